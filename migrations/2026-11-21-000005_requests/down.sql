@@ -1,0 +1,1 @@
+DROP TABLE deadline, affected_sla, request_event, request;
