@@ -1,0 +1,294 @@
+//! Who asks, and what they may do: [`Viewer`], [`Permission`], [`Reach`] for reads, [`Permit`] for writes.
+//!
+//! Every read of the store takes a [`Reach`], every write a [`Permit`]; neither can be made but from a [`Viewer`].
+//! So a query without tenant scope cannot be written by accident, and a mutation without a permission check does
+//! not compile.
+
+pub mod token;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::error::Error;
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal),* $(,)?) => {
+        /// A right, granted by a role in a tenant and inherited by its descendants (domain §8).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Permission { $($(#[$doc])* $name),* }
+
+        impl Permission {
+            /// Every permission there is, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The name on the wire, in roles, tokens and error messages.
+            pub const fn wire_name(self) -> &'static str {
+                match self { $(Self::$name => $wire),* }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// Create, version, activate and update SLAs with queue terms.
+    CustomStatsUpdate = "CUSTOM_STATS_UPDATE",
+    /// The same for SLAs with livechat terms.
+    ManageLivechatSla = "manage-livechat-sla",
+    /// Read the SLAs of a tenant.
+    SlasRead = "slas:read",
+    /// Write SLAs with service terms.
+    SlasWrite = "slas:write",
+    /// List the limits of a tenant.
+    LimitsAccess = "service-level-agreement-limits:access",
+    /// Read one limit.
+    LimitsRead = "service-level-agreement-limits:read",
+    /// Create a limit.
+    LimitsCreate = "service-level-agreement-limits:create",
+    /// Update a limit.
+    LimitsUpdate = "service-level-agreement-limits:update",
+    /// Delete a limit.
+    LimitsDelete = "service-level-agreement-limits:delete",
+    /// Read affected SLAs.
+    AffectedSlasRead = "affected-slas:read",
+    /// Read requests and their events.
+    RequestsRead = "requests:read",
+    /// Register requests and record their events and time entries.
+    RequestsWrite = "requests:write",
+    /// List services, offerings, instances, calendars, organizations, sites, teams, people and projects.
+    CatalogRead = "catalog:read",
+    /// Write them.
+    CatalogWrite = "catalog:write",
+    /// Read and follow breaches.
+    BreachesRead = "breaches:read",
+    /// Manage tenants, roles, grants and tokens, and read the audit log.
+    TenantsAdmin = "tenants:admin",
+}
+
+impl Permission {
+    /// The permission of this wire name, if there is one.
+    pub fn from_wire_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|p| p.wire_name() == name)
+    }
+}
+
+/// A set of permissions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permissions(u32);
+
+impl Permissions {
+    /// Whether the set holds `permission`.
+    pub fn contains(self, permission: Permission) -> bool {
+        self.0 & (1 << permission as u8) != 0
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What either set holds.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What both sets hold.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The members, in the order of [`Permission::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.iter().copied().filter(move |p| self.contains(*p))
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().fold(0, |set, p| set | 1 << p as u8))
+    }
+}
+
+/// A tenant's place in its tree.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The root of its tree.
+    pub root_id: Uuid,
+    /// The tenant above it; null for a root.
+    pub parent_id: Option<Uuid>,
+}
+
+/// Who acts: what `createdBy` and the audit log name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A human, with the person each root knows them as: (root, person).
+    Person(Vec<(Uuid, Uuid)>),
+    /// An integration with a token of our own: (root, token).
+    ServiceToken(Uuid, Uuid),
+}
+
+/// Who asks, and every right they have. Made by the store from a verified token; lives as long as one operation
+/// or one socket, and is made anew when rights change.
+#[derive(Debug)]
+pub struct Viewer {
+    /// Who it is.
+    pub actor: Actor,
+    /// Their name, for the audit log.
+    pub name: String,
+    /// When the token ends; null = never.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Every tenant of every root they have any right in.
+    places: Arc<HashMap<Uuid, Place>>,
+    rights: HashMap<Uuid, Permissions>,
+    reaches: Vec<Arc<Reach>>,
+    reach_any: Arc<Reach>,
+}
+
+impl Viewer {
+    /// Brings together who it is, the trees of their roots, and the grants: (tenant, permissions), each inherited
+    /// by all descendants (rule P1).
+    pub fn new(
+        actor: Actor,
+        name: String,
+        expires_at: Option<DateTime<Utc>>,
+        places: HashMap<Uuid, Place>,
+        grants: &[(Uuid, Permissions)],
+    ) -> Self {
+        let places = Arc::new(places);
+        let rights: HashMap<Uuid, Permissions> = places
+            .keys()
+            .map(|&tenant| {
+                let held = lineage(&places, tenant)
+                    .flat_map(|above| grants.iter().filter(move |(t, _)| *t == above))
+                    .fold(Permissions::default(), |all, (_, p)| all.union(*p));
+                (tenant, held)
+            })
+            .filter(|(_, held)| !held.is_empty())
+            .collect();
+        let reach_any = Arc::new(Reach::new(&places, rights.keys().copied().collect()));
+        let reaches = Permission::ALL
+            .iter()
+            .map(|p| {
+                let tenants: Vec<Uuid> =
+                    rights.iter().filter(|(_, held)| held.contains(*p)).map(|(t, _)| *t).collect();
+                if tenants.len() == reach_any.tenants.len() {
+                    reach_any.clone()
+                } else {
+                    Arc::new(Reach::new(&places, tenants))
+                }
+            })
+            .collect();
+        Self { actor, name, expires_at, places, rights, reaches, reach_any }
+    }
+
+    /// Where the viewer may read with `permission`; [`Error::Forbidden`] where that is nowhere.
+    pub fn reach(&self, permission: Permission) -> Result<Arc<Reach>, Error> {
+        let reach = &self.reaches[permission as usize];
+        if reach.tenants.is_empty() { Err(Error::Forbidden(permission)) } else { Ok(reach.clone()) }
+    }
+
+    /// Where the viewer may read anything at all: the tenants they know of.
+    pub fn reach_any(&self) -> Arc<Reach> {
+        self.reach_any.clone()
+    }
+
+    /// The rights in one tenant; empty where there are none.
+    pub fn permissions(&self, tenant_id: Uuid) -> Permissions {
+        self.rights.get(&tenant_id).copied().unwrap_or_default()
+    }
+
+    /// Proof that the viewer may write in `tenant_id` with `permission`. Not visible: not found; visible but not
+    /// allowed: forbidden (rule P2).
+    pub fn permit(&self, permission: Permission, tenant_id: Uuid) -> Result<Permit, Error> {
+        let held = self.permissions(tenant_id);
+        let place = self.places.get(&tenant_id).filter(|_| !held.is_empty());
+        let place = place.ok_or(Error::NotFound("tenant"))?;
+        if !held.contains(permission) {
+            return Err(Error::Forbidden(permission));
+        }
+        let (person_id, service_token_id) = match &self.actor {
+            Actor::Person(people) => {
+                (people.iter().find(|(root, _)| *root == place.root_id).map(|(_, person)| *person), None)
+            }
+            Actor::ServiceToken(_, token) => (None, Some(*token)),
+        };
+        Ok(Permit {
+            root_id: place.root_id,
+            tenant_id,
+            person_id,
+            service_token_id,
+            actor_name: self.name.clone(),
+            reach: self.reach_any(),
+        })
+    }
+}
+
+/// A tenant and those above it, nearest first.
+fn lineage(places: &HashMap<Uuid, Place>, tenant: Uuid) -> impl Iterator<Item = Uuid> {
+    std::iter::successors(Some(tenant), |t| places.get(t).and_then(|place| place.parent_id))
+}
+
+/// Which tenants a read may see.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// The roots that [`Self::tenants`] belong to.
+    pub roots: Vec<Uuid>,
+    /// The tenants whose rows are listed.
+    pub tenants: Vec<Uuid>,
+    /// These and all tenants above them, whose rows are seen where something refers to them: what is shared
+    /// comes from above.
+    pub visible: Vec<Uuid>,
+    /// Whether every tenant of every root is within reach, so that the root alone decides.
+    pub complete: bool,
+}
+
+impl Reach {
+    fn new(places: &HashMap<Uuid, Place>, mut tenants: Vec<Uuid>) -> Self {
+        tenants.sort_unstable();
+        let mut roots: Vec<Uuid> =
+            tenants.iter().filter_map(|t| places.get(t)).map(|place| place.root_id).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        let mut visible: Vec<Uuid> = tenants.iter().flat_map(|t| lineage(places, *t)).collect();
+        visible.sort_unstable();
+        visible.dedup();
+        let complete = places.iter().filter(|(_, place)| roots.binary_search(&place.root_id).is_ok()).count()
+            == tenants.len();
+        Self { roots, tenants, visible, complete }
+    }
+
+    /// The same reach, but of these tenants only.
+    #[must_use]
+    pub fn within(&self, tenants: &[Uuid]) -> Self {
+        let tenants: Vec<Uuid> =
+            tenants.iter().copied().filter(|t| self.tenants.binary_search(t).is_ok()).collect();
+        Self { roots: self.roots.clone(), visible: tenants.clone(), tenants, complete: false }
+    }
+
+    /// Whether rows of `tenant_id` are listed.
+    pub fn contains(&self, tenant_id: Uuid) -> bool {
+        self.tenants.binary_search(&tenant_id).is_ok()
+    }
+}
+
+/// Proof that a write in one tenant is allowed, and by whom it is made.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    /// The root of the tenant.
+    pub root_id: Uuid,
+    /// The tenant that is written to.
+    pub tenant_id: Uuid,
+    /// The person who acts; null when an integration does.
+    pub person_id: Option<Uuid>,
+    /// The service token that acts; null when a person does.
+    pub service_token_id: Option<Uuid>,
+    /// The name of either, for the audit log.
+    pub actor_name: String,
+    /// What the input may refer to.
+    pub reach: Arc<Reach>,
+}

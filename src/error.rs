@@ -1,0 +1,162 @@
+//! The closed list of ways an operation fails, each with its wire code.
+//!
+//! [`Error`] has no `Display`: async-graphql publishes the text of whatever has one. What a client reads is
+//! [`Error::message`]; the cause of an internal failure is logged under an id, and the client sees the id.
+
+use uuid::Uuid;
+
+use crate::access::Permission;
+
+/// Why an operation as a whole was refused or failed. Input that can be mended is not here: it is data, see
+/// [`InputError`].
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// Nobody is logged in, and this needs somebody (rule P2).
+    Unauthenticated,
+    /// The token is not one of ours, has expired or was revoked; the sentence says which.
+    BadToken(&'static str),
+    /// May see the thing, may not do this; names the missing permission (rule P2).
+    Forbidden(Permission),
+    /// Does not exist, or exists where the viewer may not look: the two are told apart by nobody (rule P2).
+    NotFound(&'static str),
+    /// An argument that cannot be meant; the sentence says what to send instead.
+    BadRequest(String),
+    /// The cursor is not one that this connection gave out.
+    CursorInvalid,
+    /// The cursor points before the oldest record kept; holds the oldest cursor to start from.
+    CursorExpired {
+        /// The oldest cursor that can still be resumed from.
+        oldest: String,
+    },
+    /// A limit that protects the service; the sentence names it.
+    LimitExceeded(String),
+    /// The operation took longer than it may.
+    Timeout,
+    /// Our fault. The cause is in the log under this id.
+    Internal(Uuid),
+}
+
+impl Error {
+    /// The code under `extensions.code`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated | Self::BadToken(_) => "UNAUTHENTICATED",
+            Self::Forbidden(_) => "FORBIDDEN",
+            Self::NotFound(_) => "NOT_FOUND",
+            Self::BadRequest(_) => "BAD_REQUEST",
+            Self::CursorInvalid => "CURSOR_INVALID",
+            Self::CursorExpired { .. } => "CURSOR_EXPIRED",
+            Self::LimitExceeded(_) => "LIMIT_EXCEEDED",
+            Self::Timeout => "TIMEOUT",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// The sentence a client reads: what is wrong and what to do about it.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Unauthenticated => {
+                "You must be logged in to do this: send the header \"Authorization: Bearer TOKEN\".".into()
+            }
+            Self::BadToken(why) => format!("The token was refused: {why}"),
+            Self::Forbidden(permission) => {
+                format!("You need the permission {} to do this.", permission.wire_name())
+            }
+            Self::NotFound(noun) => format!("There is no {noun} of this id that you may see."),
+            Self::BadRequest(sentence) | Self::LimitExceeded(sentence) => sentence.clone(),
+            Self::CursorInvalid => {
+                "The cursor is not one of this list: pass a cursor exactly as it was given, with the same orderBy."
+                    .into()
+            }
+            Self::CursorExpired { oldest } => format!(
+                "The records after this cursor are no longer kept: resume from {oldest:?}, the oldest there is."
+            ),
+            Self::Timeout => "The operation took too long and was stopped: ask for less at a time.".into(),
+            Self::Internal(id) => {
+                format!("Something went wrong on our side. It is in the log as {id}; please report that id.")
+            }
+        }
+    }
+
+    /// Logs the cause of a failure of ours and keeps only the id that finds it again.
+    pub fn internal(cause: impl std::fmt::Debug) -> Self {
+        let id = crate::store::id::new();
+        tracing::error!(error_id = %id, cause = ?cause, "internal error");
+        Self::Internal(id)
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(cause: diesel::result::Error) -> Self {
+        Self::internal(cause)
+    }
+}
+
+/// What is wrong with one field of an input. Part of a payload, beside the object, and never an exception:
+/// a form shows each at its field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputError {
+    /// What kind of mistake.
+    pub code: InputErrorCode,
+    /// Where, from `input` on: `["input", "version", "terms", "queue", "slaThreshold"]`.
+    pub path: Vec<String>,
+    /// What to do about it.
+    pub message: String,
+}
+
+impl InputError {
+    /// An error at a path given as `input.version.versionName`.
+    pub fn at(path: &str, code: InputErrorCode, message: impl Into<String>) -> Self {
+        Self { code, path: path.split('.').map(str::to_owned).collect(), message: message.into() }
+    }
+}
+
+/// The kinds of mistakes in an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputErrorCode {
+    /// The value breaks a rule of its field.
+    Invalid,
+    /// The field must be given here.
+    Required,
+    /// The text is longer than the field holds.
+    TooLong,
+    /// Another livechat SLA of the tenant has this name or due time (rule S11).
+    DuplicatedSla,
+    /// Another object has this value where only one may.
+    Duplicate,
+    /// No object of this id that the viewer may see and use here.
+    NotFound,
+    /// The object changed since it was read (its revision is another).
+    Conflict,
+    /// What cannot be taken back, such as turning off `shared` (rule S5).
+    Irreversible,
+    /// Other objects still hang on it.
+    InUse,
+}
+
+/// Why a write did not happen.
+#[derive(Clone, Debug)]
+pub enum WriteError {
+    /// The input is at fault: all its mistakes.
+    Input(Vec<InputError>),
+    /// The operation is refused or has failed as a whole.
+    Refused(Error),
+}
+
+impl From<Error> for WriteError {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<diesel::result::Error> for WriteError {
+    fn from(cause: diesel::result::Error) -> Self {
+        Self::Refused(cause.into())
+    }
+}
+
+impl From<InputError> for WriteError {
+    fn from(error: InputError) -> Self {
+        Self::Input(vec![error])
+    }
+}
