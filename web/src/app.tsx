@@ -5,11 +5,11 @@ import { useState } from 'react';
 import type { Config } from './config';
 import { headersFor } from './headers';
 import { rememberedPerson, SignedIn } from './signed-in';
+import { StarterMenu } from './starter-menu';
 import { starters } from './starters';
 import { storage } from './storage';
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin()];
-const tabs = starters.map((query) => ({ query }));
 
 /** GraphiQL on the gateway's endpoint, signed in as the configuration says. */
 export function App({ config }: { config: Config }) {
@@ -22,8 +22,7 @@ export function App({ config }: { config: Config }) {
       fetcher={fetcher}
       plugins={plugins}
       storage={storage}
-      // Every starter is given the headers: a tab without any would be opened with none the first time.
-      defaultTabs={tabs.map((tab) => ({ ...tab, headers }))}
+      defaultTabs={starters.map(({ query }) => ({ query, headers }))}
       defaultHeaders={headers}
       defaultEditorToolsVisibility="headers"
       inputValueDeprecation
@@ -34,6 +33,16 @@ export function App({ config }: { config: Config }) {
           <span className="product">SLA gateway</span>
         </div>
       </GraphiQL.Logo>
+      <GraphiQL.Toolbar>
+        {({ prettify, merge, copy }) => (
+          <>
+            {prettify}
+            {merge}
+            {copy}
+            <StarterMenu />
+          </>
+        )}
+      </GraphiQL.Toolbar>
     </GraphiQL>
   );
 }

@@ -1,4 +1,4 @@
-import { ChevronDownIcon, DropdownMenu, useGraphiQL } from '@graphiql/react';
+import { ChevronDownIcon, DropdownMenu, type MonacoEditor, useGraphiQL, useGraphiQLActions } from '@graphiql/react';
 import { useEffect, useState } from 'react';
 import type { Person } from './config';
 import { tokenIn, withToken } from './headers';
@@ -21,6 +21,7 @@ export function SignedIn({ people }: { people: Person[] }) {
     editor: state.headerEditor,
     tab: state.tabs[state.activeTabIndex]?.id,
   }));
+  const { updateActiveTabValues } = useGraphiQLActions();
   const [token, setToken] = useState<string | null>(null);
   const [picked, setPicked] = useState(() => rememberedPerson(people));
   const current = people.find((person) => person.token === token);
@@ -43,15 +44,24 @@ export function SignedIn({ people }: { people: Person[] }) {
     }
     const found = tokenIn(editor.getValue());
     if (found !== picked.token && people.some((person) => person.token === found)) {
-      editor.setValue(withToken(editor.getValue(), picked.token));
+      write(editor, picked);
     }
   }, [editor, tab, picked, people]);
 
-  const pick = (person: Person) => {
+  function write(editor: MonacoEditor, { token }: Person) {
+    const headers = withToken(editor.getValue(), token);
+    // GraphiQL would notice by itself, but later: who goes to another tab at once would come back to the old headers.
+    updateActiveTabValues({ headers });
+    editor.setValue(headers);
+  }
+
+  function pick(person: Person) {
     storage.setItem(STORAGE_KEY, person.email);
     setPicked(person);
-    editor?.setValue(withToken(editor.getValue(), person.token));
-  };
+    if (editor) {
+      write(editor, person);
+    }
+  }
 
   return (
     <DropdownMenu>
