@@ -4,8 +4,6 @@
 //! So a query without tenant scope cannot be written by accident, and a mutation without a permission check does
 //! not compile.
 
-pub mod token;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -115,12 +113,14 @@ impl FromIterator<Permission> for Permissions {
 }
 
 /// A tenant's place in its tree.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// The root of its tree.
     pub root_id: Uuid,
     /// The tenant above it; null for a root.
     pub parent_id: Option<Uuid>,
+    /// The IANA zone its days are in.
+    pub time_zone: chrono_tz::Tz,
 }
 
 /// Who acts: what `createdBy` and the audit log name.
@@ -200,6 +200,11 @@ impl Viewer {
     /// The rights in one tenant; empty where there are none.
     pub fn permissions(&self, tenant_id: Uuid) -> Permissions {
         self.rights.get(&tenant_id).copied().unwrap_or_default()
+    }
+
+    /// Where a tenant stands, if it is in a root the viewer has any right in.
+    pub fn place(&self, tenant_id: Uuid) -> Option<&Place> {
+        self.places.get(&tenant_id)
     }
 
     /// Proof that the viewer may write in `tenant_id` with `permission`. Not visible: not found; visible but not

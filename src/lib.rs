@@ -1,1 +1,5 @@
 //! The SLA gateway: five dialects of service level agreements in one GraphQL schema over one Postgres store.
+
+pub mod access;
+pub mod error;
+pub mod store;

@@ -1,0 +1,143 @@
+//! All SQL. A noun is one file with its row and every statement that returns its rows.
+//!
+//! Every function takes a [`crate::access::Reach`] to read or a [`crate::access::Permit`] to write. Nothing here
+//! knows GraphQL, and nothing outside knows diesel.
+
+pub mod id;
+pub mod noun;
+pub mod page;
+mod schema;
+pub mod sql;
+pub mod word;
+
+macro_rules! nouns {
+    ($($noun:ident),* $(,)?) => { $(pub mod $noun;)* };
+}
+nouns! {
+    affected_sla, audit_entry, breach, calendar, organization, person, project, request, request_event, role, role_grant,
+    service, service_instance, service_offering, service_token, site, sla, sla_limit, sla_version,
+    standard_service_request, team, tenant, time_entry,
+}
+pub mod filter;
+pub mod viewer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
+use futures_util::TryStreamExt;
+use tokio::sync::{OnceCell, RwLock, RwLockWriteGuard};
+
+use crate::error::Error;
+use sql::{Bind, Sql};
+
+/// A row as it comes from the wire.
+pub type PgRow = <AsyncPgConnection as AsyncConnectionCore>::Row<'static, 'static>;
+
+/// The way to Postgres. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool<AsyncPgConnection>,
+    /// How far the database's clock is ahead of this machine's, in microseconds.
+    skew: Arc<AtomicI64>,
+}
+
+impl Store {
+    /// A store over a pool of connections.
+    pub fn new(pool: Pool<AsyncPgConnection>) -> Self {
+        Self { pool, skew: Arc::default() }
+    }
+
+    /// The time by the database's clock (rule X13), as last compared by [`Self::synchronize`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that turns this machine's clock into the database's"
+    )]
+    pub fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::microseconds(self.skew.load(Ordering::Relaxed))
+    }
+
+    /// Compares this machine's clock with the database's. Called at start and every few seconds.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that turns this machine's clock into the database's"
+    )]
+    pub async fn synchronize(&self) -> Result<(), Error> {
+        let conn = self.conn();
+        conn.rows(Sql::new("SELECT 1")).await?;
+        let before = Utc::now();
+        let rows = conn.rows(Sql::new("SELECT clock_timestamp()")).await?;
+        let middle = before + (Utc::now() - before) / 2;
+        let there = rows
+            .first()
+            .map(|row| noun::column::<diesel::sql_types::Timestamptz, DateTime<Utc>>(row, 0))
+            .transpose()?
+            .ok_or_else(|| Error::internal("the database told no time"))?;
+        self.skew.store((there - middle).num_microseconds().unwrap_or_default(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The connection of one operation; taken from the pool when first used, given back when dropped.
+    pub fn conn(&self) -> Conn {
+        Conn { pool: self.pool.clone(), taken: OnceCell::new(), statements: AtomicU32::new(0) }
+    }
+
+    /// A connection of its own for a task that lives long.
+    pub(crate) async fn dedicated(&self) -> Result<Object<AsyncPgConnection>, Error> {
+        self.pool.get().await.map_err(Error::internal)
+    }
+}
+
+/// The one connection of an operation. Statements that are waited for together are pipelined on it.
+pub struct Conn {
+    pool: Pool<AsyncPgConnection>,
+    taken: OnceCell<RwLock<Object<AsyncPgConnection>>>,
+    statements: AtomicU32,
+}
+
+impl Conn {
+    /// How many statements were sent.
+    pub fn statements(&self) -> u32 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    async fn taken(&self) -> Result<&RwLock<Object<AsyncPgConnection>>, Error> {
+        self.taken
+            .get_or_try_init(|| async { self.pool.get().await.map(RwLock::new) })
+            .await
+            .map_err(Error::internal)
+    }
+
+    /// Runs a statement and gives its rows.
+    pub(crate) async fn rows(&self, sql: Sql) -> Result<Vec<PgRow>, Error> {
+        if sql.holds_nul() {
+            return Err(Error::BadRequest("A text holds the character U+0000: leave it out.".into()));
+        }
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let conn = self.taken().await?.read().await;
+        let mut conn: &AsyncPgConnection = &conn;
+        let rows = AsyncConnectionCore::load(&mut conn, sql).await?.try_collect().await?;
+        Ok(rows)
+    }
+
+    /// The connection for a transaction of its own: nothing else of the operation uses it meanwhile.
+    pub(crate) async fn exclusive(&self) -> Result<RwLockWriteGuard<'_, Object<AsyncPgConnection>>, Error> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        Ok(self.taken().await?.write().await)
+    }
+}
+
+/// A statement's rows on a connection that a transaction has to itself.
+pub(crate) async fn rows(
+    conn: &mut AsyncPgConnection,
+    sql: Sql,
+) -> Result<Vec<PgRow>, diesel::result::Error> {
+    AsyncConnectionCore::load(conn, sql).await?.try_collect().await
+}
+
+/// Whether a text could be stored: Postgres has no U+0000.
+pub(crate) fn storable(text: &str) -> bool {
+    !Sql::default().bind(Bind::Text(text.to_owned())).holds_nul()
+}

@@ -1,0 +1,155 @@
+//! An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under};
+use super::word::{Accountability, Impact, NextTarget};
+use crate::access::Permission;
+
+noun! {
+    /// An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
+    affected_sla as AffectedSla, "affected SLA", tenant: tenant_id, visible: Own,
+    by_id: Some(Permission::AffectedSlasRead), list: AffectedSlasRead,
+    relations: [
+        relation!("tenant" via tenant_id => tenant),
+        relation!("sla" via sla_id => sla),
+        relation!("slaVersion" via sla_version_id => sla_version),
+        relation!("request" via request_id => request),
+        relation!("serviceInstance" via service_instance_id => service_instance),
+        relation!("standardServiceRequest" via standard_service_request_id => standard_service_request),
+        relation!("supportTeam" via support_team_id => team),
+        relation!("firstLineTeam" via first_line_team_id => team),
+        relation!("supplier" via supplier_id => organization),
+        relation!("supportHours" via support_hours_id => calendar),
+        relation!("serviceHours" via service_hours_id => calendar),
+    ],
+    {
+        /// The root of its tenant.
+        root_id: Uuid,
+        /// Its key.
+        id: Uuid,
+        /// The tenant that owns it.
+        tenant_id: Uuid,
+        /// The SLA.
+        sla_id: Uuid,
+        /// The version it was made under (rule S3).
+        sla_version_id: Uuid,
+        /// The request.
+        request_id: Uuid,
+        /// The instance, as of its creation (rule C2).
+        service_instance_id: Option<Uuid>,
+        /// The standard service request whose targets apply (rule O2).
+        standard_service_request_id: Option<Uuid>,
+        /// The instance's support team as of its creation.
+        support_team_id: Option<Uuid>,
+        /// The instance's first line as of its creation.
+        first_line_team_id: Option<Uuid>,
+        /// The instance's provider as of its creation, if external.
+        supplier_id: Option<Uuid>,
+        /// The hours that count, as of the impact's assignment; null = around the clock.
+        support_hours_id: Option<Uuid>,
+        /// The hours in which downtime counts; set for impact TOP only (rule C10).
+        service_hours_id: Option<Uuid>,
+        /// The offering's zone as of its creation.
+        time_zone: Option<String>,
+        /// The impact on this instance (rule C3).
+        impact: Option<Impact>,
+        /// Who answers for it (rule C4).
+        accountability: Accountability,
+        /// When the clock started.
+        started_at: DateTime<Utc>,
+        /// Minutes to respond.
+        maximum_response_duration: Option<i32>,
+        /// Business days to respond.
+        maximum_response_duration_in_days: Option<i32>,
+        /// Minutes to resolve.
+        maximum_resolution_duration: Option<i32>,
+        /// Business days to resolve.
+        maximum_resolution_duration_in_days: Option<i32>,
+        /// The earliest instant at which the time to respond is used up.
+        response_target_at: Option<DateTime<Utc>>,
+        /// The last instant at which a response is in time (rule X1).
+        response_breaches_at: Option<DateTime<Utc>>,
+        /// The earliest instant at which the time to resolve is used up.
+        resolution_target_at: Option<DateTime<Utc>>,
+        /// The last instant at which a resolution is in time (rule X1).
+        resolution_breaches_at: Option<DateTime<Utc>>,
+        /// What the clock runs towards (rule C8).
+        next_target: NextTarget,
+        /// When; null where that is no instant.
+        next_target_at: Option<DateTime<Utc>>,
+        /// When the response was given (rule C5).
+        actual_response_at: Option<DateTime<Utc>>,
+        /// Minutes it took.
+        actual_response_duration: Option<i32>,
+        /// When the resolution was given (rule C6).
+        actual_resolution_at: Option<DateTime<Utc>>,
+        /// Minutes it took.
+        actual_resolution_duration: Option<i32>,
+        /// When the request is wished to be done.
+        desired_completion_at: Option<DateTime<Utc>>,
+        /// Since when the clock stands.
+        stopped_clock_at: Option<DateTime<Utc>>,
+        /// Minutes of support hours it stood before.
+        stopped_clock_duration: i32,
+        /// Since when the instance was down.
+        downtime_start_at: Option<DateTime<Utc>>,
+        /// Until when.
+        downtime_end_at: Option<DateTime<Utc>>,
+        /// Minutes of service hours between.
+        downtime_duration: Option<i32>,
+        /// Whether the provider says not to be accountable now.
+        provider_not_accountable: bool,
+        /// Whether it ever did.
+        provider_was_not_accountable: bool,
+        /// When it was made.
+        created_at: DateTime<Utc>,
+        /// When it last changed.
+        updated_at: DateTime<Utc>,
+    }
+}
+
+/// What its lists are sorted and filtered by.
+pub mod key {
+    use super::{Key, Kind};
+
+    /// Its key.
+    pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// The tenant that owns it.
+    pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// The request.
+    pub static REQUEST: Key = Key::new("t.request_id", Kind::Uuid);
+    /// The SLA.
+    pub static SLA: Key = Key::new("t.sla_id", Kind::Uuid);
+    /// The name of the SLA.
+    pub static SLA_NAME: Key = Key::new("(SELECT s.name FROM sla s WHERE s.root_id = t.root_id AND s.id = t.sla_id)", Kind::Text);
+    /// The instance.
+    pub static SERVICE_INSTANCE: Key = Key::nullable("t.service_instance_id", Kind::Uuid);
+    /// The name of the instance.
+    pub static SERVICE_INSTANCE_NAME: Key = Key::nullable("(SELECT i.name FROM service_instance i WHERE i.root_id = t.root_id AND i.id = t.service_instance_id)", Kind::Text);
+    /// What the clock runs towards.
+    pub static NEXT_TARGET: Key = Key::new("t.next_target", Kind::Text);
+    /// When.
+    pub static NEXT_TARGET_AT: Key = Key::nullable("t.next_target_at", Kind::Time);
+    /// The impact.
+    pub static IMPACT: Key = Key::nullable("t.impact", Kind::Text);
+    /// Who answers for it.
+    pub static ACCOUNTABILITY: Key = Key::new("t.accountability", Kind::Text);
+    /// When the clock started.
+    pub static STARTED_AT: Key = Key::new("t.started_at", Kind::Time);
+    /// When it was made.
+    pub static CREATED_AT: Key = Key::new("t.created_at", Kind::Time);
+    /// When it was last updated.
+    pub static UPDATED_AT: Key = Key::new("t.updated_at", Kind::Time);
+}
+
+/// Those of a tenant.
+pub const UNDER_TENANT: Under = Under("affected_sla t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+
+/// Those of an SLA.
+pub const UNDER_SLA: Under = Under("affected_sla t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
+
+/// Those of a request.
+pub const UNDER_REQUEST: Under = Under("affected_sla t WHERE t.root_id = k.root_id AND t.request_id = k.id");

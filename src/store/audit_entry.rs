@@ -1,0 +1,66 @@
+//! An entry of the audit log: who did what, when (rule P4).
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under};
+use crate::access::Permission;
+
+noun! {
+    /// An entry of the audit log: who did what, when (rule P4).
+    audit_entry as AuditEntry, "audit entry", tenant: tenant_id, visible: Own,
+    by_id: Some(Permission::TenantsAdmin), list: TenantsAdmin,
+    relations: [
+        relation!("tenant" via tenant_id => tenant),
+        relation!("actor" via actor_person_id => person),
+    ],
+    {
+        /// The root of its tenant.
+        root_id: Uuid,
+        /// Its key.
+        id: Uuid,
+        /// The tenant that owns it.
+        tenant_id: Uuid,
+        /// When.
+        at: DateTime<Utc>,
+        /// The person who did it; null for an integration.
+        actor_person_id: Option<Uuid>,
+        /// The token that did it; null for a person.
+        actor_service_token_id: Option<Uuid>,
+        /// The name of either at that time.
+        actor_name: String,
+        /// The mutation.
+        action: String,
+        /// The type of the object.
+        object_type: String,
+        /// The key of the object.
+        object_id: Uuid,
+        /// The object before; null when it was made.
+        before: Option<serde_json::Value>,
+        /// The object after; null when it was deleted.
+        after: Option<serde_json::Value>,
+    }
+}
+
+/// What its lists are sorted and filtered by.
+pub mod key {
+    use super::{Key, Kind};
+
+    /// Its key.
+    pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// The tenant that owns it.
+    pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// When.
+    pub static AT: Key = Key::new("t.at", Kind::Time);
+    /// The mutation.
+    pub static ACTION: Key = Key::new("t.action", Kind::Text);
+    /// The object.
+    pub static OBJECT: Key = Key::new("t.object_id", Kind::Uuid);
+}
+
+/// Those of a tenant.
+pub const UNDER_TENANT: Under = Under("audit_entry t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+
+/// What happened to an object.
+pub const UNDER_OBJECT: Under = Under("audit_entry t WHERE t.root_id = k.root_id AND t.object_id = k.id");

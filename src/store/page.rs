@@ -1,0 +1,570 @@
+//! Pages: keyset in both directions on any order, at the root or nested under many parents at once.
+//!
+//! One statement reads a page, or the same page of every parent; the to-one relations that look-ahead asked for
+//! are joined to it. One row more than asked tells whether there are more.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::result::QueryResult;
+use diesel::sql_types::{Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::noun::{Join, Loaded, Noun, Relation, Target, Visible, column};
+use super::sql::{Bind, Sql};
+use super::{Conn, PgRow};
+use crate::access::Reach;
+use crate::error::Error;
+
+/// The type of a sort column: how a cursor's text becomes a bound value again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `text`
+    Text,
+    /// `integer`
+    Int,
+    /// `boolean`
+    Bool,
+    /// `timestamptz`
+    Time,
+    /// `date`
+    Date,
+    /// `uuid`
+    Uuid,
+}
+
+impl Kind {
+    fn parse(self, text: &str) -> Option<Bind> {
+        Some(match self {
+            Self::Text => Bind::Text(text.to_owned()),
+            Self::Int => Bind::Int(text.parse().ok()?),
+            Self::Bool => Bind::Bool(text.parse().ok()?),
+            Self::Time => Bind::Time(text.parse::<DateTime<Utc>>().ok()?),
+            Self::Date => Bind::Date(text.parse::<NaiveDate>().ok()?),
+            Self::Uuid => Bind::Uuid(text.parse().ok()?),
+        })
+    }
+
+    fn read(self, row: &PgRow, at: usize) -> QueryResult<Option<String>> {
+        Ok(match self {
+            Self::Text => column::<Nullable<Text>, _>(row, at)?,
+            Self::Int => column::<Nullable<Integer>, Option<i32>>(row, at)?.map(|v| v.to_string()),
+            Self::Bool => column::<Nullable<Bool>, Option<bool>>(row, at)?.map(|v| v.to_string()),
+            Self::Time => column::<Nullable<Timestamptz>, Option<DateTime<Utc>>>(row, at)?
+                .map(|v| v.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
+            Self::Date => column::<Nullable<Date>, Option<NaiveDate>>(row, at)?.map(|v| v.to_string()),
+            Self::Uuid => column::<Nullable<SqlUuid>, Option<Uuid>>(row, at)?.map(|v| v.to_string()),
+        })
+    }
+}
+
+/// What rows can be sorted and filtered by.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The expression over the row `t`.
+    pub expression: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Whether it can be null. Nulls are last ascending and first descending.
+    pub nullable: bool,
+}
+
+/// One part of an order.
+#[derive(Clone, Copy, Debug)]
+pub struct Sort {
+    /// By what.
+    pub key: &'static Key,
+    /// From the greatest to the least.
+    pub descending: bool,
+}
+
+/// Where a row stands in an order: the values it is sorted by, as text, and its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// One for each part of the order.
+    pub values: Vec<Option<String>>,
+    /// The last resort of every order.
+    pub id: Uuid,
+}
+
+/// Which page.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// How many rows, 0 to 100.
+    pub size: usize,
+    /// Only rows after this one.
+    pub after: Option<Position>,
+    /// Only rows before this one.
+    pub before: Option<Position>,
+    /// The last rows instead of the first.
+    pub backward: bool,
+}
+
+/// A row of a page.
+#[derive(Clone, Debug)]
+pub struct Item<N> {
+    /// The row.
+    pub row: Arc<N>,
+    /// Where it stands.
+    pub position: Position,
+}
+
+/// A page of rows.
+#[derive(Clone, Debug)]
+pub struct Slice<N> {
+    /// In the order asked for.
+    pub items: Vec<Item<N>>,
+    /// Whether there are rows after the last.
+    pub has_next: bool,
+    /// Whether there are rows before the first.
+    pub has_previous: bool,
+}
+
+/// How rows hang under a parent `k(root_id, id)`: what follows `FROM`, the row being `t`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Under(pub &'static str);
+
+/// A question for rows: which, in what order, with what beside them.
+#[derive(Clone)]
+pub struct Select {
+    /// What the viewer may see.
+    pub reach: Arc<Reach>,
+    /// Further conditions on `t`, each beginning with ` AND `.
+    pub filter: Sql,
+    /// The order; the id is its last part.
+    pub order: Vec<Sort>,
+    /// The relations to bring along.
+    pub joins: Vec<Join>,
+}
+
+/// The condition by which `alias` is within `reach`, beginning with ` AND `. Every statement that reads a noun
+/// goes through here.
+pub(super) fn within(target: &Target, alias: &str, reach: &Reach, by_id: bool, sql: &mut Sql) {
+    sql.made(format!(" AND {alias}.root_id"));
+    match reach.roots.as_slice() {
+        [root] => sql.push(" = ").bind(Bind::Uuid(*root)),
+        roots => sql.push(" = ANY(").bind(Bind::Uuids(roots.to_vec())).push(")"),
+    };
+    if reach.complete {
+        return;
+    }
+    let tenants = |sql: &mut Sql, tenants: &[Uuid]| {
+        sql.made(format!("{alias}.{}", target.tenant));
+        match tenants {
+            [tenant] => sql.push(" = ").bind(Bind::Uuid(*tenant)),
+            tenants => sql.push(" = ANY(").bind(Bind::Uuids(tenants.to_vec())).push(")"),
+        };
+    };
+    sql.push(" AND ");
+    match (target.visible, by_id) {
+        (Visible::Upward, true) => tenants(sql, &reach.visible),
+        (Visible::Shared | Visible::WithSla, _) if reach.visible.len() > reach.tenants.len() => {
+            sql.push("(");
+            tenants(sql, &reach.tenants);
+            sql.push(" OR ");
+            tenants(sql, &reach.visible);
+            sql.made(match target.visible {
+                Visible::Shared => format!(" AND {alias}.shared)"),
+                _ => format!(
+                    " AND EXISTS (SELECT FROM sla s WHERE s.root_id = {alias}.root_id AND s.id = {alias}.sla_id AND s.shared))"
+                ),
+            });
+        }
+        _ => tenants(sql, &reach.tenants),
+    }
+}
+
+/// Rows by their ids, in one statement.
+pub async fn by_ids<N: Noun>(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Vec<Arc<N>>, Error> {
+    let mut sql = Sql::new("SELECT ");
+    columns(&mut sql, "t", N::TARGET);
+    sql.made(format!(" FROM {} t WHERE t.id", N::TARGET.table));
+    match ids {
+        [id] => sql.push(" = ").bind(Bind::Uuid(*id)),
+        ids => sql.push(" = ANY(").bind(Bind::Uuids(ids.to_vec())).push(")"),
+    };
+    within(N::TARGET, "t", reach, true, &mut sql);
+    let rows = conn.rows(sql).await?;
+    rows.iter().map(|row| decoded(row, 0)).collect::<QueryResult<_>>().map_err(Error::internal)
+}
+
+/// One row by id, with the relations that look-ahead asked for.
+pub async fn one<N: Noun>(
+    conn: &Conn,
+    reach: &Reach,
+    id: Uuid,
+    joins: &[Join],
+) -> Result<(Option<Arc<N>>, Vec<Loaded>), Error> {
+    let mut sql = Sql::new("SELECT ");
+    columns(&mut sql, "t", N::TARGET);
+    let plan = Plan::new(joins);
+    plan.columns(&mut sql);
+    sql.made(format!(" FROM {} t", N::TARGET.table));
+    plan.joins(&mut sql, reach);
+    sql.push(" WHERE t.id = ").bind(Bind::Uuid(id));
+    within(N::TARGET, "t", reach, true, &mut sql);
+    let rows = conn.rows(sql).await?;
+    let mut loaded = Vec::new();
+    let found = match rows.first() {
+        None => None,
+        Some(row) => {
+            plan.decode(row, N::TARGET.columns.len(), &mut loaded).map_err(Error::internal)?;
+            Some(decoded(row, 0).map_err(Error::internal)?)
+        }
+    };
+    Ok((found, loaded))
+}
+
+/// A page over all tenants within reach.
+pub async fn page<N: Noun>(
+    conn: &Conn,
+    select: &Select,
+    page: &Page,
+) -> Result<(Slice<N>, Vec<Loaded>), Error> {
+    if select.reach.tenants.is_empty() || page.size == 0 {
+        return Ok((Slice { items: Vec::new(), has_next: false, has_previous: false }, Vec::new()));
+    }
+    let mut sql = Sql::new("SELECT ");
+    let plan = select.head::<N>(&mut sql);
+    sql.push(" FROM (");
+    sql.append(select.rows::<N>(None, page)?);
+    sql.push(") t");
+    plan.joins(&mut sql, &select.reach);
+    select.order_by(&mut sql, page, " ORDER BY ");
+    let rows = conn.rows(sql).await?;
+    let mut loaded = Vec::new();
+    let items = rows.iter().map(|row| select.item(row, 0, &plan, &mut loaded)).collect::<QueryResult<_>>();
+    Ok((slice(items.map_err(Error::internal)?, page), loaded))
+}
+
+/// The same page under each of many parents, in one statement: (root, parent) to its page.
+pub async fn pages_under<N: Noun>(
+    conn: &Conn,
+    select: &Select,
+    under: Under,
+    parents: &[(Uuid, Uuid)],
+    page: &Page,
+) -> Result<(HashMap<Uuid, Slice<N>>, Vec<Loaded>), Error> {
+    if select.reach.tenants.is_empty() || page.size == 0 {
+        return Ok(Default::default());
+    }
+    let mut sql = Sql::new("SELECT k.id AS parent, ");
+    let plan = select.head::<N>(&mut sql);
+    sql.push(" FROM ");
+    keys(&mut sql, parents);
+    sql.push(" CROSS JOIN LATERAL (");
+    sql.append(select.rows::<N>(Some(under), page)?);
+    sql.push(") t");
+    plan.joins(&mut sql, &select.reach);
+    select.order_by(&mut sql, page, " ORDER BY k.id, ");
+    let rows = conn.rows(sql).await?;
+    let mut loaded = Vec::new();
+    let mut groups: HashMap<Uuid, Vec<Item<N>>> = HashMap::new();
+    for row in &rows {
+        let parent = column::<SqlUuid, Uuid>(row, 0).map_err(Error::internal)?;
+        let item = select.item(row, 1, &plan, &mut loaded).map_err(Error::internal)?;
+        groups.entry(parent).or_default().push(item);
+    }
+    Ok((groups.into_iter().map(|(parent, items)| (parent, slice(items, page))).collect(), loaded))
+}
+
+/// How many rows there are over all tenants within reach.
+pub async fn count<N: Noun>(conn: &Conn, select: &Select) -> Result<i64, Error> {
+    if select.reach.tenants.is_empty() {
+        return Ok(0);
+    }
+    let mut sql = Sql::default();
+    sql.made(format!("SELECT count(*) FROM {} t WHERE true", N::TARGET.table));
+    within(N::TARGET, "t", &select.reach, false, &mut sql);
+    sql.append(select.filter.clone());
+    let rows = conn.rows(sql).await?;
+    rows.first()
+        .map_or(Ok(0), |row| column::<diesel::sql_types::BigInt, i64>(row, 0))
+        .map_err(Error::internal)
+}
+
+/// How many rows there are under each of many parents, in one statement. Parents without any are left out.
+pub async fn counts_under<N: Noun>(
+    conn: &Conn,
+    select: &Select,
+    under: Under,
+    parents: &[(Uuid, Uuid)],
+) -> Result<HashMap<Uuid, i64>, Error> {
+    if select.reach.tenants.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut sql = Sql::new("SELECT k.id, c.n FROM ");
+    keys(&mut sql, parents);
+    sql.push(" CROSS JOIN LATERAL (SELECT count(*) AS n FROM ").push(under.0);
+    within(N::TARGET, "t", &select.reach, false, &mut sql);
+    sql.append(select.filter.clone());
+    sql.push(") c");
+    let rows = conn.rows(sql).await?;
+    rows.iter()
+        .map(|row| Ok((column::<SqlUuid, Uuid>(row, 0)?, column::<diesel::sql_types::BigInt, i64>(row, 1)?)))
+        .collect::<QueryResult<_>>()
+        .map_err(Error::internal)
+}
+
+fn keys(sql: &mut Sql, parents: &[(Uuid, Uuid)]) {
+    let (roots, ids) = parents.iter().copied().unzip();
+    sql.push("unnest(").bind(Bind::Uuids(roots)).push(", ").bind(Bind::Uuids(ids)).push(") k(root_id, id)");
+}
+
+fn columns(sql: &mut Sql, alias: &str, target: &Target) {
+    let list: Vec<String> = target.columns.iter().map(|c| format!("{alias}.{c}")).collect();
+    sql.made(list.join(", "));
+}
+
+fn decoded<N: Noun>(row: &PgRow, at: usize) -> QueryResult<Arc<N>> {
+    (N::TARGET.decode)(row, at)?
+        .as_ref()
+        .and_then(N::from_loaded)
+        .cloned()
+        .ok_or(diesel::result::Error::NotFound)
+}
+
+fn slice<N>(mut items: Vec<Item<N>>, page: &Page) -> Slice<N> {
+    let more = items.len() > page.size;
+    items.truncate(page.size);
+    if page.backward {
+        items.reverse();
+        Slice { items, has_next: page.before.is_some(), has_previous: more }
+    } else {
+        Slice { items, has_next: more, has_previous: page.after.is_some() }
+    }
+}
+
+impl Select {
+    /// The columns of a page: the row, what it is sorted by, the joined rows.
+    fn head<N: Noun>(&self, sql: &mut Sql) -> Plan {
+        columns(sql, "t", N::TARGET);
+        for index in 0..self.order.len() {
+            sql.made(format!(", t.s{index}"));
+        }
+        let plan = Plan::new(&self.joins);
+        plan.columns(sql);
+        plan
+    }
+
+    fn item<N: Noun>(
+        &self,
+        row: &PgRow,
+        at: usize,
+        plan: &Plan,
+        loaded: &mut Vec<Loaded>,
+    ) -> QueryResult<Item<N>> {
+        let noun = decoded::<N>(row, at)?;
+        let at = at + N::TARGET.columns.len();
+        let values = self
+            .order
+            .iter()
+            .enumerate()
+            .map(|(i, sort)| sort.key.kind.read(row, at + i))
+            .collect::<QueryResult<_>>()?;
+        plan.decode(row, at + self.order.len(), loaded)?;
+        let position = Position { values, id: noun.id() };
+        Ok(Item { row: noun, position })
+    }
+
+    /// The rows themselves: one branch, or two where nulls follow the page's start, so that each can use its index.
+    fn rows<N: Noun>(&self, under: Option<Under>, page: &Page) -> Result<Sql, Error> {
+        let branches = self.keyset(page)?;
+        let several = branches.len() > 1;
+        let mut sql = Sql::default();
+        for (number, keyset) in branches.into_iter().enumerate() {
+            sql.push(match (several, number) {
+                (false, _) => "",
+                (true, 0) => "SELECT * FROM ((",
+                (true, _) => ") UNION ALL (",
+            });
+            sql.push("SELECT ");
+            columns(&mut sql, "t", N::TARGET);
+            for (index, sort) in self.order.iter().enumerate() {
+                sql.made(format!(", {} AS s{index}", sort.key.expression));
+            }
+            sql.push(" FROM ");
+            match under {
+                None => sql.made(format!("{} t WHERE true", N::TARGET.table)),
+                Some(under) => sql.push(under.0),
+            };
+            within(N::TARGET, "t", &self.reach, false, &mut sql);
+            sql.append(self.filter.clone());
+            sql.append(keyset);
+            sql.push(" ORDER BY ");
+            for sort in &self.order {
+                sql.push(sort.key.expression).push(direction(sort.descending != page.backward));
+            }
+            sql.push("t.id").push(if self.id_descending(page) { " DESC" } else { "" });
+            sql.made(format!(" LIMIT {}", page.size + 1));
+        }
+        if several {
+            sql.made(format!(")) u LIMIT {}", page.size + 1));
+        }
+        Ok(sql)
+    }
+
+    /// The id follows the last part of the order, so that one index serves both directions.
+    fn id_descending(&self, page: &Page) -> bool {
+        self.order.last().is_some_and(|sort| sort.descending) != page.backward
+    }
+
+    fn order_by(&self, sql: &mut Sql, page: &Page, begin: &'static str) {
+        sql.push(begin);
+        for (index, sort) in self.order.iter().enumerate() {
+            sql.made(format!("t.s{index}{}", direction(sort.descending != page.backward)));
+        }
+        sql.push("t.id").push(if self.id_descending(page) { " DESC" } else { "" });
+    }
+
+    /// The conditions by which rows lie after `after` and before `before`: one for each branch.
+    fn keyset(&self, page: &Page) -> Result<Vec<Sql>, Error> {
+        let (start, end) =
+            if page.backward { (&page.before, &page.after) } else { (&page.after, &page.before) };
+        let mut rest = Sql::default();
+        if let Some(end) = end {
+            let key = self.key(end)?;
+            rest.push(" AND ").append(self.beyond(&key, end.id, !page.backward));
+        }
+        let Some(start) = start else { return Ok(vec![rest]) };
+        let key = self.key(start)?;
+        // Ascending with nulls last: past a value, the nulls are a range of their own.
+        if let ([sort], [Some(value)]) = (self.order.as_slice(), key.as_slice())
+            && sort.key.nullable
+            && sort.descending == page.backward
+        {
+            let mut values = Sql::default();
+            values.made(format!(" AND ({}, t.id) > (", sort.key.expression));
+            values.bind(value.clone()).push(", ").bind(Bind::Uuid(start.id)).push(")").append(rest.clone());
+            let mut nulls = Sql::default();
+            nulls.made(format!(" AND {} IS NULL", sort.key.expression)).append(rest);
+            return Ok(vec![values, nulls]);
+        }
+        let mut condition = Sql::new(" AND ");
+        condition.append(self.beyond(&key, start.id, page.backward)).append(rest);
+        Ok(vec![condition])
+    }
+
+    fn key(&self, position: &Position) -> Result<Vec<Option<Bind>>, Error> {
+        if position.values.len() != self.order.len() {
+            return Err(Error::CursorInvalid);
+        }
+        self.order
+            .iter()
+            .zip(&position.values)
+            .map(|(sort, value)| match value {
+                None if sort.key.nullable => Ok(None),
+                None => Err(Error::CursorInvalid),
+                Some(text) => sort.key.kind.parse(text).map(Some).ok_or(Error::CursorInvalid),
+            })
+            .collect()
+    }
+
+    /// Rows that come after a key in the order, or, `flipped`, before it.
+    fn beyond(&self, key: &[Option<Bind>], id: Uuid, flipped: bool) -> Sql {
+        let mut sql = Sql::default();
+        let id_descending = self.order.last().is_some_and(|sort| sort.descending) != flipped;
+        if let ([sort], [Some(value)]) = (self.order.as_slice(), key)
+            && !sort.key.nullable
+        {
+            sql.made(format!("({}, t.id) {} (", sort.key.expression, if id_descending { "<" } else { ">" }));
+            sql.bind(value.clone()).push(", ").bind(Bind::Uuid(id)).push(")");
+            return sql;
+        }
+        sql.push("(");
+        let mut equal = Sql::default();
+        for (sort, value) in self.order.iter().zip(key) {
+            let expression = sort.key.expression;
+            let mut past = Sql::default();
+            match (value, sort.descending != flipped) {
+                (Some(value), false) => {
+                    past.made(format!("({expression} > ")).bind(value.clone());
+                    past.made(if sort.key.nullable {
+                        format!(" OR {expression} IS NULL)")
+                    } else {
+                        ")".into()
+                    });
+                }
+                (Some(value), true) => {
+                    past.made(format!("({expression} < ")).bind(value.clone()).push(")");
+                }
+                (None, false) => {
+                    past.push("false");
+                }
+                (None, true) => {
+                    past.made(format!("{expression} IS NOT NULL"));
+                }
+            }
+            sql.append(equal.clone()).append(past).push(" OR ");
+            match value {
+                Some(value) => equal.made(format!("{expression} = ")).bind(value.clone()).push(" AND "),
+                None => equal.made(format!("{expression} IS NULL AND ")),
+            };
+        }
+        sql.append(equal)
+            .push(if id_descending { "t.id < " } else { "t.id > " })
+            .bind(Bind::Uuid(id))
+            .push(")");
+        sql
+    }
+}
+
+fn direction(descending: bool) -> &'static str {
+    if descending { " DESC, " } else { ", " }
+}
+
+/// The joins of one query, flat: each with its alias and that of the row it hangs on.
+struct Plan(Vec<(&'static Relation, String, String)>);
+
+impl Plan {
+    fn new(joins: &[Join]) -> Self {
+        let mut flat = Vec::new();
+        Self::add(joins, "t", &mut flat);
+        Self(flat)
+    }
+
+    fn add(joins: &[Join], parent: &str, flat: &mut Vec<(&'static Relation, String, String)>) {
+        for join in joins {
+            let alias = format!("j{}", flat.len());
+            flat.push((join.relation, alias.clone(), parent.to_owned()));
+            Self::add(&join.children, &alias, flat);
+        }
+    }
+
+    fn columns(&self, sql: &mut Sql) {
+        for (relation, alias, _) in &self.0 {
+            sql.push(", ");
+            columns(sql, alias, (relation.target)());
+        }
+    }
+
+    /// A related row is joined where the page's reach lets it through; what is left out here, its loader finds
+    /// or refuses.
+    fn joins(&self, sql: &mut Sql, reach: &Reach) {
+        for (relation, alias, parent) in &self.0 {
+            let target = (relation.target)();
+            let (table, column) = (target.table, relation.column);
+            sql.made(format!(
+                " LEFT JOIN {table} {alias} ON {alias}.root_id = {parent}.root_id AND {alias}.id = {parent}.{column}"
+            ));
+            if !reach.complete {
+                sql.made(format!(" AND {alias}.{} = ANY(", target.tenant));
+                sql.bind(Bind::Uuids(match target.visible {
+                    Visible::Upward => reach.visible.clone(),
+                    _ => reach.tenants.clone(),
+                }));
+                sql.push(")");
+            }
+        }
+    }
+
+    fn decode(&self, row: &PgRow, mut at: usize, loaded: &mut Vec<Loaded>) -> QueryResult<()> {
+        for (relation, _, _) in &self.0 {
+            let target = (relation.target)();
+            loaded.extend((target.decode)(row, at)?);
+            at += target.columns.len();
+        }
+        Ok(())
+    }
+}

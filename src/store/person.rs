@@ -1,0 +1,95 @@
+//! A person: a customer, an agent, someone who logs in.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under};
+
+noun! {
+    /// A person: a customer, an agent, someone who logs in.
+    person as Person, "person", tenant: tenant_id, visible: Upward,
+    by_id: None, list: CatalogRead,
+    relations: [
+        relation!("tenant" via tenant_id => tenant),
+        relation!("organization" via organization_id => organization),
+        relation!("site" via site_id => site),
+    ],
+    {
+        /// The root of its tenant.
+        root_id: Uuid,
+        /// Its key.
+        id: Uuid,
+        /// The tenant that owns it.
+        tenant_id: Uuid,
+        /// Their first name; may be empty.
+        first_name: String,
+        /// Their last name; may be empty.
+        last_name: String,
+        /// Their e-mail address; null when not known.
+        email: Option<String>,
+        /// The subject of the tokens they log in with; null when they do not.
+        login: Option<String>,
+        /// The organization they belong to.
+        organization_id: Option<Uuid>,
+        /// The site they work at.
+        site_id: Option<Uuid>,
+        /// The system it came from; null when made here.
+        source: Option<String>,
+        /// Its id in that system; null when made here.
+        source_id: Option<String>,
+        /// Rises by one with each update.
+        revision: i32,
+        /// When it was made.
+        created_at: DateTime<Utc>,
+        /// When it was last updated; `created_at` until then.
+        updated_at: DateTime<Utc>,
+    }
+}
+
+/// What its lists are sorted and filtered by.
+pub mod key {
+    use super::{Key, Kind};
+
+    /// Its key.
+    pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// The tenant that owns it.
+    pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// Their last name.
+    pub static LAST_NAME: Key = Key::new("t.last_name", Kind::Text);
+    /// Their first name.
+    pub static FIRST_NAME: Key = Key::new("t.first_name", Kind::Text);
+    /// Their e-mail address.
+    pub static EMAIL: Key = Key::nullable("t.email", Kind::Text);
+    /// The organization they belong to.
+    pub static ORGANIZATION: Key = Key::nullable("t.organization_id", Kind::Uuid);
+    /// The site they work at.
+    pub static SITE: Key = Key::nullable("t.site_id", Kind::Uuid);
+    /// The system it came from.
+    pub static SOURCE: Key = Key::nullable("t.source", Kind::Text);
+    /// Its id in that system.
+    pub static SOURCE_ID: Key = Key::nullable("t.source_id", Kind::Text);
+    /// When it was made.
+    pub static CREATED_AT: Key = Key::new("t.created_at", Kind::Time);
+    /// When it was last updated.
+    pub static UPDATED_AT: Key = Key::new("t.updated_at", Kind::Time);
+}
+
+/// Those of a tenant.
+pub const UNDER_TENANT: Under = Under("person t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+
+/// The people of an organization.
+pub const UNDER_ORGANIZATION: Under = Under("person t WHERE t.root_id = k.root_id AND t.organization_id = k.id");
+
+/// The members of a team.
+pub const UNDER_TEAM: Under = Under("team_member l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.team_id = k.id");
+
+/// Those that a version of an SLA covers by name.
+pub const UNDER_VERSION: Under = Under("sla_version_person l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id");
+
+impl Row {
+    /// "First Last" (rule S13).
+    pub fn name(&self) -> String {
+        [self.first_name.as_str(), self.last_name.as_str()].join(" ").trim().to_owned()
+    }
+}

@@ -1,0 +1,50 @@
+//! A role: a named set of permissions (rule P1).
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under};
+use crate::access::Permission;
+
+noun! {
+    /// A role: a named set of permissions (rule P1).
+    role as Role, "role", tenant: tenant_id, visible: Own,
+    by_id: Some(Permission::TenantsAdmin), list: TenantsAdmin,
+    relations: [
+        relation!("tenant" via tenant_id => tenant),
+    ],
+    {
+        /// The root of its tenant.
+        root_id: Uuid,
+        /// Its key.
+        id: Uuid,
+        /// The tenant that owns it.
+        tenant_id: Uuid,
+        /// Its name.
+        name: String,
+        /// The wire names of its permissions.
+        permissions: Vec<String>,
+        /// Rises by one with each update.
+        revision: i32,
+        /// When it was made.
+        created_at: DateTime<Utc>,
+        /// When it was last updated; `created_at` until then.
+        updated_at: DateTime<Utc>,
+    }
+}
+
+/// What its lists are sorted and filtered by.
+pub mod key {
+    use super::{Key, Kind};
+
+    /// Its key.
+    pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// The tenant that owns it.
+    pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// Its name.
+    pub static NAME: Key = Key::new("t.name", Kind::Text);
+}
+
+/// Those of a tenant.
+pub const UNDER_TENANT: Under = Under("role t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");

@@ -1,0 +1,83 @@
+//! A service instance: a running piece of a service (rules O4, O5).
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under};
+
+noun! {
+    /// A service instance: a running piece of a service (rules O4, O5).
+    service_instance as ServiceInstance, "service instance", tenant: tenant_id, visible: Upward,
+    by_id: None, list: CatalogRead,
+    relations: [
+        relation!("tenant" via tenant_id => tenant),
+        relation!("service" via service_id => service),
+        relation!("supportTeam" via support_team_id => team),
+        relation!("firstLineTeam" via first_line_team_id => team),
+        relation!("provider" via provider_id => organization),
+    ],
+    {
+        /// The root of its tenant.
+        root_id: Uuid,
+        /// Its key.
+        id: Uuid,
+        /// The tenant that owns it.
+        tenant_id: Uuid,
+        /// The service it is an instance of.
+        service_id: Uuid,
+        /// Its name.
+        name: String,
+        /// The team that supports it.
+        support_team_id: Option<Uuid>,
+        /// The team that is asked first.
+        first_line_team_id: Option<Uuid>,
+        /// The organization that runs it.
+        provider_id: Option<Uuid>,
+        /// The system it came from; null when made here.
+        source: Option<String>,
+        /// Its id in that system; null when made here.
+        source_id: Option<String>,
+        /// Rises by one with each update.
+        revision: i32,
+        /// When it was made.
+        created_at: DateTime<Utc>,
+        /// When it was last updated; `created_at` until then.
+        updated_at: DateTime<Utc>,
+    }
+}
+
+/// What its lists are sorted and filtered by.
+pub mod key {
+    use super::{Key, Kind};
+
+    /// Its key.
+    pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// The tenant that owns it.
+    pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// Its name.
+    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    /// The service it is an instance of.
+    pub static SERVICE: Key = Key::new("t.service_id", Kind::Uuid);
+    /// The organization that runs it.
+    pub static PROVIDER: Key = Key::nullable("t.provider_id", Kind::Uuid);
+    /// The team that supports it.
+    pub static SUPPORT_TEAM: Key = Key::nullable("t.support_team_id", Kind::Uuid);
+    /// The system it came from.
+    pub static SOURCE: Key = Key::nullable("t.source", Kind::Text);
+    /// Its id in that system.
+    pub static SOURCE_ID: Key = Key::nullable("t.source_id", Kind::Text);
+    /// When it was made.
+    pub static CREATED_AT: Key = Key::new("t.created_at", Kind::Time);
+    /// When it was last updated.
+    pub static UPDATED_AT: Key = Key::new("t.updated_at", Kind::Time);
+}
+
+/// Those of a tenant.
+pub const UNDER_TENANT: Under = Under("service_instance t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+
+/// The instances of a service.
+pub const UNDER_SERVICE: Under = Under("service_instance t WHERE t.root_id = k.root_id AND t.service_id = k.id");
+
+/// Those whose support teams a version of an SLA covers.
+pub const UNDER_VERSION: Under = Under("sla_version_service_instance l JOIN service_instance t ON t.root_id = l.root_id AND t.id = l.service_instance_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id");

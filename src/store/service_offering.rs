@@ -1,0 +1,77 @@
+//! A service offering: the conditions a service can be had under (rule O1).
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under};
+use super::word::OfferingStatus;
+
+noun! {
+    /// A service offering: the conditions a service can be had under (rule O1).
+    service_offering as ServiceOffering, "service offering", tenant: tenant_id, visible: Upward,
+    by_id: None, list: CatalogRead,
+    relations: [
+        relation!("tenant" via tenant_id => tenant),
+        relation!("service" via service_id => service),
+        relation!("serviceHours" via service_hours_id => calendar),
+    ],
+    {
+        /// The root of its tenant.
+        root_id: Uuid,
+        /// Its key.
+        id: Uuid,
+        /// The tenant that owns it.
+        tenant_id: Uuid,
+        /// The service it is an offering of.
+        service_id: Uuid,
+        /// Its name.
+        name: String,
+        /// Whether it can be had.
+        status: OfferingStatus,
+        /// The IANA zone its calendars are applied in.
+        time_zone: String,
+        /// When the service is to be available; null = nothing promised.
+        service_hours_id: Option<Uuid>,
+        /// The system it came from; null when made here.
+        source: Option<String>,
+        /// Its id in that system; null when made here.
+        source_id: Option<String>,
+        /// Rises by one with each update.
+        revision: i32,
+        /// When it was made.
+        created_at: DateTime<Utc>,
+        /// When it was last updated; `created_at` until then.
+        updated_at: DateTime<Utc>,
+    }
+}
+
+/// What its lists are sorted and filtered by.
+pub mod key {
+    use super::{Key, Kind};
+
+    /// Its key.
+    pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// The tenant that owns it.
+    pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// Its name.
+    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    /// Whether it can be had.
+    pub static STATUS: Key = Key::new("t.status", Kind::Text);
+    /// The service it is an offering of.
+    pub static SERVICE: Key = Key::new("t.service_id", Kind::Uuid);
+    /// The system it came from.
+    pub static SOURCE: Key = Key::nullable("t.source", Kind::Text);
+    /// Its id in that system.
+    pub static SOURCE_ID: Key = Key::nullable("t.source_id", Kind::Text);
+    /// When it was made.
+    pub static CREATED_AT: Key = Key::new("t.created_at", Kind::Time);
+    /// When it was last updated.
+    pub static UPDATED_AT: Key = Key::new("t.updated_at", Kind::Time);
+}
+
+/// Those of a tenant.
+pub const UNDER_TENANT: Under = Under("service_offering t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+
+/// The offerings of a service.
+pub const UNDER_SERVICE: Under = Under("service_offering t WHERE t.root_id = k.root_id AND t.service_id = k.id");

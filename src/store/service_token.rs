@@ -1,0 +1,55 @@
+//! A service token: how an integration logs in. The secret is not here.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under};
+use crate::access::Permission;
+
+noun! {
+    /// A service token: how an integration logs in. The secret is not here.
+    service_token as ServiceToken, "service token", tenant: tenant_id, visible: Own,
+    by_id: Some(Permission::TenantsAdmin), list: TenantsAdmin,
+    relations: [
+        relation!("tenant" via tenant_id => tenant),
+        relation!("createdBy" via created_by => person),
+    ],
+    {
+        /// The root of its tenant.
+        root_id: Uuid,
+        /// Its key.
+        id: Uuid,
+        /// The tenant that owns it.
+        tenant_id: Uuid,
+        /// Its name.
+        name: String,
+        /// The wire names of the permissions it is narrowed to; null = all its grants give.
+        scopes: Option<Vec<String>>,
+        /// When it ends; null = never.
+        expires_at: Option<DateTime<Utc>>,
+        /// When it was revoked; null = not.
+        revoked_at: Option<DateTime<Utc>>,
+        /// When it was last used, to the minute; null = never.
+        last_used_at: Option<DateTime<Utc>>,
+        /// When it was made.
+        created_at: DateTime<Utc>,
+        /// Who made it.
+        created_by: Option<Uuid>,
+    }
+}
+
+/// What its lists are sorted and filtered by.
+pub mod key {
+    use super::{Key, Kind};
+
+    /// Its key.
+    pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// The tenant that owns it.
+    pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// Its name.
+    pub static NAME: Key = Key::new("t.name", Kind::Text);
+}
+
+/// Those of a tenant.
+pub const UNDER_TENANT: Under = Under("service_token t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");

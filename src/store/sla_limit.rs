@@ -1,0 +1,87 @@
+//! A limit: a budget of hours of a project per week or month (rule L1).
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under};
+use super::word::{ContactType, TimePeriod};
+use crate::access::Permission;
+
+noun! {
+    /// A limit: a budget of hours of a project per week or month (rule L1).
+    sla_limit as SlaLimit, "SLA limit", tenant: tenant_id, visible: Own,
+    by_id: Some(Permission::LimitsRead), list: LimitsAccess,
+    relations: [
+        relation!("tenant" via tenant_id => tenant),
+        relation!("project" via project_id => project),
+    ],
+    {
+        /// The root of its tenant.
+        root_id: Uuid,
+        /// Its key.
+        id: Uuid,
+        /// The tenant that owns it.
+        tenant_id: Uuid,
+        /// The project whose hours count.
+        project_id: Uuid,
+        /// How many hours.
+        time_limit_in_hours: i32,
+        /// Per week or month.
+        time_period: TimePeriod,
+        /// How the contact is told.
+        contact_type: ContactType,
+        /// The e-mail address of who is told.
+        contact: String,
+        /// Only hours of these categories count.
+        categories: Vec<String>,
+        /// Rule L3: not evaluated until then; null or past = evaluated.
+        deactivated_until: Option<DateTime<Utc>>,
+        /// The system it came from; null when made here.
+        source: Option<String>,
+        /// Its id in that system; null when made here.
+        source_id: Option<String>,
+        /// Rises by one with each update.
+        revision: i32,
+        /// When it was made.
+        created_at: DateTime<Utc>,
+        /// When it was last updated; `created_at` until then.
+        updated_at: DateTime<Utc>,
+    }
+}
+
+/// What its lists are sorted and filtered by.
+pub mod key {
+    use super::{Key, Kind};
+
+    /// Its key.
+    pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// The tenant that owns it.
+    pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// The project whose hours count.
+    pub static PROJECT: Key = Key::new("t.project_id", Kind::Uuid);
+    /// How many hours.
+    pub static TIME_LIMIT_IN_HOURS: Key = Key::new("t.time_limit_in_hours", Kind::Int);
+    /// Per week or month.
+    pub static TIME_PERIOD: Key = Key::new("t.time_period", Kind::Text);
+    /// How the contact is told.
+    pub static CONTACT_TYPE: Key = Key::new("t.contact_type", Kind::Text);
+    /// The address of who is told.
+    pub static CONTACT: Key = Key::new("t.contact", Kind::Text);
+    /// Whether it is not evaluated now.
+    pub static DEACTIVATED: Key = Key::new("(coalesce(t.deactivated_until, now()) > now())", Kind::Bool);
+    /// The system it came from.
+    pub static SOURCE: Key = Key::nullable("t.source", Kind::Text);
+    /// Its id in that system.
+    pub static SOURCE_ID: Key = Key::nullable("t.source_id", Kind::Text);
+    /// When it was made.
+    pub static CREATED_AT: Key = Key::new("t.created_at", Kind::Time);
+    /// When it was last updated.
+    pub static UPDATED_AT: Key = Key::new("t.updated_at", Kind::Time);
+}
+
+/// Those of a tenant.
+pub const UNDER_TENANT: Under = Under("sla_limit t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+
+/// The limits of a project.
+pub const UNDER_PROJECT: Under = Under("sla_limit t WHERE t.root_id = k.root_id AND t.project_id = k.id");

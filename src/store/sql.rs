@@ -1,0 +1,154 @@
+//! SQL put together at run time: which filters, which order, which relations are joined depends on what was asked.
+//!
+//! Values are always bound, never written into the text; the text is made of constants of this room. The text is
+//! the key of the prepared-statement cache, so the same question costs no second parse in Postgres.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Text, Timestamptz, Untyped, Uuid as SqlUuid};
+use uuid::Uuid;
+
+/// One bound value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bind {
+    /// `uuid`
+    Uuid(Uuid),
+    /// `uuid[]`
+    Uuids(Vec<Uuid>),
+    /// `text`
+    Text(String),
+    /// `text[]`
+    Texts(Vec<String>),
+    /// `integer`
+    Int(i32),
+    /// `integer[]`
+    Ints(Vec<i32>),
+    /// `bigint`
+    Long(i64),
+    /// `boolean`
+    Bool(bool),
+    /// `timestamptz`
+    Time(DateTime<Utc>),
+    /// `date`
+    Date(NaiveDate),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    Fixed(&'static str),
+    Made(String),
+    Bind(Bind),
+}
+
+/// A statement or a part of one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sql(Vec<Piece>);
+
+impl Sql {
+    /// A statement that begins with `text`.
+    pub fn new(text: &'static str) -> Self {
+        Self(vec![Piece::Fixed(text)])
+    }
+
+    /// Whether nothing was pushed yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Appends constant text.
+    pub fn push(&mut self, text: &'static str) -> &mut Self {
+        self.0.push(Piece::Fixed(text));
+        self
+    }
+
+    /// Appends text made of constants: column lists, aliases, numbers of our own.
+    pub fn made(&mut self, text: String) -> &mut Self {
+        self.0.push(Piece::Made(text));
+        self
+    }
+
+    /// Appends a bound value.
+    pub fn bind(&mut self, value: Bind) -> &mut Self {
+        self.0.push(Piece::Bind(value));
+        self
+    }
+
+    /// Appends another part.
+    pub fn append(&mut self, part: Sql) -> &mut Self {
+        self.0.extend(part.0);
+        self
+    }
+
+    /// Postgres has no text with U+0000: a value that holds it can match nothing and be stored nowhere.
+    pub(super) fn holds_nul(&self) -> bool {
+        self.0.iter().any(|piece| match piece {
+            Piece::Bind(Bind::Text(text)) => text.contains('\0'),
+            Piece::Bind(Bind::Texts(texts)) => texts.iter().any(|text| text.contains('\0')),
+            _ => false,
+        })
+    }
+
+    fn shape(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Fixed(text) => text.hash(&mut hasher),
+                Piece::Made(text) => text.hash(&mut hasher),
+                Piece::Bind(bind) => std::mem::discriminant(bind).hash(&mut hasher),
+            }
+        }
+        hasher.finish()
+    }
+}
+
+/// How many different statements may be kept prepared on a connection. A client that combines filters at will
+/// could otherwise fill Postgres' memory; statements after these still run, unprepared.
+const PREPARED_SHAPES: usize = 1_000;
+
+fn may_be_prepared(shape: u64) -> bool {
+    static SHAPES: LazyLock<Mutex<HashSet<u64>>> = LazyLock::new(Mutex::default);
+    let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
+    shapes.contains(&shape) || (shapes.len() < PREPARED_SHAPES && shapes.insert(shape))
+}
+
+impl QueryFragment<Pg> for Sql {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if !may_be_prepared(self.shape()) {
+            out.unsafe_to_cache_prepared();
+        }
+        for piece in &self.0 {
+            match piece {
+                Piece::Fixed(text) => out.push_sql(text),
+                Piece::Made(text) => out.push_sql(text),
+                Piece::Bind(bind) => match bind {
+                    Bind::Uuid(v) => out.push_bind_param::<SqlUuid, _>(v)?,
+                    Bind::Uuids(v) => out.push_bind_param::<Array<SqlUuid>, _>(v)?,
+                    Bind::Text(v) => out.push_bind_param::<Text, _>(v)?,
+                    Bind::Texts(v) => out.push_bind_param::<Array<Text>, _>(v)?,
+                    Bind::Int(v) => out.push_bind_param::<Integer, _>(v)?,
+                    Bind::Ints(v) => out.push_bind_param::<Array<Integer>, _>(v)?,
+                    Bind::Long(v) => out.push_bind_param::<BigInt, _>(v)?,
+                    Bind::Bool(v) => out.push_bind_param::<Bool, _>(v)?,
+                    Bind::Time(v) => out.push_bind_param::<Timestamptz, _>(v)?,
+                    Bind::Date(v) => out.push_bind_param::<Date, _>(v)?,
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+impl QueryId for Sql {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Sql {
+    type SqlType = Untyped;
+}

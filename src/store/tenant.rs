@@ -1,0 +1,60 @@
+//! A tenant: a node of the tree that owns everything.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under};
+
+noun! {
+    /// A tenant: a node of the tree that owns everything.
+    tenant as Tenant, "tenant", tenant: id, visible: Upward,
+    by_id: None, list: TenantsAdmin,
+    relations: [
+        relation!("parent" via parent_id => tenant),
+        relation!("defaultSla" via default_sla_id => sla),
+    ],
+    {
+        /// The root of its tree; its own key for a root.
+        root_id: Uuid,
+        /// Its key.
+        id: Uuid,
+        /// The tenant above it; null for a root.
+        parent_id: Option<Uuid>,
+        /// A short name, unique within the root.
+        slug: String,
+        /// Its name.
+        name: String,
+        /// The IANA zone its days and periods are in.
+        time_zone: String,
+        /// The SLA for chats and calls that name none (rule C13).
+        default_sla_id: Option<Uuid>,
+        /// Rises by one with each update.
+        revision: i32,
+        /// When it was made.
+        created_at: DateTime<Utc>,
+        /// When it was last updated; `created_at` until then.
+        updated_at: DateTime<Utc>,
+    }
+}
+
+/// What its lists are sorted and filtered by.
+pub mod key {
+    use super::{Key, Kind};
+
+    /// Its key.
+    pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// Its name.
+    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    /// Its short name.
+    pub static SLUG: Key = Key::new("t.slug", Kind::Text);
+    /// The tenant above it.
+    pub static PARENT: Key = Key::nullable("t.parent_id", Kind::Uuid);
+    /// When it was made.
+    pub static CREATED_AT: Key = Key::new("t.created_at", Kind::Time);
+    /// When it was last updated.
+    pub static UPDATED_AT: Key = Key::new("t.updated_at", Kind::Time);
+}
+
+/// Those right below a tenant.
+pub const UNDER_PARENT: Under = Under("tenant t WHERE t.root_id = k.root_id AND t.parent_id = k.id");

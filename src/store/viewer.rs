@@ -1,0 +1,116 @@
+//! Who a login or a service token is, and what they may do.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
+use diesel::sql_types::{Array, Bytea, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::noun::{column, is_null};
+use super::sql::{Bind, Sql};
+use super::{Conn, PgRow};
+use crate::access::{Actor, Permission, Permissions, Place, Viewer};
+use crate::error::Error;
+
+/// Everything about a person in one statement: 0 = the person in each root, 1 = their grants, 2 = the trees.
+const PERSON: &str =
+    "WITH me AS MATERIALIZED (SELECT root_id, id, first_name, last_name FROM person WHERE login = ";
+const PERSON_REST: &str = ") \
+    SELECT 0::smallint, root_id, id, NULL::uuid, trim(first_name || ' ' || last_name), NULL::text[] FROM me \
+    UNION ALL SELECT 1, g.root_id, g.tenant_id, NULL, '', r.permissions FROM me \
+      JOIN role_grant g ON g.root_id = me.root_id AND g.person_id = me.id \
+      JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
+    UNION ALL SELECT 2, t.root_id, t.id, t.parent_id, t.time_zone, NULL FROM tenant t \
+      WHERE t.root_id IN (SELECT root_id FROM me)";
+
+/// The same of a service token.
+const TOKEN: &str = "WITH me AS MATERIALIZED (SELECT root_id, id, name, secret_hash, scopes, expires_at FROM service_token \
+    WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AND id = ";
+const TOKEN_REST: &str = ") \
+    SELECT 0::smallint, root_id, id, NULL::uuid, name, scopes, secret_hash, expires_at FROM me \
+    UNION ALL SELECT 1, g.root_id, g.tenant_id, NULL, '', r.permissions, NULL, NULL FROM me \
+      JOIN role_grant g ON g.root_id = me.root_id AND g.service_token_id = me.id \
+      JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
+    UNION ALL SELECT 2, t.root_id, t.id, t.parent_id, t.time_zone, NULL, NULL, NULL FROM tenant t \
+      WHERE t.root_id IN (SELECT root_id FROM me)";
+
+struct Found {
+    people: Vec<(Uuid, Uuid, String)>,
+    grants: Vec<(Uuid, Permissions)>,
+    places: HashMap<Uuid, Place>,
+}
+
+fn permissions(names: Option<Vec<String>>) -> Permissions {
+    names.into_iter().flatten().filter_map(|name| Permission::from_wire_name(&name)).collect()
+}
+
+fn found(rows: &[PgRow]) -> QueryResult<Found> {
+    let mut found = Found { people: Vec::new(), grants: Vec::new(), places: HashMap::new() };
+    for row in rows {
+        let root_id = column::<SqlUuid, Uuid>(row, 1)?;
+        let id = column::<SqlUuid, Uuid>(row, 2)?;
+        match column::<SmallInt, i16>(row, 0)? {
+            0 => found.people.push((root_id, id, column::<Text, String>(row, 4)?)),
+            1 => found.grants.push((id, permissions(column::<Nullable<Array<Text>>, _>(row, 5)?))),
+            _ => {
+                let parent_id = column::<Nullable<SqlUuid>, Option<Uuid>>(row, 3)?;
+                let time_zone = column::<Text, String>(row, 4)?.parse().unwrap_or(chrono_tz::UTC);
+                found.places.insert(id, Place { root_id, parent_id, time_zone });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The person whom tokens with this subject name, in every root that knows them; none if no root does.
+pub async fn by_login(
+    conn: &Conn,
+    login: &str,
+    expires_at: Option<DateTime<Utc>>,
+) -> Result<Option<Viewer>, Error> {
+    let mut sql = Sql::new(PERSON);
+    sql.bind(Bind::Text(login.to_owned())).push(PERSON_REST);
+    let mut found = found(&conn.rows(sql).await?)?;
+    found.people.sort_unstable();
+    let Some((_, _, name)) = found.people.first().cloned() else { return Ok(None) };
+    let actor = Actor::Person(found.people.into_iter().map(|(root, person, _)| (root, person)).collect());
+    Ok(Some(Viewer::new(actor, name, expires_at, found.places, &found.grants)))
+}
+
+/// The service token of this id, with the SHA-256 of its secret for the caller to compare; none if there is no
+/// such token, or it has ended.
+pub async fn by_service_token(conn: &Conn, id: Uuid) -> Result<Option<(Viewer, Vec<u8>)>, Error> {
+    let mut sql = Sql::new(TOKEN);
+    sql.bind(Bind::Uuid(id)).push(TOKEN_REST);
+    let rows = conn.rows(sql).await?;
+    let found = found(&rows)?;
+    let Some((root_id, id, name)) = found.people.first().cloned() else { return Ok(None) };
+    let mut grants = found.grants;
+    let mut expires_at = None;
+    let mut hash = Vec::new();
+    for row in &rows {
+        if column::<SmallInt, i16>(row, 0)? == 0 {
+            hash = column::<Bytea, Vec<u8>>(row, 6)?;
+            expires_at = column::<Nullable<Timestamptz>, Option<DateTime<Utc>>>(row, 7)?;
+            if !is_null(row, 5) {
+                let scopes = permissions(column::<Nullable<Array<Text>>, _>(row, 5)?);
+                for (_, granted) in &mut grants {
+                    *granted = granted.intersection(scopes);
+                }
+            }
+        }
+    }
+    let viewer = Viewer::new(Actor::ServiceToken(root_id, id), name, expires_at, found.places, &grants);
+    Ok(Some((viewer, hash)))
+}
+
+/// Rises with every change of rights: what is remembered of viewers is forgotten then.
+pub async fn epoch(conn: &Conn) -> Result<i64, Error> {
+    let rows = conn.rows(Sql::new("SELECT epoch FROM authorization_epoch")).await?;
+    Ok(rows
+        .first()
+        .map(|row| column::<diesel::sql_types::BigInt, i64>(row, 0))
+        .transpose()?
+        .unwrap_or_default())
+}
