@@ -98,17 +98,18 @@ impl Postgres {
     }
 
     /// Starts an empty server for tests: its data is gone when it stops, so it never waits for a disk.
+    /// `settings` are more of its own, `name=value`.
     ///
     /// # Errors
     /// [`Error::NoBinaries`], [`Error::NoAccount`], [`Error::Failed`].
-    pub fn start_ephemeral(binaries: Option<&Path>) -> Result<Self, Error> {
+    pub fn start_ephemeral(binaries: Option<&Path>, settings: &[&str]) -> Result<Self, Error> {
         let account = Account::of_new_files()?;
         let binaries = Binaries::find(binaries, None)?;
         let scratch = account.scratch()?;
         let cluster = scratch.join("cluster");
         binaries.initdb(&account, &cluster, &["--no-sync"])?;
         let log = scratch.join("postgres.log");
-        launch(&binaries, &account, &cluster, scratch, log, EPHEMERAL, None)
+        launch(&binaries, &account, &cluster, scratch, log, &[EPHEMERAL, settings].concat(), None)
     }
 
     /// The connection URL of a database of this server; the database need not exist yet.

@@ -73,7 +73,7 @@ impl Server {
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let postgres = Postgres::start_ephemeral(None).expect("a private Postgres starts");
+        let postgres = Postgres::start_ephemeral(None, &[]).expect("a private Postgres starts");
         let administration = postgres.url("postgres");
         let template = postgres.url("migrated");
         let (statements, mut queue) = mpsc::unbounded_channel::<(String, oneshot::Sender<()>)>();

@@ -4,3 +4,4 @@
 mod database;
 mod postgres;
 mod schema;
+mod tls;
