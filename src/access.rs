@@ -4,6 +4,8 @@
 //! So a query without tenant scope cannot be written by accident, and a mutation without a permission check does
 //! not compile.
 
+pub mod token;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! Every function takes a [`crate::access::Reach`] to read or a [`crate::access::Permit`] to write. Nothing here
 //! knows GraphQL, and nothing outside knows diesel.
 
+pub mod connect;
 pub mod id;
 pub mod noun;
 pub mod page;

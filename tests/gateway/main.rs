@@ -1,1 +1,6 @@
+//! The gateway through its public door, against a real Postgres.
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod database;
+mod postgres;
+mod schema;

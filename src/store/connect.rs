@@ -1,0 +1,272 @@
+//! Connections to Postgres and their pool, with TLS as the URL asks for it.
+//!
+//! | `sslmode` | encrypted | certificate checked against `sslrootcert`, else the system's | host name checked |
+//! |---|---|---|---|
+//! | `disable` | no | | |
+//! | `prefer` (default) | if the server offers it | no | no |
+//! | `require` | yes | only if `sslrootcert` is given | no |
+//! | `verify-ca` | yes | yes | no |
+//! | `verify-full` | yes | yes | yes |
+//!
+//! A unix socket is never encrypted. No message contains the password.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::deadpool::Pool;
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use futures_util::FutureExt;
+use percent_encoding::percent_decode_str;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::time::timeout;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// How long one attempt to connect may take, TLS and login included.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// One connection to the database of `url`, for work that outlives an operation.
+///
+/// # Errors
+/// [`ConnectionError::InvalidConnectionUrl`] for a URL that cannot be meant, [`ConnectionError::BadConnection`] when
+/// the server cannot be reached, is not trusted or refuses; each with a sentence that names the server.
+pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
+    Target::parse(url)?.connect().await
+}
+
+/// A pool of at most `size` connections, opened when first needed. A connection is handed out without a test query:
+/// one that broke while it lay idle is noticed and replaced, one that breaks in that very moment fails its statement.
+///
+/// # Errors
+/// Those of [`connect`] about the URL; the server is not asked.
+pub fn pool(url: &str, size: usize) -> ConnectionResult<Pool<AsyncPgConnection>> {
+    let target = Arc::new(Target::parse(url)?);
+    let mut config = ManagerConfig::default();
+    config.recycling_method = RecyclingMethod::Fast;
+    config.custom_setup = Box::new(move |_url| {
+        let target = Arc::clone(&target);
+        async move { target.connect().await }.boxed()
+    });
+    // The setup knows its target already; the manager need not keep the password.
+    let manager = AsyncDieselConnectionManager::new_with_config("", config);
+    Pool::builder(manager)
+        .max_size(size)
+        .build()
+        .map_err(|cause| ConnectionError::BadConnection(cause.to_string()))
+}
+
+/// A server and how to speak to it.
+struct Target {
+    config: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+}
+
+impl Target {
+    fn parse(url: &str) -> ConnectionResult<Self> {
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(invalid(
+                "it must look like postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full",
+            ));
+        }
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut mode = "prefer".to_owned();
+        let mut root = None;
+        let mut rest = Vec::new();
+        // These two are libpq's; the driver knows only a part of the first.
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            match parameter.split_once('=') {
+                Some(("sslmode", value)) => mode = decoded(value),
+                Some(("sslrootcert", value)) => root = Some(decoded(value)),
+                _ => rest.push(parameter),
+            }
+        }
+        let mut config: tokio_postgres::Config =
+            format!("{address}?{}", rest.join("&")).parse().map_err(|cause| invalid(&causes(&cause)))?;
+
+        let socket = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+        let (encryption, trust) = match mode.as_str() {
+            _ if socket && config.get_hostaddrs().is_empty() => (SslMode::Disable, Trust::Any),
+            "disable" => (SslMode::Disable, Trust::Any),
+            "prefer" => (SslMode::Prefer, Trust::Any),
+            "require" if root.is_none() => (SslMode::Require, Trust::Any),
+            "require" | "verify-ca" => (SslMode::Require, Trust::Chain),
+            "verify-full" => (SslMode::Require, Trust::ChainAndName),
+            other => {
+                return Err(invalid(&format!(
+                    "sslmode is {other:?}; it can be disable, prefer, require, verify-ca or verify-full"
+                )));
+            }
+        };
+        config.ssl_mode(encryption);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_LIMIT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("sla-gateway");
+        }
+        Ok(Self { config, tls: MakeRustlsConnect::new(tls(trust, root.as_deref())?) })
+    }
+
+    async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
+        let attempt = async {
+            let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(|cause| {
+                ConnectionError::BadConnection(format!("{}: {}", self.place(), causes(&cause)))
+            })?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        };
+        timeout(CONNECT_LIMIT, attempt).await.unwrap_or_else(|_elapsed| {
+            let limit = CONNECT_LIMIT.as_secs();
+            Err(ConnectionError::BadConnection(format!("{}: no answer within {limit} s", self.place())))
+        })
+    }
+
+    /// The server in words, without its password.
+    fn place(&self) -> String {
+        let mut place = "cannot connect to Postgres".to_owned();
+        let ports = self.config.get_ports();
+        for (nth, host) in self.config.get_hosts().iter().enumerate() {
+            let port = ports.get(nth).or(ports.first()).copied().unwrap_or(5432);
+            let joint = if nth == 0 { " at" } else { "," };
+            let _infallible = match host {
+                Host::Tcp(name) => write!(place, "{joint} {name}:{port}"),
+                Host::Unix(directory) => write!(place, "{joint} {}", directory.display()),
+            };
+        }
+        if let Some(database) = self.config.get_dbname() {
+            let _infallible = write!(place, ", database {database}");
+        }
+        if let Some(user) = self.config.get_user() {
+            let _infallible = write!(place, ", as {user}");
+        }
+        place
+    }
+}
+
+fn invalid(why: &str) -> ConnectionError {
+    ConnectionError::InvalidConnectionUrl(format!("the database URL is not valid: {why}"))
+}
+
+/// An error with everything that led to it: the driver's own text is only the outermost sentence.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _infallible = write!(text, ": {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// What of the server's certificate is checked.
+#[derive(Clone, Copy)]
+enum Trust {
+    Any,
+    Chain,
+    ChainAndName,
+}
+
+fn tls(trust: Trust, root: Option<&str>) -> ConnectionResult<ClientConfig> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let versions = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|cause| invalid(&causes(&cause)))?;
+    let chain = match trust {
+        Trust::Any => None,
+        Trust::Chain | Trust::ChainAndName => Some(
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots(root)?), Arc::clone(&provider))
+                .build()
+                .map_err(|cause| invalid(&causes(&cause)))?,
+        ),
+    };
+    let verifier: Arc<dyn ServerCertVerifier> = match (trust, chain) {
+        (Trust::ChainAndName, Some(chain)) => chain,
+        (_, chain) => Arc::new(Lenient { chain, provider }),
+    };
+    // "dangerous" is the library's name for what libpq calls `require` and `verify-ca`: the operator's choice.
+    Ok(versions.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// The certificates of `sslrootcert`; without one, or with `system`, those that the operating system trusts.
+fn roots(file: Option<&str>) -> ConnectionResult<RootCertStore> {
+    let (loaded, source) = match file {
+        None | Some("system") => (rustls_native_certs::load_native_certs(), "the system's certificates"),
+        Some(file) => (rustls_native_certs::load_certs_from_paths(Some(Path::new(file)), None), file),
+    };
+    let mut roots = RootCertStore::empty();
+    let (usable, _) = roots.add_parsable_certificates(loaded.certs);
+    if usable > 0 {
+        return Ok(roots);
+    }
+    let why = loaded.errors.first().map_or_else(|| "it holds none".to_owned(), |error| causes(error));
+    Err(invalid(&format!(
+        "no certificate to check the server with in {source} ({why}); name a file with sslrootcert"
+    )))
+}
+
+/// Checks less than the whole: the chain without the name, or nothing but that the server owns the key it shows.
+#[derive(Debug)]
+struct Lenient {
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Lenient {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        // The name is looked at last: an error about it says that the chain is good.
+        match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
