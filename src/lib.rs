@@ -2,5 +2,6 @@
 
 pub mod access;
 pub mod error;
+pub mod graphql;
 pub mod postgres;
 pub mod store;

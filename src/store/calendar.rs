@@ -1,10 +1,17 @@
 //! A calendar: hours of the week and holidays, in no zone of its own (rule O3).
 
-use chrono::{DateTime, Utc};
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::sql_types::{Nullable, SmallInt, Text, Timestamp, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
-use super::page::{Key, Kind, Under};
+use super::noun::{Noun, column, noun, relation};
+use super::page::{Key, Kind, Under, within};
+use super::Conn;
+use super::sql::{Bind, Sql};
+use crate::access::Reach;
+use crate::error::Error;
 
 noun! {
     /// A calendar: hours of the week and holidays, in no zone of its own (rule O3).
@@ -57,3 +64,64 @@ pub mod key {
 
 /// Those of a tenant.
 pub const UNDER_TENANT: Under = Under("calendar t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+
+/// Hours of one weekday.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoursRow {
+    /// 1 = Monday to 7 = Sunday.
+    pub weekday: i16,
+    /// Minutes since midnight, 0 to 1439.
+    pub from_minute: i16,
+    /// Minutes since midnight, 1 to 1440.
+    pub until_minute: i16,
+}
+
+/// When the hours do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HolidayRow {
+    /// Its name.
+    pub name: String,
+    /// From when, on the wall.
+    pub starts_at: NaiveDateTime,
+    /// Until when.
+    pub ends_at: NaiveDateTime,
+}
+
+/// The hours of a calendar: by weekday and time, and its holidays by time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hours {
+    /// What counts.
+    pub hours: Vec<HoursRow>,
+    /// When it does not.
+    pub holidays: Vec<HolidayRow>,
+}
+
+/// The hours of many calendars, in one statement.
+pub async fn hours(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<Uuid, Hours>, Error> {
+    let mut sql = Sql::new("WITH c AS (SELECT t.root_id, t.id FROM calendar t WHERE t.id = ANY(");
+    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    sql.push(
+        ") SELECT c.id, h.weekday, h.from_minute, h.until_minute, NULL::text, NULL::timestamp AS s, NULL::timestamp FROM c \
+         JOIN calendar_hours h ON h.root_id = c.root_id AND h.calendar_id = c.id \
+         UNION ALL SELECT c.id, NULL, NULL, NULL, d.name, d.starts_at, d.ends_at FROM c \
+         JOIN calendar_holiday d ON d.root_id = c.root_id AND d.calendar_id = c.id ORDER BY 2, 3, 6",
+    );
+    let mut found: HashMap<Uuid, Hours> = HashMap::new();
+    for row in &conn.rows(sql).await? {
+        let hours = found.entry(column::<SqlUuid, Uuid>(row, 0)?).or_default();
+        match column::<Nullable<SmallInt>, Option<i16>>(row, 1)? {
+            Some(weekday) => hours.hours.push(HoursRow {
+                weekday,
+                from_minute: column::<SmallInt, _>(row, 2)?,
+                until_minute: column::<SmallInt, _>(row, 3)?,
+            }),
+            None => hours.holidays.push(HolidayRow {
+                name: column::<Text, _>(row, 4)?,
+                starts_at: column::<Timestamp, _>(row, 5)?,
+                ends_at: column::<Timestamp, _>(row, 6)?,
+            }),
+        }
+    }
+    Ok(found)
+}

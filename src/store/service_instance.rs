@@ -1,10 +1,16 @@
 //! A service instance: a running piece of a service (rules O4, O5).
 
 use chrono::{DateTime, Utc};
+use diesel::sql_types::{Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
-use super::page::{Key, Kind, Under};
+use super::noun::{Noun, column, noun, relation};
+use super::page::{Key, Kind, Under, within};
+use super::Conn;
+use super::sql::{Bind, Sql};
+use super::word::RelationEffect;
+use crate::access::Reach;
+use crate::error::Error;
 
 noun! {
     /// A service instance: a running piece of a service (rules O4, O5).
@@ -81,3 +87,37 @@ pub const UNDER_SERVICE: Under = Under("service_instance t WHERE t.root_id = k.r
 
 /// Those whose support teams a version of an SLA covers.
 pub const UNDER_VERSION: Under = Under("sla_version_service_instance l JOIN service_instance t ON t.root_id = l.root_id AND t.id = l.service_instance_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id");
+
+/// Which end of the relations of an instance is asked for (rule O4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The instances it uses.
+    Uses,
+    /// The instances that use it.
+    UsedBy,
+}
+
+/// The relations of many instances, in one statement: (instance, the other end, effect).
+pub async fn relations(
+    conn: &Conn,
+    reach: &Reach,
+    ids: &[Uuid],
+    direction: Direction,
+) -> Result<Vec<(Uuid, Uuid, RelationEffect)>, Error> {
+    let (own, other) = match direction {
+        Direction::Uses => ("consumer_id", "used_id"),
+        Direction::UsedBy => ("used_id", "consumer_id"),
+    };
+    let mut sql = Sql::default();
+    sql.made(format!(
+        "SELECT r.{own}, r.{other}, r.effect FROM service_instance t \
+         JOIN service_instance_relation r ON r.root_id = t.root_id AND r.{own} = t.id WHERE t.id = ANY("
+    ));
+    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    let rows = conn.rows(sql).await?;
+    let relation = |row| {
+        Ok((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?, column::<Text, _>(row, 2)?))
+    };
+    rows.iter().map(relation).collect()
+}

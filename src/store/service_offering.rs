@@ -1,11 +1,18 @@
 //! A service offering: the conditions a service can be had under (rule O1).
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use diesel::sql_types::{Integer, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
-use super::page::{Key, Kind, Under};
-use super::word::OfferingStatus;
+use super::noun::{Noun, column, noun, relation};
+use super::page::{Key, Kind, Under, within};
+use super::word::{Impact, OfferingStatus, TargetKind};
+use super::Conn;
+use super::sql::{Bind, Sql};
+use crate::access::Reach;
+use crate::error::Error;
 
 noun! {
     /// A service offering: the conditions a service can be had under (rule O1).
@@ -75,3 +82,44 @@ pub const UNDER_TENANT: Under = Under("service_offering t WHERE t.root_id = k.ro
 
 /// The offerings of a service.
 pub const UNDER_SERVICE: Under = Under("service_offering t WHERE t.root_id = k.root_id AND t.service_id = k.id");
+
+/// What an offering promises for one impact (rule O1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The impact.
+    pub impact: Impact,
+    /// What the response target is measured in.
+    pub response_kind: TargetKind,
+    /// How much of it; null where the kind has no amount.
+    pub response_amount: Option<i32>,
+    /// What the resolution target is measured in.
+    pub resolution_kind: TargetKind,
+    /// How much of it; null where the kind has no amount.
+    pub resolution_amount: Option<i32>,
+    /// The hours that count; null = around the clock.
+    pub support_hours_id: Option<Uuid>,
+}
+
+/// The targets of many offerings, from LOW to TOP, in one statement.
+pub async fn targets(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Target>>, Error> {
+    let mut sql = Sql::new(
+        "SELECT g.service_offering_id, g.impact, g.response_kind, g.response_amount, g.resolution_kind, \
+         g.resolution_amount, g.support_hours_id FROM service_offering t \
+         JOIN offering_target g ON g.root_id = t.root_id AND g.service_offering_id = t.id WHERE t.id = ANY(",
+    );
+    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    sql.push(" ORDER BY array_position(ARRAY['low', 'medium', 'high', 'top'], g.impact)");
+    let mut found: HashMap<Uuid, Vec<Target>> = HashMap::new();
+    for row in &conn.rows(sql).await? {
+        found.entry(column::<SqlUuid, Uuid>(row, 0)?).or_default().push(Target {
+            impact: column::<Text, _>(row, 1)?,
+            response_kind: column::<Text, _>(row, 2)?,
+            response_amount: column::<Nullable<Integer>, _>(row, 3)?,
+            resolution_kind: column::<Text, _>(row, 4)?,
+            resolution_amount: column::<Nullable<Integer>, _>(row, 5)?,
+            support_hours_id: column::<Nullable<SqlUuid>, _>(row, 6)?,
+        });
+    }
+    Ok(found)
+}

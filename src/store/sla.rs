@@ -117,6 +117,17 @@ pub mod key {
     pub static CREATED_AT: Key = Key::new("t.created_at", Kind::Time);
     /// When it was last updated.
     pub static UPDATED_AT: Key = Key::new("t.updated_at", Kind::Time);
+    /// The stage of its lifecycle at the moment of reading (rule S6).
+    pub static STATUS: Key = Key::new(
+        "(CASE WHEN t.status IN ('scheduled_for_activation', 'active') AND t.expiry_date \
+         < (now() AT TIME ZONE (SELECT z.time_zone FROM tenant z WHERE z.root_id = t.root_id AND z.id = t.tenant_id))::date \
+         THEN 'expired' \
+         WHEN t.status = 'scheduled_for_activation' AND t.start_date \
+         <= (now() AT TIME ZONE (SELECT z.time_zone FROM tenant z WHERE z.root_id = t.root_id AND z.id = t.tenant_id))::date \
+         THEN 'active' \
+         ELSE t.status END)",
+        Kind::Text,
+    );
 }
 
 /// Those of a tenant.
@@ -131,14 +142,20 @@ pub const UNDER_OFFERING: Under = Under("sla_version v JOIN sla t ON t.root_id =
 /// Those that an organization pays for.
 pub const UNDER_CUSTOMER: Under = Under("sla t WHERE t.root_id = k.root_id AND t.customer_id = k.id");
 
-/// The stage of its lifecycle at the moment of reading (rule S6).
-pub static STATUS: Key = Key::new(
-    "(CASE WHEN t.status IN ('scheduled_for_activation', 'active') AND t.expiry_date \
-     < (now() AT TIME ZONE (SELECT z.time_zone FROM tenant z WHERE z.root_id = t.root_id AND z.id = t.tenant_id))::date \
-     THEN 'expired' \
-     WHEN t.status = 'scheduled_for_activation' AND t.start_date \
-     <= (now() AT TIME ZONE (SELECT z.time_zone FROM tenant z WHERE z.root_id = t.root_id AND z.id = t.tenant_id))::date \
-     THEN 'active' \
-     ELSE t.status END)",
-    Kind::Text,
-);
+impl Row {
+    /// The stage of its lifecycle at an instant, in the zone of its tenant (rule S6).
+    pub fn status_at(&self, now: DateTime<Utc>, zone: chrono_tz::Tz) -> SlaStatus {
+        let today = now.with_timezone(&zone).date_naive();
+        match self.status {
+            SlaStatus::ScheduledForActivation | SlaStatus::Active
+                if self.expiry_date.is_some_and(|last| last < today) =>
+            {
+                SlaStatus::Expired
+            }
+            SlaStatus::ScheduledForActivation if self.start_date.is_some_and(|first| first <= today) => {
+                SlaStatus::Active
+            }
+            stored => stored,
+        }
+    }
+}

@@ -1,12 +1,19 @@
 //! A limit: a budget of hours of a project per week or month (rule L1).
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use diesel::sql_types::{Double, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
-use super::page::{Key, Kind, Under};
+use super::noun::{Noun, column, noun, relation};
+use super::page::{Key, Kind, Under, within};
 use super::word::{ContactType, TimePeriod};
 use crate::access::Permission;
+use super::Conn;
+use super::sql::{Bind, Sql};
+use crate::access::Reach;
+use crate::error::Error;
 
 noun! {
     /// A limit: a budget of hours of a project per week or month (rule L1).
@@ -85,3 +92,44 @@ pub const UNDER_TENANT: Under = Under("sla_limit t WHERE t.root_id = k.root_id A
 
 /// The limits of a project.
 pub const UNDER_PROJECT: Under = Under("sla_limit t WHERE t.root_id = k.root_id AND t.project_id = k.id");
+
+/// What is used up of a limit in its current period (rule L2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Consumption {
+    /// When the period began.
+    pub period_start: DateTime<Utc>,
+    /// When it ends.
+    pub period_end: DateTime<Utc>,
+    /// Hours logged within it, of the limit's categories.
+    pub hours: f64,
+}
+
+/// The consumption of many limits, in one statement. The period is that of the database's now (rule X13), in the
+/// tenant's zone; an entry across its bounds counts in part.
+pub async fn consumption(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<Uuid, Consumption>, Error> {
+    let mut sql = Sql::new(
+        "SELECT t.id, p.starts, p.ends, coalesce(sum(extract(epoch FROM least(e.ended_at, p.ends) \
+         - greatest(e.started_at, p.starts))) / 3600, 0)::float8 FROM sla_limit t \
+         JOIN tenant z ON z.root_id = t.root_id AND z.id = t.tenant_id \
+         CROSS JOIN LATERAL (SELECT CASE t.time_period WHEN 'weekly' THEN 'week' ELSE 'month' END AS unit, \
+         CASE t.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u \
+         CROSS JOIN LATERAL (SELECT date_trunc(u.unit, now() AT TIME ZONE z.time_zone) AS first) f \
+         CROSS JOIN LATERAL (SELECT f.first AT TIME ZONE z.time_zone AS starts, \
+         (f.first + u.one) AT TIME ZONE z.time_zone AS ends) p \
+         LEFT JOIN time_entry e ON e.root_id = t.root_id AND e.project_id = t.project_id \
+         AND e.category = ANY(t.categories) AND e.ended_at > p.starts AND e.started_at < p.ends WHERE t.id = ANY(",
+    );
+    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    sql.push(" GROUP BY t.id, p.starts, p.ends");
+    let mut found = HashMap::new();
+    for row in &conn.rows(sql).await? {
+        let consumption = Consumption {
+            period_start: column::<Timestamptz, _>(row, 1)?,
+            period_end: column::<Timestamptz, _>(row, 2)?,
+            hours: column::<Double, _>(row, 3)?,
+        };
+        found.insert(column::<SqlUuid, Uuid>(row, 0)?, consumption);
+    }
+    Ok(found)
+}

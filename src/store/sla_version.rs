@@ -1,12 +1,17 @@
 //! A version of an SLA: its terms, never changed once made (rule S2).
 
 use chrono::{DateTime, Utc};
+use diesel::sql_types::Uuid as SqlUuid;
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
-use super::page::{Key, Kind, Under};
+use super::noun::{Noun, column, noun, relation};
+use super::page::{Key, Kind, Under, within};
 use super::word::{AbandonType, Coverage, SlaKind};
 use crate::access::Permission;
+use super::Conn;
+use super::sql::{Bind, Sql};
+use crate::access::Reach;
+use crate::error::Error;
 
 noun! {
     /// A version of an SLA: its terms, never changed once made (rule S2).
@@ -71,3 +76,23 @@ pub mod key {
 
 /// The versions of an SLA.
 pub const UNDER_SLA: Under = Under("sla_version t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
+
+/// The version of an SLA that was in force at an instant (rule S2); none before the first.
+pub async fn in_force_at(
+    conn: &Conn,
+    reach: &Reach,
+    root_id: Uuid,
+    sla_id: Uuid,
+    at: DateTime<Utc>,
+) -> Result<Option<Uuid>, Error> {
+    let mut sql = Sql::new(
+        "SELECT a.sla_version_id FROM sla_activation a JOIN sla_version t ON t.root_id = a.root_id \
+         AND t.id = a.sla_version_id WHERE a.root_id = ",
+    );
+    sql.bind(Bind::Uuid(root_id)).push(" AND a.sla_id = ").bind(Bind::Uuid(sla_id));
+    sql.push(" AND a.activated_at <= ").bind(Bind::Time(at));
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    sql.push(" ORDER BY a.activated_at DESC, a.id DESC LIMIT 1");
+    let rows = conn.rows(sql).await?;
+    Ok(rows.first().map(|row| column::<SqlUuid, Uuid>(row, 0)).transpose()?)
+}

@@ -1,0 +1,80 @@
+//! The schema. A noun is one file with its object type, its connections, its root fields, inputs and payloads.
+//!
+//! A resolver asks [`asking::Asking`] for rows; it never names diesel. Whatever is asked of a page goes through
+//! [`page`], so that limits, orders, cursors and loaders cannot differ between nouns.
+
+pub mod asking;
+pub mod filter;
+pub mod load;
+mod look_ahead;
+pub mod node;
+pub mod page;
+pub mod scalar;
+pub mod viewer;
+pub mod word;
+
+macro_rules! nouns {
+    ($($noun:ident),* $(,)?) => {
+        $(mod $noun;)*
+        $(pub use $noun::*;)*
+    };
+}
+nouns! {
+    affected_sla, audit_entry, breach, calendar, organization, person, project, request, request_event, role, role_grant,
+    service, service_instance, service_offering, service_token, site, sla, sla_limit, sla_version,
+    standard_service_request, team, tenant, time_entry,
+}
+
+use async_graphql::{EmptyMutation, EmptySubscription, ErrorExtensions, MergedObject};
+
+use crate::error::Error;
+
+impl From<Error> for async_graphql::Error {
+    fn from(error: Error) -> Self {
+        async_graphql::Error::new(error.message()).extend_with(|_, extensions| {
+            extensions.set("code", error.code());
+            match &error {
+                Error::Forbidden(permission) => extensions.set("permission", permission.wire_name()),
+                Error::CursorExpired { oldest } => extensions.set("oldest", oldest.as_str()),
+                Error::Internal(id) => extensions.set("errorId", id.to_string()),
+                _ => {}
+            }
+        })
+    }
+}
+
+/// Everything that can be read. Needs a token, but for `viewer` and introspection.
+#[derive(Default, MergedObject)]
+pub struct Query(
+    node::NodeQuery,
+    viewer::ViewerQuery,
+    TenantQuery,
+    SlaQuery,
+    ServiceOfferingQuery,
+    ServiceInstanceQuery,
+    ServiceQuery,
+    CalendarQuery,
+    SlaLimitQuery,
+    AffectedSlaQuery,
+    RequestQuery,
+    BreachQuery,
+    OrganizationQuery,
+    SiteQuery,
+    TeamQuery,
+    PersonQuery,
+    StandardServiceRequestQuery,
+    ProjectQuery,
+    TimeEntryQuery,
+    RoleQuery,
+    RoleGrantQuery,
+    ServiceTokenQuery,
+    AuditEntryQuery,
+);
+
+/// The schema of the gateway.
+pub type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
+
+/// Builds the schema.
+pub fn schema() -> Schema {
+    Schema::build(Query::default(), EmptyMutation, EmptySubscription).finish()
+}

@@ -1,0 +1,329 @@
+//! AffectedSla: One clock: what one promise means for one request. Computed from what happened to the request; never written by hand.
+
+use async_graphql::{Context, ID, Result, Enum};
+use uuid::Uuid;
+
+use super::asking::Asking;
+use super::filter::{filter, order};
+use super::node::{Entity, entity, lookup, related, required};
+use super::page::{all_under, object, root_fields};
+use super::scalar::{DateTime, TimeZone};
+use super::word::{Impact, Accountability, NextTarget};
+use super::{Breach, Calendar, Organization, Request, ServiceInstance, Sla, SlaVersion, StandardServiceRequest, Team, Tenant};
+use crate::store;
+
+entity!(AffectedSla over affected_sla);
+
+filter! {
+    /// Which affected SLAs. All conditions that are given must hold.
+    AffectedSlaFilter over affected_sla {
+        /// Its own id.
+        id: IdFilter (AffectedSla) => ID,
+        /// The tenant that owns it. `eq` and `in` answer `NOT_FOUND` for a tenant that the viewer does not know.
+        tenant: IdFilter (Tenant) => TENANT,
+        /// The request.
+        request: IdFilter (Request) => REQUEST,
+        /// The SLA.
+        sla: IdFilter (Sla) => SLA,
+        /// The affected service instance.
+        service_instance: IdFilter (ServiceInstance) => SERVICE_INSTANCE,
+        /// What the clock runs towards.
+        next_target: NextTargetFilter => NEXT_TARGET,
+        /// When that is.
+        next_target_at: DateTimeFilter => NEXT_TARGET_AT,
+        /// The impact.
+        impact: ImpactFilter => IMPACT,
+        /// Who answers for it.
+        accountability: AccountabilityFilter => ACCOUNTABILITY,
+        /// When the clock started.
+        started_at: DateTimeFilter => STARTED_AT,
+        /// When it was made.
+        created_at: DateTimeFilter => CREATED_AT,
+        /// When it was last updated.
+        updated_at: DateTimeFilter => UPDATED_AT,
+    }
+}
+
+order! {
+    /// One part of the order of affected SLAs. Default: by id descending, the newest first.
+    AffectedSlaOrder by AffectedSlaOrderField over affected_sla {
+        /// Its id: in the order in which they were made.
+        Id => ID,
+        /// The id of the request.
+        Request => REQUEST,
+        /// The name of the SLA.
+        Sla => SLA_NAME,
+        /// The name of the service instance.
+        ServiceInstance => SERVICE_INSTANCE_NAME,
+        /// What is due next, first.
+        NextTargetAt => NEXT_TARGET_AT,
+        /// When the clock started.
+        StartedAt => STARTED_AT,
+        /// When it was made.
+        CreatedAt => CREATED_AT,
+        /// When it was last updated.
+        UpdatedAt => UPDATED_AT,
+    } default: ID Desc
+}
+
+object! {
+    /// One clock: what one promise means for one request. Computed from what happened to the request; never written
+    /// by hand.
+    impl AffectedSla {
+    }
+
+    /// Opaque and unique over all types.
+    pub async fn id(&self) -> ID {
+        self.global_id()
+    }
+
+    /// The key within its type: what other systems keep.
+    async fn uuid(&self) -> Uuid {
+        self.0.id
+    }
+
+    /// The tenant that owns it.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Tenant> {
+        required::<Tenant>(ctx, self.0.tenant_id).await
+    }
+
+    /// The SLA. Needs `slas:read`.
+    async fn sla(&self, ctx: &Context<'_>) -> Result<Sla> {
+        required::<Sla>(ctx, self.0.sla_id).await
+    }
+
+    /// The version whose terms it is measured by: the one active when the clock was made.
+    async fn sla_version(&self, ctx: &Context<'_>) -> Result<SlaVersion> {
+        required::<SlaVersion>(ctx, self.0.sla_version_id).await
+    }
+
+    /// The request. Needs `requests:read`.
+    async fn request(&self, ctx: &Context<'_>) -> Result<Request> {
+        required::<Request>(ctx, self.0.request_id).await
+    }
+
+    /// The affected service instance, as the SLA named it when the clock was made.
+    async fn service_instance(&self, ctx: &Context<'_>) -> Result<Option<ServiceInstance>> {
+        related::<ServiceInstance>(ctx, self.0.service_instance_id).await
+    }
+
+    /// The impact on this instance; null when the request has none.
+    async fn impact(&self) -> Option<Impact> {
+        self.0.impact.map(Into::into)
+    }
+
+    /// Who answers for it.
+    async fn accountability(&self) -> Accountability {
+        self.0.accountability.into()
+    }
+
+    /// When the clock started.
+    async fn started_at(&self) -> DateTime {
+        self.0.started_at.into()
+    }
+
+    /// The earliest instant at which the time to respond is used up; null when there is none.
+    async fn response_target_at(&self) -> Option<DateTime> {
+        self.0.response_target_at.map(Into::into)
+    }
+
+    /// The last instant at which a response is in time. Later than the target when the time is used up exactly at closing time: then the next opening.
+    async fn response_breaches_at(&self) -> Option<DateTime> {
+        self.0.response_breaches_at.map(Into::into)
+    }
+
+    /// The earliest instant at which the time to resolve is used up; null when there is none.
+    async fn resolution_target_at(&self) -> Option<DateTime> {
+        self.0.resolution_target_at.map(Into::into)
+    }
+
+    /// The last instant at which a resolution is in time; see `responseBreachesAt`.
+    async fn resolution_breaches_at(&self) -> Option<DateTime> {
+        self.0.resolution_breaches_at.map(Into::into)
+    }
+
+    /// What the clock runs towards.
+    async fn next_target(&self) -> NextTarget {
+        self.0.next_target.into()
+    }
+
+    /// When that is; null where `nextTarget` is no instant.
+    async fn next_target_at(&self) -> Option<DateTime> {
+        self.0.next_target_at.map(Into::into)
+    }
+
+    /// When the response was given; null until then.
+    async fn actual_response_at(&self) -> Option<DateTime> {
+        self.0.actual_response_at.map(Into::into)
+    }
+
+    /// Minutes of support hours it took, without pauses.
+    async fn actual_response_duration(&self) -> Option<i32> {
+        self.0.actual_response_duration
+    }
+
+    /// When the resolution was given; null until then, and again after a reopening.
+    async fn actual_resolution_at(&self) -> Option<DateTime> {
+        self.0.actual_resolution_at.map(Into::into)
+    }
+
+    /// Minutes of support hours it took, without pauses.
+    async fn actual_resolution_duration(&self) -> Option<i32> {
+        self.0.actual_resolution_duration
+    }
+
+    /// When the request is wished to be done.
+    async fn desired_completion_at(&self) -> Option<DateTime> {
+        self.0.desired_completion_at.map(Into::into)
+    }
+
+    /// Minutes of support hours to respond, as of when the impact was assigned; null where the target is another.
+    async fn maximum_response_duration(&self) -> Option<i32> {
+        self.0.maximum_response_duration
+    }
+
+    /// Business days to respond; null where the target is another.
+    async fn maximum_response_duration_in_days(&self) -> Option<i32> {
+        self.0.maximum_response_duration_in_days
+    }
+
+    /// Minutes of support hours to resolve, as of when the impact was assigned; null where the target is another.
+    async fn maximum_resolution_duration(&self) -> Option<i32> {
+        self.0.maximum_resolution_duration
+    }
+
+    /// Business days to resolve; null where the target is another.
+    async fn maximum_resolution_duration_in_days(&self) -> Option<i32> {
+        self.0.maximum_resolution_duration_in_days
+    }
+
+    /// Since when the clock stands; null while it runs.
+    async fn stopped_clock_at(&self) -> Option<DateTime> {
+        self.0.stopped_clock_at.map(Into::into)
+    }
+
+    /// Minutes of support hours that it stood before.
+    async fn stopped_clock_duration(&self) -> i32 {
+        self.0.stopped_clock_duration
+    }
+
+    /// Since when the instance was down.
+    async fn downtime_start_at(&self) -> Option<DateTime> {
+        self.0.downtime_start_at.map(Into::into)
+    }
+
+    /// Until when it was down.
+    async fn downtime_end_at(&self) -> Option<DateTime> {
+        self.0.downtime_end_at.map(Into::into)
+    }
+
+    /// Minutes of service hours between them; null unless both are known and the impact is TOP.
+    async fn downtime_duration(&self) -> Option<i32> {
+        self.0.downtime_duration
+    }
+
+    /// Whether the provider says now not to be accountable.
+    async fn provider_not_accountable(&self) -> bool {
+        self.0.provider_not_accountable
+    }
+
+    /// Whether the provider ever said so.
+    async fn provider_was_not_accountable(&self) -> bool {
+        self.0.provider_was_not_accountable
+    }
+
+    /// The hours that count, as of when the impact was assigned; null = around the clock.
+    async fn support_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
+        related::<Calendar>(ctx, self.0.support_hours_id).await
+    }
+
+    /// The hours in which downtime counts; set for impact TOP only.
+    async fn service_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
+        related::<Calendar>(ctx, self.0.service_hours_id).await
+    }
+
+    /// The zone of the offering when the clock was made; null without service terms.
+    async fn time_zone(&self) -> Option<TimeZone> {
+        self.0.time_zone.as_deref().map(TimeZone::stored)
+    }
+
+    /// The support team of the instance when the clock was made.
+    async fn support_team(&self, ctx: &Context<'_>) -> Result<Option<Team>> {
+        related::<Team>(ctx, self.0.support_team_id).await
+    }
+
+    /// The first line team of the instance when the clock was made.
+    async fn first_line_team(&self, ctx: &Context<'_>) -> Result<Option<Team>> {
+        related::<Team>(ctx, self.0.first_line_team_id).await
+    }
+
+    /// The provider of the instance when the clock was made, if it is another company.
+    async fn supplier(&self, ctx: &Context<'_>) -> Result<Option<Organization>> {
+        related::<Organization>(ctx, self.0.supplier_id).await
+    }
+
+    /// The standard service request whose targets apply; null when the offering's do.
+    async fn standard_service_request(&self, ctx: &Context<'_>) -> Result<Option<StandardServiceRequest>> {
+        related::<StandardServiceRequest>(ctx, self.0.standard_service_request_id).await
+    }
+
+    /// How near the next target is, for colours; null where there is no instant to come near to.
+    async fn at_risk(&self, ctx: &Context<'_>) -> Option<AtRiskLevel> {
+        let left = self.0.next_target_at? - Asking::of(ctx).now();
+        Some(match left.num_minutes() {
+            _ if left < chrono::TimeDelta::zero() => AtRiskLevel::Past,
+            ..20 => AtRiskLevel::Orange,
+            20..60 => AtRiskLevel::Yellow,
+            _ => AtRiskLevel::Green,
+        })
+    }
+
+    /// Its records of the breach log, in the order in which they were made. Needs `breaches:read`.
+    async fn breaches(&self, ctx: &Context<'_>) -> Result<Vec<Breach>> {
+        let order = vec![store::page::Sort { key: &store::breach::key::ID, descending: false }];
+        all_under::<Breach>(ctx, self.key(), store::breach::UNDER_AFFECTED_SLA, order).await
+    }
+
+    /// When the clock was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// Reading affected SLAs.
+#[derive(Default)]
+pub struct AffectedSlaQuery;
+
+root_fields! {
+    impl AffectedSlaQuery {
+        /// The affected SLAs of every tenant in which the viewer holds `affected-slas:read`.
+        affected_slas: AffectedSla [AffectedSlaFilter, AffectedSlaOrder];
+    }
+
+    /// The affected SLA of an id; needs `affected-slas:read`.
+    async fn affected_sla(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its global id or bare UUID.")] id: ID,
+    ) -> Result<Option<AffectedSla>> {
+        lookup::<AffectedSla>(ctx, &id).await
+    }
+}
+
+/// How near a target is, for colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum AtRiskLevel {
+    /// It has passed.
+    Past,
+    /// Less than 20 minutes are left.
+    Orange,
+    /// Less than 60 minutes are left.
+    Yellow,
+    /// 60 minutes or more are left.
+    Green,
+}

@@ -1,0 +1,229 @@
+//! One operation: who asks, when, over which connection, with which loaders.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_graphql::Context;
+use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use chrono::{DateTime, Utc};
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use uuid::Uuid;
+
+use super::load::Loaders;
+use crate::access::{Permission, Permit, Reach, Viewer};
+use crate::error::Error;
+use crate::store::noun::{Loaded, Noun};
+use crate::store::{Conn, Store};
+
+/// What every resolver finds in its context.
+#[derive(Clone)]
+pub struct Asking(Arc<Inner>);
+
+struct Inner {
+    viewer: Option<Arc<Viewer>>,
+    now: DateTime<Utc>,
+    store: Store,
+    turn: RwLock<Arc<Turn>>,
+    batches: Batches,
+    /// Statements of turns that are over.
+    statements: AtomicU32,
+}
+
+/// What is remembered while one answer is made: a query or mutation has one turn, a subscription one per event.
+pub(super) struct Turn {
+    pub(super) conn: Arc<Conn>,
+    pub(super) loader: DataLoader<Loaders, HashMapCache>,
+    /// Rows that a page brought along by look-ahead.
+    primed: Mutex<Primed>,
+}
+
+#[derive(Default)]
+struct Primed {
+    rows: HashMap<Uuid, Loaded>,
+    /// The shared lots that are in `rows` already, kept alive so that no other takes their address.
+    lots: Vec<Arc<Vec<Loaded>>>,
+}
+
+/// The batches that loaders have begun to fill and nobody has started yet.
+type Batches = Arc<Mutex<Vec<BoxFuture<'static, ()>>>>;
+
+impl Turn {
+    fn new(store: &Store, viewer: Option<&Arc<Viewer>>, batches: &Batches) -> Self {
+        let conn = Arc::new(store.conn());
+        let queue = batches.clone();
+        let loader = DataLoader::with_cache(
+            Loaders { conn: conn.clone(), viewer: viewer.cloned() },
+            move |batch| queue.lock().unwrap_or_else(PoisonError::into_inner).push(batch),
+            HashMapCache::default(),
+        )
+        // The driver below starts a batch when no resolver can go on: waiting longer brings no further key.
+        .delay(Duration::ZERO)
+        .max_batch_size(usize::MAX);
+        Self { conn, loader, primed: Mutex::default() }
+    }
+}
+
+impl Asking {
+    /// The context of one operation.
+    pub fn new(store: Store, viewer: Option<Arc<Viewer>>) -> Self {
+        let batches = Batches::default();
+        let turn = RwLock::new(Arc::new(Turn::new(&store, viewer.as_ref(), &batches)));
+        let now = store.now();
+        Self(Arc::new(Inner { viewer, now, store, turn, batches, statements: AtomicU32::new(0) }))
+    }
+
+    /// The context of the operation that `ctx` belongs to.
+    pub fn of<'a>(ctx: &Context<'a>) -> &'a Self {
+        ctx.data_unchecked()
+    }
+
+    /// Who asks; [`Error::Unauthenticated`] when nobody is logged in.
+    pub fn viewer(&self) -> Result<&Arc<Viewer>, Error> {
+        self.0.viewer.as_ref().ok_or(Error::Unauthenticated)
+    }
+
+    /// Who asks, if anybody is logged in.
+    pub fn viewer_if_any(&self) -> Option<&Arc<Viewer>> {
+        self.0.viewer.as_ref()
+    }
+
+    /// When the operation began, by the database's clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.now
+    }
+
+    /// The store, for what needs a connection beyond the operation's own.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Where the viewer may read with `permission`.
+    pub fn reach(&self, permission: Permission) -> Result<Arc<Reach>, Error> {
+        self.viewer()?.reach(permission)
+    }
+
+    /// Where the viewer may read rows of a noun by their id.
+    pub fn reach_by_id<N: Noun>(&self) -> Result<Arc<Reach>, Error> {
+        reach_by_id::<N>(self.viewer()?)
+    }
+
+    /// Proof that the viewer may write in a tenant.
+    pub fn permit(&self, permission: Permission, tenant_id: Uuid) -> Result<Permit, Error> {
+        self.viewer()?.permit(permission, tenant_id)
+    }
+
+    pub(super) fn turn(&self) -> Arc<Turn> {
+        self.0.turn.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The operation's connection.
+    pub fn conn(&self) -> Arc<Conn> {
+        self.turn().conn.clone()
+    }
+
+    /// How many statements the operation has sent so far.
+    pub fn statements(&self) -> u32 {
+        self.0.statements.load(Ordering::Relaxed) + self.turn().conn.statements()
+    }
+
+    /// Forgets everything loaded and gives the connection back. A mutation calls it after its write, a subscription
+    /// before each event: what is read next is read anew.
+    pub fn renew(&self) {
+        let next = Arc::new(Turn::new(&self.0.store, self.0.viewer.as_ref(), &self.0.batches));
+        let last = std::mem::replace(&mut *self.0.turn.write().unwrap_or_else(PoisonError::into_inner), next);
+        self.0.statements.fetch_add(last.conn.statements(), Ordering::Relaxed);
+    }
+
+    /// Keeps rows that came along, so that resolvers find them without a statement.
+    pub fn prime(&self, loaded: Vec<Loaded>) {
+        if loaded.is_empty() {
+            return;
+        }
+        let turn = self.turn();
+        let mut primed = turn.primed.lock().unwrap_or_else(PoisonError::into_inner);
+        primed.rows.extend(loaded.into_iter().map(|row| (row.id(), row)));
+    }
+
+    /// The same of rows that came with the pages of a whole level: told once, however many parents there are.
+    pub fn prime_shared(&self, loaded: &Arc<Vec<Loaded>>) {
+        let turn = self.turn();
+        let mut primed = turn.primed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !loaded.is_empty() && !primed.lots.iter().any(|lot| Arc::ptr_eq(lot, loaded)) {
+            primed.rows.extend(loaded.iter().map(|row| (row.id(), row.clone())));
+            primed.lots.push(loaded.clone());
+        }
+    }
+
+    /// A row by its id: one that came along, or one that the loader fetches together with others.
+    pub async fn row<N: Noun>(&self, id: Uuid) -> Result<Option<Arc<N>>, Error> {
+        let turn = self.turn();
+        let primed = {
+            let primed = turn.primed.lock().unwrap_or_else(PoisonError::into_inner);
+            primed.rows.get(&id).and_then(N::from_loaded).cloned()
+        };
+        match primed {
+            Some(row) => Ok(Some(row)),
+            None => turn.loader.load_one(super::load::Id::<N>::new(id)).await,
+        }
+    }
+
+    /// The answer to a question that is no row: loaded together with the same question of others.
+    pub(super) async fn load<K>(&self, key: K) -> Result<Option<<Loaders as Loader<K>>::Value>, Error>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        Loaders: Loader<K, Error = Error>,
+    {
+        self.turn().loader.load_one(key).await
+    }
+
+    /// Drives an answer: whenever no resolver can go on, all batches that were filled meanwhile are sent together,
+    /// pipelined on the operation's connection; resolvers go on when all of them have come back. So a level of the
+    /// answer costs one statement per kind of object, however the machine schedules us.
+    pub async fn drive<T>(&self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        let mut running = FuturesUnordered::new();
+        std::future::poll_fn(move |cx| {
+            loop {
+                while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {}
+                if !running.is_empty() {
+                    return Poll::Pending;
+                }
+                if let Poll::Ready(done) = answer.as_mut().poll(cx) {
+                    return Poll::Ready(done);
+                }
+                let filled =
+                    std::mem::take(&mut *self.0.batches.lock().unwrap_or_else(PoisonError::into_inner));
+                if filled.is_empty() {
+                    return Poll::Pending;
+                }
+                running.extend(filled);
+            }
+        })
+        .await
+    }
+
+    /// Drives the answers of a subscription.
+    pub fn drive_stream<T>(&self, answers: impl Stream<Item = T>) -> impl Stream<Item = T> {
+        let asking = self.clone();
+        let answers = Box::pin(answers);
+        futures_util::stream::unfold((asking, answers), |(asking, mut answers)| async move {
+            let answer = asking.drive(answers.next()).await?;
+            Some((answer, (asking, answers)))
+        })
+    }
+}
+
+/// Where a viewer may read rows of a noun by their id.
+pub(super) fn reach_by_id<N: Noun>(viewer: &Viewer) -> Result<Arc<Reach>, Error> {
+    match N::BY_ID {
+        None => Ok(viewer.reach_any()),
+        Some(permission) => viewer.reach(permission),
+    }
+}

@@ -1,0 +1,230 @@
+//! Calendar: Hours of the week and holidays, in no zone of its own: whoever applies it says in which.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+use async_graphql::{Context, Enum, ID, Result, SimpleObject};
+use uuid::Uuid;
+
+use super::asking::Asking;
+use super::filter::{filter, order};
+use super::load::Loaders;
+use super::node::{Entity, entity, lookup, required};
+use super::page::{object, root_fields};
+use super::scalar::{DateTime, LocalDateTime, LocalTime};
+use super::Tenant;
+use crate::error::Error;
+use crate::store;
+
+entity!(Calendar over calendar);
+
+filter! {
+    /// Which calendars. All conditions that are given must hold.
+    CalendarFilter over calendar {
+        /// Its own id.
+        id: IdFilter (Calendar) => ID,
+        /// The tenant that owns it. `eq` and `in` answer `NOT_FOUND` for a tenant that the viewer does not know.
+        tenant: IdFilter (Tenant) => TENANT,
+        /// Its name.
+        name: StringFilter => NAME,
+        /// The system it was imported from.
+        source: StringFilter => SOURCE,
+        /// Its id in that system.
+        source_id: StringFilter => SOURCE_ID,
+        /// When it was made.
+        created_at: DateTimeFilter => CREATED_AT,
+        /// When it was last updated.
+        updated_at: DateTimeFilter => UPDATED_AT,
+    }
+}
+
+order! {
+    /// One part of the order of calendars. Default: by name.
+    CalendarOrder by CalendarOrderField over calendar {
+        /// Its id: in the order in which they were made.
+        Id => ID,
+        /// Its name.
+        Name => NAME,
+        /// Its id in the system it was imported from.
+        SourceId => SOURCE_ID,
+        /// When it was made.
+        CreatedAt => CREATED_AT,
+        /// When it was last updated.
+        UpdatedAt => UPDATED_AT,
+    } default: NAME Asc
+}
+
+object! {
+    /// Hours of the week and holidays, in no zone of its own: whoever applies it says in which.
+    impl Calendar {
+    }
+
+    /// Opaque and unique over all types.
+    pub async fn id(&self) -> ID {
+        self.global_id()
+    }
+
+    /// The key within its type: what other systems keep.
+    async fn uuid(&self) -> Uuid {
+        self.0.id
+    }
+
+    /// The tenant that owns it.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Tenant> {
+        required::<Tenant>(ctx, self.0.tenant_id).await
+    }
+
+    /// Its name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The hours that count, in the order of the week; several a day, and through midnight in two rows.
+    async fn hours(&self, ctx: &Context<'_>) -> Result<Vec<CalendarHours>> {
+        let rows = Asking::of(ctx).load(HoursOf(self.0.id)).await?.unwrap_or_default();
+        Ok(rows.hours.iter().map(CalendarHours::new).collect())
+    }
+
+    /// When the hours do not count, in the order of time.
+    async fn holidays(&self, ctx: &Context<'_>) -> Result<Vec<Holiday>> {
+        let rows = Asking::of(ctx).load(HoursOf(self.0.id)).await?.unwrap_or_default();
+        Ok(rows.holidays.iter().map(Holiday::from).collect())
+    }
+
+    /// The system it was imported from; null when made here.
+    async fn source(&self) -> Option<&str> {
+        self.0.source.as_deref()
+    }
+
+    /// Its id in that system; null when made here.
+    async fn source_id(&self) -> Option<&str> {
+        self.0.source_id.as_deref()
+    }
+
+    /// Rises by one with each update; send it as `expectedRevision` so as not to overwrite others.
+    async fn revision(&self) -> i32 {
+        self.0.revision
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it was last updated; `createdAt` until the first update.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// Reading calendars.
+#[derive(Default)]
+pub struct CalendarQuery;
+
+root_fields! {
+    impl CalendarQuery {
+        /// The calendars of every tenant in which the viewer holds `catalog:read`.
+        calendars: Calendar [CalendarFilter, CalendarOrder];
+    }
+
+    /// The calendar of an id; needs any right in its tenant or in one below it.
+    async fn calendar(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its global id or bare UUID.")] id: ID,
+    ) -> Result<Option<Calendar>> {
+        lookup::<Calendar>(ctx, &id).await
+    }
+}
+
+/// Hours of one weekday that count.
+#[derive(SimpleObject)]
+pub struct CalendarHours {
+    /// The day.
+    weekday: Weekday,
+    /// From when.
+    from: LocalTime,
+    /// Until when; `24:00` is the end of the day.
+    until: LocalTime,
+}
+
+impl CalendarHours {
+    fn new(row: &store::calendar::HoursRow) -> Self {
+        Self {
+            weekday: Weekday::of(row.weekday),
+            from: LocalTime(row.from_minute),
+            until: LocalTime(row.until_minute),
+        }
+    }
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Weekday {
+    /// Monday.
+    Monday,
+    /// Tuesday.
+    Tuesday,
+    /// Wednesday.
+    Wednesday,
+    /// Thursday.
+    Thursday,
+    /// Friday.
+    Friday,
+    /// Saturday.
+    Saturday,
+    /// Sunday.
+    Sunday,
+}
+
+impl Weekday {
+    fn of(number: i16) -> Self {
+        match number {
+            1 => Self::Monday,
+            2 => Self::Tuesday,
+            3 => Self::Wednesday,
+            4 => Self::Thursday,
+            5 => Self::Friday,
+            6 => Self::Saturday,
+            _ => Self::Sunday,
+        }
+    }
+}
+
+/// When the hours of a calendar do not count: a day, a part of one, or several.
+#[derive(SimpleObject)]
+pub struct Holiday {
+    /// Its name.
+    name: String,
+    /// From when, on the wall of whoever applies the calendar.
+    starts_at: LocalDateTime,
+    /// Until when.
+    ends_at: LocalDateTime,
+}
+
+impl From<&store::calendar::HolidayRow> for Holiday {
+    fn from(row: &store::calendar::HolidayRow) -> Self {
+        Self {
+            name: row.name.clone(),
+            starts_at: LocalDateTime(row.starts_at),
+            ends_at: LocalDateTime(row.ends_at),
+        }
+    }
+}
+
+/// "The hours and holidays of this calendar."
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct HoursOf(Uuid);
+
+impl Loader<HoursOf> for Loaders {
+    type Value = Arc<store::calendar::Hours>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[HoursOf]) -> Result<HashMap<HoursOf, Self::Value>, Error> {
+        let reach = self.reach_by_id::<store::calendar::Row>()?;
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let found = store::calendar::hours(&self.conn, &reach, &ids).await?;
+        Ok(found.into_iter().map(|(id, hours)| (HoursOf(id), Arc::new(hours))).collect())
+    }
+}

@@ -1,0 +1,269 @@
+//! Filters and orders: the same operators and the same shape for every noun.
+
+use async_graphql::{Enum, ID, InputObject};
+
+use super::node::Kind;
+use super::scalar::{Date, DateTime};
+pub use super::word::*;
+use crate::error::Error;
+use crate::store::filter::Op;
+use crate::store::sql::Bind;
+
+/// The operators of one field of a filter.
+pub trait Operators {
+    /// What they mean; `kind` is the type that ids must be of.
+    fn ops(self, kind: Option<Kind>) -> Result<Vec<Op>, Error>;
+}
+
+/// More values than this in a list make a slow plan, and a mistake likely.
+const LONGEST_LIST: usize = 200;
+
+fn list<T, B>(
+    values: Vec<T>,
+    bind: impl Fn(Vec<B>) -> Bind,
+    each: impl Fn(T) -> Result<B, Error>,
+) -> Result<Bind, Error> {
+    if values.len() > LONGEST_LIST {
+        return Err(Error::LimitExceeded(format!(
+            "At most {LONGEST_LIST} values in a list: ask several times."
+        )));
+    }
+    Ok(bind(values.into_iter().map(each).collect::<Result<_, _>>()?))
+}
+
+/// Conditions on a text. All that are given must hold.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct StringFilter {
+    /// Equal, letter by letter.
+    eq: Option<String>,
+    /// Equal to one of these, at most 200.
+    r#in: Option<Vec<String>>,
+    /// Equal to none of these, at most 200; null is equal to none.
+    not_in: Option<Vec<String>>,
+    /// Contains this text, whatever the case of its letters.
+    contains: Option<String>,
+    /// Begins with this text, whatever the case of its letters.
+    starts_with: Option<String>,
+    /// Is null, or is not.
+    is_null: Option<bool>,
+}
+
+impl Operators for StringFilter {
+    fn ops(self, _: Option<Kind>) -> Result<Vec<Op>, Error> {
+        let mut ops = Vec::new();
+        ops.extend(self.eq.map(|v| Op::Eq(Bind::Text(v))));
+        ops.extend(self.r#in.map(|v| list(v, Bind::Texts, Ok)).transpose()?.map(Op::In));
+        ops.extend(self.not_in.map(|v| list(v, Bind::Texts, Ok)).transpose()?.map(Op::NotIn));
+        ops.extend(self.contains.map(Op::Contains));
+        ops.extend(self.starts_with.map(Op::StartsWith));
+        ops.extend(self.is_null.map(Op::IsNull));
+        Ok(ops)
+    }
+}
+
+/// Conditions on a reference, or on an object's own id. All that are given must hold.
+#[derive(Clone, Debug, Default, InputObject)]
+#[graphql(name = "IDFilter")]
+pub struct IdFilter {
+    /// Refers to this object.
+    pub(super) eq: Option<ID>,
+    /// Refers to one of these, at most 200.
+    pub(super) r#in: Option<Vec<ID>>,
+    /// Refers to none of these, at most 200; null refers to none.
+    not_in: Option<Vec<ID>>,
+    /// Is null, or is not.
+    is_null: Option<bool>,
+}
+
+impl Operators for IdFilter {
+    fn ops(self, kind: Option<Kind>) -> Result<Vec<Op>, Error> {
+        let key = |id: ID| kind.map_or(Err(Error::NotFound("object")), |kind| kind.key(&id));
+        let mut ops = Vec::new();
+        ops.extend(self.eq.map(key).transpose()?.map(|v| Op::Eq(Bind::Uuid(v))));
+        ops.extend(self.r#in.map(|v| list(v, Bind::Uuids, key)).transpose()?.map(Op::In));
+        ops.extend(self.not_in.map(|v| list(v, Bind::Uuids, key)).transpose()?.map(Op::NotIn));
+        ops.extend(self.is_null.map(Op::IsNull));
+        Ok(ops)
+    }
+}
+
+/// Conditions on a number. All that are given must hold.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct IntFilter {
+    /// Equal.
+    eq: Option<i32>,
+    /// Equal to one of these, at most 200.
+    r#in: Option<Vec<i32>>,
+    /// Greater.
+    gt: Option<i32>,
+    /// Greater or equal.
+    gte: Option<i32>,
+    /// Less.
+    lt: Option<i32>,
+    /// Less or equal.
+    lte: Option<i32>,
+    /// Is null, or is not.
+    is_null: Option<bool>,
+}
+
+impl Operators for IntFilter {
+    fn ops(self, _: Option<Kind>) -> Result<Vec<Op>, Error> {
+        let mut ops = Vec::new();
+        ops.extend(self.eq.map(|v| Op::Eq(Bind::Int(v))));
+        ops.extend(self.r#in.map(|v| list(v, Bind::Ints, Ok)).transpose()?.map(Op::In));
+        ops.extend(self.gt.map(|v| Op::Gt(Bind::Int(v))));
+        ops.extend(self.gte.map(|v| Op::Gte(Bind::Int(v))));
+        ops.extend(self.lt.map(|v| Op::Lt(Bind::Int(v))));
+        ops.extend(self.lte.map(|v| Op::Lte(Bind::Int(v))));
+        ops.extend(self.is_null.map(Op::IsNull));
+        Ok(ops)
+    }
+}
+
+macro_rules! ranges {
+    ($($(#[$doc:meta])* $name:ident of $scalar:ident as $bind:ident;)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, InputObject)]
+        pub struct $name {
+            /// Equal.
+            eq: Option<$scalar>,
+            /// Later.
+            gt: Option<$scalar>,
+            /// Later or equal.
+            gte: Option<$scalar>,
+            /// Earlier.
+            lt: Option<$scalar>,
+            /// Earlier or equal.
+            lte: Option<$scalar>,
+            /// Is null, or is not.
+            is_null: Option<bool>,
+        }
+
+        impl Operators for $name {
+            fn ops(self, _: Option<Kind>) -> Result<Vec<Op>, Error> {
+                let mut ops = Vec::new();
+                ops.extend(self.eq.map(|v| Op::Eq(Bind::$bind(v.0))));
+                ops.extend(self.gt.map(|v| Op::Gt(Bind::$bind(v.0))));
+                ops.extend(self.gte.map(|v| Op::Gte(Bind::$bind(v.0))));
+                ops.extend(self.lt.map(|v| Op::Lt(Bind::$bind(v.0))));
+                ops.extend(self.lte.map(|v| Op::Lte(Bind::$bind(v.0))));
+                ops.extend(self.is_null.map(Op::IsNull));
+                Ok(ops)
+            }
+        }
+    )* };
+}
+
+ranges! {
+    /// Conditions on an instant. All that are given must hold.
+    DateTimeFilter of DateTime as Time;
+    /// Conditions on a day. All that are given must hold.
+    DateFilter of Date as Date;
+}
+
+/// Conditions on a yes or no.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct BooleanFilter {
+    /// Equal.
+    eq: Option<bool>,
+}
+
+impl Operators for BooleanFilter {
+    fn ops(self, _: Option<Kind>) -> Result<Vec<Op>, Error> {
+        Ok(self.eq.map(|v| Op::Eq(Bind::Bool(v))).into_iter().collect())
+    }
+}
+
+/// Up or down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+pub enum OrderDirection {
+    /// From the least to the greatest; nulls last.
+    #[default]
+    Asc,
+    /// From the greatest to the least; nulls first.
+    Desc,
+}
+
+/// Declares the filter of a noun's lists.
+macro_rules! filter {
+    ($(#[$doc:meta])* $name:ident over $noun:ident {
+        $($(#[$fdoc:meta])* $field:ident: $ty:ident $(($kind:ident))? => $key:ident),* $(,)?
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, async_graphql::InputObject)]
+        pub struct $name {
+            $($(#[$fdoc])* $field: Option<$crate::graphql::filter::$ty>),*
+        }
+
+        impl $crate::graphql::page::Filter for $name {
+            fn conditions(self, sql: &mut $crate::store::sql::Sql) -> Result<(), $crate::error::Error> {
+                $(
+                    if let Some(given) = self.$field {
+                        let kind = [$($crate::graphql::node::Kind::$kind)?].first().copied();
+                        for op in $crate::graphql::filter::Operators::ops(given, kind)? {
+                            $crate::store::filter::condition(sql, &$crate::store::$noun::key::$key, op);
+                        }
+                    }
+                )*
+                Ok(())
+            }
+
+            fn tenants(&mut self) -> Result<Option<Vec<uuid::Uuid>>, $crate::error::Error> {
+                $crate::graphql::filter::tenants(&mut self.tenant)
+            }
+        }
+    };
+}
+pub(super) use filter;
+
+/// Takes `eq` and `in` out of a tenant's conditions: the reach answers them.
+pub(super) fn tenants(filter: &mut Option<IdFilter>) -> Result<Option<Vec<uuid::Uuid>>, Error> {
+    let Some(given) = filter else { return Ok(None) };
+    let eq = given.eq.take().map(|id| Kind::Tenant.key(&id)).transpose()?;
+    let listed =
+        given.r#in.take().map(|ids| ids.iter().map(|id| Kind::Tenant.key(id)).collect::<Result<Vec<_>, _>>());
+    Ok(match (eq, listed.transpose()?) {
+        (None, None) => None,
+        (Some(one), None) => Some(vec![one]),
+        (None, Some(some)) => Some(some),
+        (Some(one), Some(some)) => Some(some.into_iter().filter(|id| *id == one).collect()),
+    })
+}
+
+/// Declares the order of a noun's lists.
+macro_rules! order {
+    ($(#[$doc:meta])* $name:ident by $field:ident over $noun:ident {
+        $($(#[$vdoc:meta])* $variant:ident => $key:ident),* $(,)?
+    } default: $($default:ident $direction:ident),*) => {
+        #[doc = concat!("What a `", stringify!($name), "` sorts by.")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
+        pub enum $field { $($(#[$vdoc])* $variant),* }
+
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, async_graphql::InputObject)]
+        pub struct $name {
+            /// By what.
+            field: $field,
+            /// Up or down.
+            #[graphql(default)]
+            direction: $crate::graphql::filter::OrderDirection,
+        }
+
+        impl $crate::graphql::page::Order for $name {
+            fn sort(self) -> $crate::store::page::Sort {
+                let key = match self.field { $($field::$variant => &$crate::store::$noun::key::$key),* };
+                let descending = self.direction == $crate::graphql::filter::OrderDirection::Desc;
+                $crate::store::page::Sort { key, descending }
+            }
+
+            fn default() -> Vec<$crate::store::page::Sort> {
+                vec![$($crate::store::page::Sort {
+                    key: &$crate::store::$noun::key::$default,
+                    descending: $crate::graphql::filter::OrderDirection::$direction
+                        == $crate::graphql::filter::OrderDirection::Desc,
+                }),*]
+            }
+        }
+    };
+}
+pub(super) use order;

@@ -1,0 +1,205 @@
+//! The loaders of one operation. A key names its question; a batch is one statement.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use async_graphql::Pos;
+use async_graphql::dataloader::Loader;
+use uuid::Uuid;
+
+use super::asking::reach_by_id;
+use crate::access::{Reach, Viewer};
+use crate::error::Error;
+use crate::store::Conn;
+use crate::store::noun::{Loaded, Noun};
+use crate::store::page::{self, Page, Select, Slice, Under};
+
+/// What batches are loaded with.
+pub struct Loaders {
+    pub(super) conn: Arc<Conn>,
+    pub(super) viewer: Option<Arc<Viewer>>,
+}
+
+impl Loaders {
+    /// Where the viewer may read rows of a noun by their id.
+    pub(super) fn reach_by_id<N: Noun>(&self) -> Result<Arc<Reach>, Error> {
+        reach_by_id::<N>(self.viewer.as_ref().ok_or(Error::Unauthenticated)?)
+    }
+}
+
+/// "The row of this id."
+pub struct Id<N>(Uuid, PhantomData<fn() -> N>);
+
+impl<N> Id<N> {
+    /// The question for one row.
+    pub fn new(id: Uuid) -> Self {
+        Self(id, PhantomData)
+    }
+}
+
+impl<N> Clone for Id<N> {
+    fn clone(&self) -> Self {
+        Self::new(self.0)
+    }
+}
+
+impl<N> PartialEq for Id<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<N> Eq for Id<N> {}
+
+impl<N> Hash for Id<N> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<N: Noun> Loader<Id<N>> for Loaders {
+    type Value = Arc<N>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[Id<N>]) -> Result<HashMap<Id<N>, Self::Value>, Error> {
+        let reach = self.reach_by_id::<N>()?;
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let rows = page::by_ids::<N>(&self.conn, &reach, &ids).await?;
+        Ok(rows.into_iter().map(|row| (Id::new(row.id()), row)).collect())
+    }
+}
+
+/// "This page of what hangs under this parent." The same field of many parents is one question: where the field
+/// stands in the document tells fields apart, since its arguments are the same for every parent.
+pub struct Nested<N> {
+    pub(super) field: Pos,
+    pub(super) parent: (Uuid, Uuid),
+    pub(super) question: Arc<Question>,
+    noun: PhantomData<fn() -> N>,
+}
+
+/// What is asked under every parent.
+pub struct Question {
+    pub(super) select: Select,
+    pub(super) under: Under,
+    pub(super) page: Page,
+}
+
+impl<N> Nested<N> {
+    /// The question for one parent: (root, id).
+    pub fn new(field: Pos, parent: (Uuid, Uuid), question: Arc<Question>) -> Self {
+        Self { field, parent, question, noun: PhantomData }
+    }
+}
+
+impl<N> Clone for Nested<N> {
+    fn clone(&self) -> Self {
+        Self::new(self.field, self.parent, self.question.clone())
+    }
+}
+
+impl<N> PartialEq for Nested<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.parent == other.parent && self.field == other.field
+    }
+}
+
+impl<N> Eq for Nested<N> {}
+
+impl<N> Hash for Nested<N> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parent.hash(state);
+        self.field.hash(state);
+    }
+}
+
+fn by_field<N>(keys: &[Nested<N>]) -> Vec<(Arc<Question>, Vec<&Nested<N>>)> {
+    let mut fields: Vec<(Pos, Arc<Question>, Vec<&Nested<N>>)> = Vec::new();
+    for key in keys {
+        match fields.iter_mut().find(|(field, _, _)| *field == key.field) {
+            Some((_, _, same)) => same.push(key),
+            None => fields.push((key.field, key.question.clone(), vec![key])),
+        }
+    }
+    fields.into_iter().map(|(_, question, keys)| (question, keys)).collect()
+}
+
+fn parents<N>(keys: &[&Nested<N>]) -> Vec<(Uuid, Uuid)> {
+    keys.iter().map(|key| key.parent).collect()
+}
+
+impl<N: Noun> Loader<Nested<N>> for Loaders {
+    /// The page, with the rows its joins brought along; those are the same for all parents of the batch.
+    type Value = (Arc<Slice<N>>, Arc<Vec<Loaded>>);
+    type Error = Error;
+
+    async fn load(&self, keys: &[Nested<N>]) -> Result<HashMap<Nested<N>, Self::Value>, Error> {
+        let mut answers = HashMap::with_capacity(keys.len());
+        let asked = by_field(keys).into_iter().map(|(question, keys)| async move {
+            let parents = parents(&keys);
+            let (pages, loaded) = page::pages_under::<N>(
+                &self.conn,
+                &question.select,
+                question.under,
+                &parents,
+                &question.page,
+            )
+            .await?;
+            Ok::<_, Error>((keys, pages, Arc::new(loaded)))
+        });
+        for (keys, mut pages, loaded) in futures_util::future::try_join_all(asked).await? {
+            for key in keys {
+                let page = pages.remove(&key.parent.1).unwrap_or_else(Slice::empty);
+                answers.insert(key.clone(), (Arc::new(page), loaded.clone()));
+            }
+        }
+        Ok(answers)
+    }
+}
+
+/// "How many hang under this parent."
+pub struct Counted<N>(pub(super) Nested<N>);
+
+impl<N> Clone for Counted<N> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<N> PartialEq for Counted<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<N> Eq for Counted<N> {}
+
+impl<N> Hash for Counted<N> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<N: Noun> Loader<Counted<N>> for Loaders {
+    type Value = i64;
+    type Error = Error;
+
+    async fn load(&self, keys: &[Counted<N>]) -> Result<HashMap<Counted<N>, i64>, Error> {
+        let nested: Vec<Nested<N>> = keys.iter().map(|key| key.0.clone()).collect();
+        let mut answers = HashMap::with_capacity(keys.len());
+        let asked = by_field(&nested).into_iter().map(|(question, keys)| async move {
+            let parents = parents(&keys);
+            let counts =
+                page::counts_under::<N>(&self.conn, &question.select, question.under, &parents).await?;
+            Ok::<_, Error>((keys, counts))
+        });
+        for (keys, counts) in futures_util::future::try_join_all(asked).await? {
+            for key in keys {
+                answers.insert(Counted(key.clone()), counts.get(&key.parent.1).copied().unwrap_or(0));
+            }
+        }
+        Ok(answers)
+    }
+}

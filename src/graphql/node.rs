@@ -1,0 +1,220 @@
+//! Global ids: opaque, unique over all types, and the bare UUID wherever the type is known.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Interface, Lookahead, Object, OutputType, Result};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+use super::asking::Asking;
+use super::look_ahead::joins;
+use crate::error::Error;
+use crate::store::noun::Noun;
+use crate::store::page;
+
+/// An object type over a row.
+pub trait Entity: OutputType + Clone + From<Arc<Self::Row>> {
+    /// The row it wraps.
+    type Row: Noun;
+    /// Which kind its ids are of.
+    const KIND: Kind;
+
+    /// The row it wraps.
+    fn row(&self) -> &Arc<Self::Row>;
+
+    /// Its id.
+    fn global_id(&self) -> ID {
+        Self::KIND.id(self.row().id())
+    }
+
+    /// (root, id): what nested pages hang under.
+    fn key(&self) -> (Uuid, Uuid) {
+        (self.row().root_id(), self.row().id())
+    }
+}
+
+/// Declares the object type that wraps a noun's row.
+macro_rules! entity {
+    ($name:ident over $noun:ident) => {
+        #[doc = concat!("The object type over rows of `", stringify!($noun), "`.")]
+        #[derive(Clone)]
+        pub struct $name(std::sync::Arc<$crate::store::$noun::Row>);
+
+        impl From<std::sync::Arc<$crate::store::$noun::Row>> for $name {
+            fn from(row: std::sync::Arc<$crate::store::$noun::Row>) -> Self {
+                Self(row)
+            }
+        }
+
+        impl $crate::graphql::node::Entity for $name {
+            type Row = $crate::store::$noun::Row;
+            const KIND: $crate::graphql::node::Kind = $crate::graphql::node::Kind::$name;
+
+            fn row(&self) -> &std::sync::Arc<Self::Row> {
+                &self.0
+            }
+        }
+    };
+}
+pub(super) use entity;
+
+macro_rules! kinds {
+    ($($kind:ident = $tag:literal),* $(,)?) => {
+        /// The kinds of ids. A tag, once given out, is never given another meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each is named after its type")]
+        pub enum Kind { $($kind = $tag),* }
+
+        impl Kind {
+            const ALL: &[Self] = &[$(Self::$kind),*];
+        }
+
+        /// An object with an id that is unique over all types and stays the same: what `node` finds again.
+        #[derive(Clone, Interface)]
+        #[graphql(field(
+            name = "id",
+            ty = "ID",
+            desc = "Opaque and unique over all types. Where an argument says which type it wants, the bare UUID serves as well."
+        ))]
+        #[expect(missing_docs, reason = "each is named after its type")]
+        pub enum Node { $($kind(super::$kind)),* }
+
+        async fn find(asking: &Asking, kind: Kind, id: Uuid) -> Result<Option<Node>, Error> {
+            match kind {
+                $(Kind::$kind => {
+                    Ok(asking.row::<<super::$kind as Entity>::Row>(id).await?.map(|row| Node::$kind(row.into())))
+                })*
+            }
+        }
+    };
+}
+
+kinds! {
+    Tenant = 1, Organization = 2, Site = 3, Team = 4, Person = 5, Calendar = 6, Service = 7, ServiceOffering = 8,
+    StandardServiceRequest = 9, ServiceInstance = 10, Sla = 11, SlaVersion = 12, Project = 13, SlaLimit = 14,
+    TimeEntry = 15, Request = 16, RequestEvent = 17, AffectedSla = 18, Breach = 19, Role = 20, RoleGrant = 21,
+    ServiceToken = 22, AuditEntry = 23,
+}
+
+impl Kind {
+    /// The global id of a row of this kind.
+    pub fn id(self, id: Uuid) -> ID {
+        let mut bytes = [self as u8; 17];
+        bytes[1..].copy_from_slice(id.as_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(bytes).into()
+    }
+
+    /// The key that an argument of this kind names: by global id, or by bare UUID.
+    pub fn key(self, id: &ID) -> Result<Uuid, Error> {
+        match parse(id)? {
+            (None, key) => Ok(key),
+            (Some(kind), key) if kind == self => Ok(key),
+            (Some(_), _) => {
+                Err(Error::BadRequest(format!("This is the id of another type: pass the id of a {self:?}.")))
+            }
+        }
+    }
+}
+
+fn parse(id: &ID) -> Result<(Option<Kind>, Uuid), Error> {
+    if let Ok(key) = Uuid::try_parse(id) {
+        return Ok((None, key));
+    }
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(id.as_bytes()).unwrap_or_default();
+    let parsed = bytes.split_first().and_then(|(tag, key)| {
+        let kind = Kind::ALL.iter().copied().find(|kind| *kind as u8 == *tag)?;
+        Some((Some(kind), Uuid::from_slice(key).ok()?))
+    });
+    parsed.ok_or_else(|| {
+        Error::BadRequest("This is not an id: pass an id exactly as a query gave it, or a UUID.".into())
+    })
+}
+
+/// One object by its id, with the relations selected; not found is an error of one sentence, whatever the reason.
+pub(super) async fn lookup<T: Entity>(ctx: &Context<'_>, id: &ID) -> Result<Option<T>> {
+    lookup_with::<T>(ctx, id, ctx.look_ahead()).await
+}
+
+async fn lookup_with<T: Entity>(ctx: &Context<'_>, id: &ID, look: Lookahead<'_>) -> Result<Option<T>> {
+    let asking = Asking::of(ctx);
+    let reach = asking.reach_by_id::<T::Row>()?;
+    let key = T::KIND.key(id)?;
+    let joins = joins(asking, &reach, T::Row::TARGET, &[look])?;
+    let (row, loaded) = page::one::<T::Row>(&asking.conn(), &reach, key, &joins).await?;
+    asking.prime(loaded);
+    row.map(|row| Some(row.into())).ok_or_else(|| Error::NotFound(T::Row::NAME).into())
+}
+
+/// The object that a row refers to; null when it refers to none or to one that the viewer may not see.
+pub(super) async fn related<T: Entity>(ctx: &Context<'_>, id: Option<Uuid>) -> Result<Option<T>> {
+    match id {
+        None => Ok(None),
+        Some(id) => Ok(Asking::of(ctx).row::<T::Row>(id).await?.map(T::from)),
+    }
+}
+
+/// The object that a row always refers to.
+pub(super) async fn required<T: Entity>(ctx: &Context<'_>, id: Uuid) -> Result<T> {
+    related(ctx, Some(id)).await?.ok_or_else(|| Error::NotFound(T::Row::NAME).into())
+}
+
+/// Looking objects up by their ids.
+#[derive(Default)]
+pub struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// The object of a global id, or of a bare UUID of any type. An id that does not exist and one that the viewer
+    /// may not see are the same: `NOT_FOUND`.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id, as any object gives it; or a bare UUID.")] id: ID,
+    ) -> Result<Option<Node>> {
+        let asking = Asking::of(ctx);
+        asking.viewer()?;
+        let node = match parse(&id)? {
+            (Some(kind), key) => find(asking, kind, key).await?,
+            (None, key) => find_any(asking, key).await?,
+        };
+        node.map(Some).ok_or_else(|| Error::NotFound("object").into())
+    }
+
+    /// The objects of several ids, at most 100, in the order of the ids; null where there is none that the viewer
+    /// may see.
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global ids, as any object gives them; or bare UUIDs. At most 100.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
+        let asking = Asking::of(ctx);
+        asking.viewer()?;
+        if ids.len() > super::page::MAXIMUM {
+            return Err(Error::LimitExceeded("At most 100 ids at once: ask several times.".into()).into());
+        }
+        let parsed = ids.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let found = parsed.into_iter().map(|(kind, key)| async move {
+            let found = match kind {
+                Some(kind) => find(asking, kind, key).await,
+                None => find_any(asking, key).await,
+            };
+            match found {
+                Err(Error::Forbidden(_)) => Ok(None),
+                found => found,
+            }
+        });
+        Ok(futures_util::future::try_join_all(found).await?)
+    }
+}
+
+/// All kinds are asked at once; a kind the viewer has no right to read has none of this id.
+async fn find_any(asking: &Asking, key: Uuid) -> Result<Option<Node>, Error> {
+    let found = Kind::ALL.iter().map(|kind| async move {
+        match find(asking, *kind, key).await {
+            Err(Error::Forbidden(_)) => Ok(None),
+            found => found,
+        }
+    });
+    Ok(futures_util::future::try_join_all(found).await?.into_iter().flatten().next())
+}

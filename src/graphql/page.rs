@@ -1,0 +1,410 @@
+//! Connections: `edges`, `nodes`, `pageInfo`, `totalCount`, forward and backward, at the root and nested.
+
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use async_graphql::{Context, Object, OutputType, Result, SimpleObject, TypeName};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::asking::Asking;
+use super::load::{Counted, Nested, Question};
+use super::look_ahead::joins;
+use super::node::Entity;
+use crate::access::Reach;
+use crate::error::Error;
+use crate::store::noun::Noun;
+use crate::store::page::{self, Page, Position, Select, Slice, Sort, Under};
+use crate::store::sql::Sql;
+
+/// The most rows of a page.
+pub const MAXIMUM: usize = 100;
+
+/// How many rows a page has when nobody says.
+pub const DEFAULT: usize = 25;
+
+/// What kind of page is asked for.
+#[derive(Default)]
+pub struct Args {
+    /// How many from the start.
+    pub first: Option<i32>,
+    /// Only what comes after this cursor.
+    pub after: Option<String>,
+    /// How many from the end.
+    pub last: Option<i32>,
+    /// Only what comes before this cursor.
+    pub before: Option<String>,
+}
+
+/// The filter of a noun's lists.
+pub trait Filter {
+    /// Appends its conditions.
+    fn conditions(self, sql: &mut Sql) -> Result<(), Error>;
+
+    /// The tenants it narrows the list to, if it does: a narrower reach makes a better plan than a condition.
+    fn tenants(&mut self) -> Result<Option<Vec<Uuid>>, Error>;
+}
+
+/// One part of the order of a noun's lists.
+pub trait Order {
+    /// The sort it means.
+    fn sort(self) -> Sort;
+    /// The order when nobody says.
+    fn default() -> Vec<Sort>;
+}
+
+impl<N> Slice<N> {
+    /// A page with nothing on it.
+    pub fn empty() -> Self {
+        Self { items: Vec::new(), has_next: false, has_previous: false }
+    }
+}
+
+impl Args {
+    fn page(self, order: &[Sort]) -> Result<Page, Error> {
+        let size = |name: &str, size: i32| {
+            usize::try_from(size).ok().filter(|size| *size <= MAXIMUM).ok_or_else(|| {
+                Error::BadRequest(format!(
+                    "{name} must be from 0 to {MAXIMUM}: ask for several pages if you need more."
+                ))
+            })
+        };
+        let (size, backward) = match (self.first, self.last) {
+            (Some(_), Some(_)) => {
+                return Err(Error::BadRequest("Pass either first or last, not both.".into()));
+            }
+            (Some(first), None) => (size("first", first)?, false),
+            (None, Some(last)) => (size("last", last)?, true),
+            (None, None) => (DEFAULT, false),
+        };
+        let position = |cursor: Option<String>| cursor.map(|cursor| decode(&cursor, order)).transpose();
+        Ok(Page { size, after: position(self.after)?, before: position(self.before)?, backward })
+    }
+}
+
+/// What a cursor holds: which order it belongs to, and where in it a row stands.
+#[derive(Serialize, Deserialize)]
+struct Cursor(u32, Uuid, Vec<Option<String>>);
+
+/// Cursors of one order mean nothing in another.
+fn fingerprint(order: &[Sort]) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    for sort in order {
+        (sort.key.expression, sort.descending).hash(&mut hasher);
+    }
+    (hasher.finish() >> 32) as u32
+}
+
+fn encode(position: &Position, fingerprint: u32) -> String {
+    let cursor = Cursor(fingerprint, position.id, position.values.clone());
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+}
+
+fn decode(cursor: &str, order: &[Sort]) -> Result<Position, Error> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::CursorInvalid)?;
+    let Cursor(own, id, values) = serde_json::from_slice(&bytes).map_err(|_| Error::CursorInvalid)?;
+    let storable = values.iter().flatten().all(|value| !value.contains('\0'));
+    if own != fingerprint(order) || values.len() != order.len() || !storable {
+        return Err(Error::CursorInvalid);
+    }
+    Ok(Position { values, id })
+}
+
+/// Where a page lies within its list.
+#[derive(SimpleObject)]
+pub struct PageInfo {
+    /// Whether there is more after this page. Paging backward: whether a `before` was given.
+    has_next_page: bool,
+    /// Whether there is more before this page. Paging forward: whether an `after` was given.
+    has_previous_page: bool,
+    /// The cursor of the first row; null on an empty page.
+    start_cursor: Option<String>,
+    /// The cursor of the last row; null on an empty page.
+    end_cursor: Option<String>,
+}
+
+/// A row and where it stands.
+pub struct Edge<T> {
+    node: T,
+    position: Position,
+    fingerprint: u32,
+}
+
+impl<T: OutputType> TypeName for Edge<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Edge", T::type_name()).into()
+    }
+}
+
+/// A row of a page, with its cursor.
+#[Object(name_type)]
+impl<T: Entity> Edge<T> {
+    /// Where the row stands in this list's order: pass it as `after` or `before` with the same `orderBy`.
+    async fn cursor(&self) -> String {
+        encode(&self.position, self.fingerprint)
+    }
+
+    /// The row.
+    async fn node(&self) -> &T {
+        &self.node
+    }
+}
+
+/// A page of a list.
+pub struct Connection<T: Entity> {
+    slice: Arc<Slice<T::Row>>,
+    fingerprint: u32,
+    total: Total<T::Row>,
+}
+
+enum Total<N> {
+    /// Of all tenants within reach.
+    Root(Box<Select>),
+    /// Of what hangs under a parent.
+    Under(Nested<N>),
+}
+
+impl<T: Entity> TypeName for Connection<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Connection", T::type_name()).into()
+    }
+}
+
+/// A page of a list, as the Relay cursor connections specification has it.
+#[Object(name_type)]
+impl<T: Entity> Connection<T> {
+    /// The rows with their cursors.
+    async fn edges(&self) -> Vec<Edge<T>> {
+        let edge = |item: &page::Item<T::Row>| Edge {
+            node: item.row.clone().into(),
+            position: item.position.clone(),
+            fingerprint: self.fingerprint,
+        };
+        self.slice.items.iter().map(edge).collect()
+    }
+
+    /// The rows alone, for those who page by `pageInfo`.
+    async fn nodes(&self) -> Vec<T> {
+        self.slice.items.iter().map(|item| item.row.clone().into()).collect()
+    }
+
+    /// Where the page lies within the list.
+    async fn page_info(&self) -> PageInfo {
+        let cursor = |item: &page::Item<T::Row>| encode(&item.position, self.fingerprint);
+        PageInfo {
+            has_next_page: self.slice.has_next,
+            has_previous_page: self.slice.has_previous,
+            start_cursor: self.slice.items.first().map(cursor),
+            end_cursor: self.slice.items.last().map(cursor),
+        }
+    }
+
+    /// How many rows fit the filter, over all pages. Counted only when selected: it costs a statement of its own.
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
+        let asking = Asking::of(ctx);
+        Ok(match &self.total {
+            Total::Root(select) => page::count::<T::Row>(&asking.conn(), select).await?,
+            Total::Under(key) => asking.turn().loader.load_one(Counted(key.clone())).await?.unwrap_or(0),
+        })
+    }
+}
+
+fn select<T: Entity, F: Filter, O: Order>(
+    ctx: &Context<'_>,
+    filter: Option<F>,
+    order: Option<Vec<O>>,
+) -> Result<Select, Error> {
+    let asking = Asking::of(ctx);
+    let reach = asking.reach(T::Row::LIST)?;
+    let mut conditions = Sql::default();
+    let reach = match filter {
+        None => reach,
+        Some(mut filter) => {
+            let narrowed = filter.tenants()?.map(|tenants| narrow(asking, &reach, &tenants, T::Row::LIST));
+            filter.conditions(&mut conditions)?;
+            narrowed.transpose()?.unwrap_or(reach)
+        }
+    };
+    let order = match order {
+        None => O::default(),
+        Some(order) => order.into_iter().map(O::sort).collect(),
+    };
+    let look = ctx.look_ahead();
+    let looks: Vec<_> = [look.field("nodes"), look.field("edges").field("node")]
+        .into_iter()
+        .filter(|look| look.exists())
+        .collect();
+    let joins = joins(asking, &reach, T::Row::TARGET, &looks)?;
+    Ok(Select { reach, filter: conditions, order, joins })
+}
+
+/// A tenant that the viewer does not know is not found; one where the permission is missing says so.
+fn narrow(
+    asking: &Asking,
+    reach: &Reach,
+    tenants: &[Uuid],
+    permission: crate::access::Permission,
+) -> Result<Arc<Reach>, Error> {
+    let known = asking.viewer()?.reach_any();
+    for tenant in tenants {
+        if !known.contains(*tenant) {
+            return Err(Error::NotFound("tenant"));
+        }
+        if !reach.contains(*tenant) {
+            return Err(Error::Forbidden(permission));
+        }
+    }
+    Ok(Arc::new(reach.within(tenants)))
+}
+
+/// Whether any row of the page is looked at, or only how many there are.
+fn looks_at_rows(ctx: &Context<'_>) -> bool {
+    let look = ctx.look_ahead();
+    ["nodes", "edges", "pageInfo"].iter().any(|field| look.field(field).exists())
+}
+
+/// A page over all tenants within reach.
+pub(super) async fn root<T: Entity, F: Filter, O: Order>(
+    ctx: &Context<'_>,
+    args: Args,
+    filter: Option<F>,
+    order: Option<Vec<O>>,
+) -> Result<Connection<T>> {
+    let asking = Asking::of(ctx);
+    let select = select::<T, F, O>(ctx, filter, order)?;
+    let wanted = args.page(&select.order)?;
+    let slice = if looks_at_rows(ctx) {
+        let (slice, loaded) = page::page::<T::Row>(&asking.conn(), &select, &wanted).await?;
+        asking.prime(loaded);
+        slice
+    } else {
+        Slice::empty()
+    };
+    let fingerprint = fingerprint(&select.order);
+    Ok(Connection { slice: Arc::new(slice), fingerprint, total: Total::Root(Box::new(select)) })
+}
+
+/// A page of what hangs under a parent; the pages of all parents of a level are one statement.
+pub(super) async fn under<T: Entity, F: Filter, O: Order>(
+    ctx: &Context<'_>,
+    parent: (Uuid, Uuid),
+    under: Under,
+    args: Args,
+    filter: Option<F>,
+    order: Option<Vec<O>>,
+) -> Result<Connection<T>> {
+    let asking = Asking::of(ctx);
+    let select = select::<T, F, O>(ctx, filter, order)?;
+    let page = args.page(&select.order)?;
+    let fingerprint = fingerprint(&select.order);
+    let key = Nested::<T::Row>::new(ctx.item.pos, parent, Arc::new(Question { select, under, page }));
+    let slice = if looks_at_rows(ctx) {
+        let turn = asking.turn();
+        match turn.loader.load_one(key.clone()).await? {
+            Some((slice, loaded)) => {
+                asking.prime_shared(&loaded);
+                slice
+            }
+            None => Arc::new(Slice::empty()),
+        }
+    } else {
+        Arc::new(Slice::empty())
+    };
+    Ok(Connection { slice, fingerprint, total: Total::Under(key) })
+}
+
+/// All that hangs under a parent where that is never many: a list, not a page.
+pub(super) async fn all_under<T: Entity>(
+    ctx: &Context<'_>,
+    parent: (Uuid, Uuid),
+    under: Under,
+    order: Vec<Sort>,
+) -> Result<Vec<T>> {
+    let asking = Asking::of(ctx);
+    let reach = asking.reach_by_id::<T::Row>()?;
+    let joins = joins(asking, &reach, T::Row::TARGET, &[ctx.look_ahead()])?;
+    let select = Select { reach, filter: Sql::default(), order, joins };
+    let page = Page { size: 1_000, after: None, before: None, backward: false };
+    let key = Nested::<T::Row>::new(ctx.item.pos, parent, Arc::new(Question { select, under, page }));
+    let Some((slice, loaded)) = asking.turn().loader.load_one(key).await? else { return Ok(Vec::new()) };
+    asking.prime_shared(&loaded);
+    Ok(slice.items.iter().map(|item| item.row.clone().into()).collect())
+}
+
+/// Declares an object type: its own fields, and the connections that hang under it.
+macro_rules! object {
+    (
+        $(#[$tdoc:meta])*
+        impl $name:ident {
+            $($(#[$doc:meta])* $field:ident: $node:ident [$filter:ident, $order:ident] under $under:expr;)*
+        }
+        $($own:tt)*
+    ) => {
+        $(#[$tdoc])*
+        #[async_graphql::Object]
+        impl $name {
+            $($own)*
+
+            $(
+                $(#[$doc])*
+                #[expect(clippy::too_many_arguments, reason = "they are the arguments of a connection")]
+                async fn $field(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "How many rows from the start, 0 to 100; 25 when neither `first` nor `last` is given.")]
+                    first: Option<i32>,
+                    #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+                    #[graphql(desc = "How many rows from the end, 0 to 100.")] last: Option<i32>,
+                    #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+                    #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<$filter>,
+                    #[graphql(desc = "The order, part by part; null = the order documented with the type.")]
+                    order_by: Option<Vec<$order>>,
+                ) -> async_graphql::Result<$crate::graphql::page::Connection<$node>> {
+                    let args = $crate::graphql::page::Args { first, after, last, before };
+                    let parent = $crate::graphql::node::Entity::key(self);
+                    $crate::graphql::page::under(ctx, parent, $under, args, filter, order_by).await
+                }
+            )*
+        }
+    };
+}
+pub(super) use object;
+
+/// Declares root fields: connections over every tenant within reach, and whatever else is asked of a noun.
+macro_rules! root_fields {
+    (
+        impl $name:ident {
+            $($(#[$doc:meta])* $field:ident: $node:ident [$filter:ident, $order:ident];)*
+        }
+        $($own:tt)*
+    ) => {
+        #[async_graphql::Object]
+        impl $name {
+            $($own)*
+
+            $(
+                $(#[$doc])*
+                #[expect(clippy::too_many_arguments, reason = "they are the arguments of a connection")]
+                async fn $field(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "How many rows from the start, 0 to 100; 25 when neither `first` nor `last` is given.")]
+                    first: Option<i32>,
+                    #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+                    #[graphql(desc = "How many rows from the end, 0 to 100.")] last: Option<i32>,
+                    #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+                    #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<$filter>,
+                    #[graphql(desc = "The order, part by part; null = the order documented with the type.")]
+                    order_by: Option<Vec<$order>>,
+                ) -> async_graphql::Result<$crate::graphql::page::Connection<$node>> {
+                    let args = $crate::graphql::page::Args { first, after, last, before };
+                    $crate::graphql::page::root(ctx, args, filter, order_by).await
+                }
+            )*
+        }
+    };
+}
+pub(super) use root_fields;

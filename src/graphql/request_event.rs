@@ -1,0 +1,103 @@
+//! RequestEvent: Something that happened to a request.
+
+use async_graphql::{Context, ID, Result};
+
+use super::filter::{filter, order};
+use super::node::{Entity, entity, related};
+use super::page::{object};
+use super::scalar::{DateTime};
+use super::word::{Impact, RequestStatus};
+use super::{Person, ServiceInstance, Team};
+
+entity!(RequestEvent over request_event);
+
+filter! {
+    /// Which events of a request. All conditions that are given must hold.
+    RequestEventFilter over request_event {
+        /// Its own id.
+        id: IdFilter (RequestEvent) => ID,
+        /// The tenant of the request.
+        tenant: IdFilter (Tenant) => ID,
+        /// When it happened.
+        occurred_at: DateTimeFilter => OCCURRED_AT,
+    }
+}
+
+order! {
+    /// One part of the order of events of a request. Default: in the order in which they happened.
+    RequestEventOrder by RequestEventOrderField over request_event {
+        /// When it happened.
+        OccurredAt => OCCURRED_AT,
+    } default: OCCURRED_AT Asc
+}
+
+object! {
+    /// Something that happened to a request.
+    impl RequestEvent {
+    }
+
+    /// Opaque and unique over all types.
+    pub async fn id(&self) -> ID {
+        self.global_id()
+    }
+
+    /// When it happened. Events may come late; the result is as if they had come in order.
+    async fn occurred_at(&self) -> DateTime {
+        self.0.occurred_at.into()
+    }
+
+    /// When it came here.
+    async fn received_at(&self) -> DateTime {
+        self.0.received_at.into()
+    }
+
+    /// The sender's name of the event: sent twice, it is stored once.
+    async fn event_key(&self) -> &str {
+        &self.0.event_key
+    }
+
+    /// The new status; null = unchanged, as with all fields below.
+    async fn status(&self) -> Option<RequestStatus> {
+        self.0.status.map(Into::into)
+    }
+
+    /// The new impact.
+    async fn impact(&self) -> Option<Impact> {
+        self.0.impact.map(Into::into)
+    }
+
+    /// The new service instance.
+    async fn service_instance(&self, ctx: &Context<'_>) -> Result<Option<ServiceInstance>> {
+        related::<ServiceInstance>(ctx, self.0.service_instance_id).await
+    }
+
+    /// The new team.
+    async fn team(&self, ctx: &Context<'_>) -> Result<Option<Team>> {
+        related::<Team>(ctx, self.0.team_id).await
+    }
+
+    /// The new requester.
+    async fn requester(&self, ctx: &Context<'_>) -> Result<Option<Person>> {
+        related::<Person>(ctx, self.0.requester_id).await
+    }
+
+    /// The new desired completion.
+    async fn desired_completion_at(&self) -> Option<DateTime> {
+        self.0.desired_completion_at.map(Into::into)
+    }
+
+    /// The new start of the downtime.
+    async fn downtime_start_at(&self) -> Option<DateTime> {
+        self.0.downtime_start_at.map(Into::into)
+    }
+
+    /// The new end of the downtime.
+    async fn downtime_end_at(&self) -> Option<DateTime> {
+        self.0.downtime_end_at.map(Into::into)
+    }
+
+    /// Whether the provider says not to be accountable from here on.
+    async fn provider_not_accountable(&self) -> Option<bool> {
+        self.0.provider_not_accountable
+    }
+}

@@ -1,0 +1,131 @@
+//! Scalars: how instants, days and local times are written.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::{NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
+
+/// An instant, RFC 3339: any offset in, UTC out. Precise to the microsecond: `2026-03-29T02:30:00Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DateTime(pub chrono::DateTime<Utc>);
+
+#[Scalar(name = "DateTime", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        let instant = chrono::DateTime::parse_from_rfc3339(text)
+            .map_err(|_| InputValueError::custom("write an instant as 2026-03-29T02:30:00Z"))?
+            .with_timezone(&Utc);
+        // Postgres holds more years than RFC 3339 writes; less than a microsecond it does not hold (rule X6).
+        Ok(Self(instant.with_nanosecond(instant.nanosecond() / 1_000 * 1_000).unwrap_or(instant)))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+impl From<chrono::DateTime<Utc>> for DateTime {
+    fn from(instant: chrono::DateTime<Utc>) -> Self {
+        Self(instant)
+    }
+}
+
+/// A day: `2026-03-29`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Date(pub NaiveDate);
+
+#[Scalar(name = "Date")]
+impl ScalarType for Date {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()
+            .filter(|day| day.format("%Y-%m-%d").to_string() == *text)
+            .map(Self)
+            .ok_or_else(|| InputValueError::custom("write a day as 2026-03-29"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.format("%Y-%m-%d").to_string())
+    }
+}
+
+impl From<NaiveDate> for Date {
+    fn from(day: NaiveDate) -> Self {
+        Self(day)
+    }
+}
+
+/// A day and a time on the wall, in no zone: `2026-03-29T02:30`, with seconds if need be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocalDateTime(pub NaiveDateTime);
+
+#[Scalar(name = "LocalDateTime")]
+impl ScalarType for LocalDateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+            .map(Self)
+            .ok_or_else(|| {
+                InputValueError::custom("write a local date and time as 2026-03-29T02:30, without a zone")
+            })
+    }
+
+    fn to_value(&self) -> Value {
+        let format = if self.0.second() == 0 { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" };
+        Value::String(self.0.format(format).to_string())
+    }
+}
+
+/// A time of the day on the wall, to the minute: `09:00`; `24:00` is the end of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocalTime(
+    /// Minutes since midnight, 0 to 1440.
+    pub i16,
+);
+
+#[Scalar(name = "LocalTime")]
+impl ScalarType for LocalTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        let minutes = text.split_once(':').and_then(|(hours, minutes)| {
+            let two_digits = |text: &str| (text.len() == 2).then(|| text.parse::<i16>().ok()).flatten();
+            let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
+            (hours >= 0 && (0..60).contains(&minutes)).then_some(hours * 60 + minutes)
+        });
+        minutes
+            .filter(|minutes| *minutes <= 24 * 60)
+            .map(Self)
+            .ok_or_else(|| InputValueError::custom("write a time of the day as 09:00, at most 24:00"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(format!("{:02}:{:02}", self.0 / 60, self.0 % 60))
+    }
+}
+
+/// A time zone by its IANA name: `Europe/Berlin`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeZone(pub chrono_tz::Tz);
+
+#[Scalar(name = "TimeZone", specified_by_url = "https://www.iana.org/time-zones")]
+impl ScalarType for TimeZone {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        text.parse()
+            .map(Self)
+            .map_err(|_| InputValueError::custom("write a time zone by its IANA name, as Europe/Berlin"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.name().to_owned())
+    }
+}
+
+impl TimeZone {
+    /// A zone as stored; a name that this build does not know reads as UTC.
+    pub fn stored(name: &str) -> Self {
+        Self(name.parse().unwrap_or(chrono_tz::UTC))
+    }
+}

@@ -1,0 +1,122 @@
+//! Team: People who work on requests together.
+
+use async_graphql::{Context, ID, Result};
+use uuid::Uuid;
+
+use super::filter::{filter, order};
+use super::node::{Entity, entity, lookup, required};
+use super::page::{object, root_fields};
+use super::scalar::{DateTime};
+use super::{Person, PersonFilter, PersonOrder, Tenant};
+use crate::store;
+
+entity!(Team over team);
+
+filter! {
+    /// Which teams. All conditions that are given must hold.
+    TeamFilter over team {
+        /// Its own id.
+        id: IdFilter (Team) => ID,
+        /// The tenant that owns it. `eq` and `in` answer `NOT_FOUND` for a tenant that the viewer does not know.
+        tenant: IdFilter (Tenant) => TENANT,
+        /// Its name.
+        name: StringFilter => NAME,
+        /// The system it was imported from.
+        source: StringFilter => SOURCE,
+        /// Its id in that system.
+        source_id: StringFilter => SOURCE_ID,
+        /// When it was made.
+        created_at: DateTimeFilter => CREATED_AT,
+        /// When it was last updated.
+        updated_at: DateTimeFilter => UPDATED_AT,
+    }
+}
+
+order! {
+    /// One part of the order of teams. Default: by name.
+    TeamOrder by TeamOrderField over team {
+        /// Its id: in the order in which they were made.
+        Id => ID,
+        /// Its name.
+        Name => NAME,
+        /// Its id in the system it was imported from.
+        SourceId => SOURCE_ID,
+        /// When it was made.
+        CreatedAt => CREATED_AT,
+        /// When it was last updated.
+        UpdatedAt => UPDATED_AT,
+    } default: NAME Asc
+}
+
+object! {
+    /// People who work on requests together.
+    impl Team {
+        /// Its members, by last name. Needs `catalog:read`.
+        members: Person [PersonFilter, PersonOrder] under store::person::UNDER_TEAM;
+    }
+
+    /// Opaque and unique over all types.
+    pub async fn id(&self) -> ID {
+        self.global_id()
+    }
+
+    /// The key within its type: what other systems keep.
+    async fn uuid(&self) -> Uuid {
+        self.0.id
+    }
+
+    /// The tenant that owns it.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Tenant> {
+        required::<Tenant>(ctx, self.0.tenant_id).await
+    }
+
+    /// Its name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The system it was imported from; null when made here.
+    async fn source(&self) -> Option<&str> {
+        self.0.source.as_deref()
+    }
+
+    /// Its id in that system; null when made here.
+    async fn source_id(&self) -> Option<&str> {
+        self.0.source_id.as_deref()
+    }
+
+    /// Rises by one with each update; send it as `expectedRevision` so as not to overwrite others.
+    async fn revision(&self) -> i32 {
+        self.0.revision
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it was last updated; `createdAt` until the first update.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// Reading teams.
+#[derive(Default)]
+pub struct TeamQuery;
+
+root_fields! {
+    impl TeamQuery {
+        /// The teams of every tenant in which the viewer holds `catalog:read`.
+        teams: Team [TeamFilter, TeamOrder];
+    }
+
+    /// The team of an id; needs any right in its tenant or in one below it.
+    async fn team(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its global id or bare UUID.")] id: ID,
+    ) -> Result<Option<Team>> {
+        lookup::<Team>(ctx, &id).await
+    }
+}

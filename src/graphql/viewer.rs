@@ -1,0 +1,136 @@
+//! Who asks, and what they may do.
+
+use async_graphql::{Context, Enum, ID, Object, Result};
+
+use super::asking::Asking;
+use super::node::{Kind, related};
+use super::page::{Args, Connection};
+use super::{Person, ServiceToken, Tenant, TenantFilter, TenantOrder};
+use crate::access::{self, Actor};
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// A right. It is held in a tenant, by a role granted there or above, and holds in all tenants below.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+        pub enum Permission { $($(#[$doc])* $name),* }
+
+        impl From<access::Permission> for Permission {
+            fn from(permission: access::Permission) -> Self {
+                match permission { $(access::Permission::$name => Self::$name),* }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// `CUSTOM_STATS_UPDATE`: create, version, activate and update SLAs with queue terms.
+    CustomStatsUpdate,
+    /// `manage-livechat-sla`: the same for SLAs with livechat terms.
+    ManageLivechatSla,
+    /// `slas:read`: read SLAs and their versions.
+    SlasRead,
+    /// `slas:write`: create, version, activate and update SLAs with service terms.
+    SlasWrite,
+    /// `service-level-agreement-limits:access`: list limits.
+    LimitsAccess,
+    /// `service-level-agreement-limits:read`: read one limit.
+    LimitsRead,
+    /// `service-level-agreement-limits:create`: create limits.
+    LimitsCreate,
+    /// `service-level-agreement-limits:update`: update limits.
+    LimitsUpdate,
+    /// `service-level-agreement-limits:delete`: delete limits.
+    LimitsDelete,
+    /// `affected-slas:read`: read affected SLAs.
+    AffectedSlasRead,
+    /// `requests:read`: read requests and their events.
+    RequestsRead,
+    /// `requests:write`: register requests, record their events and time entries.
+    RequestsWrite,
+    /// `catalog:read`: list services, offerings, instances, calendars, organizations, sites, teams, people, projects.
+    CatalogRead,
+    /// `catalog:write`: write them.
+    CatalogWrite,
+    /// `breaches:read`: read and follow the breach log.
+    BreachesRead,
+    /// `tenants:admin`: manage tenants, roles, grants and tokens, and read the audit log.
+    TenantsAdmin,
+}
+
+impl Permission {
+    /// Those of these wire names; a name that this build does not know is left out.
+    pub(super) fn named(names: &[String]) -> Vec<Self> {
+        names.iter().filter_map(|name| access::Permission::from_wire_name(name)).map(Self::from).collect()
+    }
+}
+
+/// Who asks.
+pub struct Viewer;
+
+/// Who asks: the person or the integration that the token stands for.
+#[Object]
+impl Viewer {
+    /// The person; null for an integration. Of one who is a person of several trees: the one of the oldest.
+    async fn person(&self, ctx: &Context<'_>) -> Result<Option<Person>> {
+        let person = match &Asking::of(ctx).viewer()?.actor {
+            Actor::Person(people) => people.first().map(|(_, person)| *person),
+            Actor::ServiceToken(..) => None,
+        };
+        related::<Person>(ctx, person).await
+    }
+
+    /// The service token; null for a person.
+    async fn service_token(&self, ctx: &Context<'_>) -> Result<Option<ServiceToken>> {
+        let token = match &Asking::of(ctx).viewer()?.actor {
+            Actor::Person(_) => None,
+            Actor::ServiceToken(_, token) => Some(*token),
+        };
+        related::<ServiceToken>(ctx, token).await
+    }
+
+    /// Their name.
+    async fn name<'a>(&self, ctx: &Context<'a>) -> Result<&'a str> {
+        Ok(&Asking::of(ctx).viewer()?.name)
+    }
+
+    /// The tenants in which they have any right, by name.
+    #[expect(clippy::too_many_arguments, reason = "they are the arguments of a connection")]
+    async fn tenants(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many rows from the start, 0 to 100; 25 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many rows from the end, 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<TenantFilter>,
+        #[graphql(desc = "The order, part by part; null = the order documented with the type.")]
+        order_by: Option<Vec<TenantOrder>>,
+    ) -> Result<Connection<Tenant>> {
+        super::page::root(ctx, Args { first, after, last, before }, filter, order_by).await
+    }
+
+    /// What they may do in a tenant: what a frontend should show. Empty in a tenant that they do not know.
+    async fn permissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The global id or bare UUID of the tenant.")] tenant: ID,
+    ) -> Result<Vec<Permission>> {
+        let tenant = Kind::Tenant.key(&tenant)?;
+        Ok(Asking::of(ctx).viewer()?.permissions(tenant).iter().map(Permission::from).collect())
+    }
+}
+
+/// Asking who asks.
+#[derive(Default)]
+pub struct ViewerQuery;
+
+#[Object]
+impl ViewerQuery {
+    /// Who asks; null when nobody is logged in.
+    async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
+        Asking::of(ctx).viewer_if_any().map(|_| Viewer)
+    }
+}
