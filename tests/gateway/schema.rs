@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use sla_gateway::store::migrations;
 use tokio_postgres::Client;
 
 use crate::database::{Database, migrate, revert};
@@ -20,7 +21,11 @@ async fn migrations_run_up_down_and_up_again_and_leave_nothing_behind() {
     let database = Database::unmigrated().await;
     let client = database.client().await;
     let untouched = everything(&client).await;
+    let directories = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count();
+    // The binary carries a copy, which a new directory alone does not renew.
+    assert_eq!(migrations::missing(&database.url).await.unwrap().len(), directories);
     migrate(&database.url).await;
+    assert!(migrations::missing(&database.url).await.unwrap().is_empty());
     let first = everything(&client).await;
     assert_ne!(first, untouched);
     revert(&database.url).await;
