@@ -58,13 +58,12 @@ pub(crate) fn equals_file(path: &str, generated: &str, command: &str) {
     }
 }
 
-/// The `diesel::table!` blocks of all tables; partitions are storage of their parents.
+/// The `diesel::table!` blocks of all tables; partitions are storage of their parents. Nothing lets the tables appear
+/// in one query of diesel's: that takes a trait implementation for every two of them, and joins are written as SQL.
 async fn tables(client: &Client) -> String {
     let mut text = String::from(
-        "//! The tables as diesel sees them, generated from the migrated database:\n\
-         //! `UPDATE=1 cargo test --test gateway schema_rs`.\n",
+        "// @generated from the migrated database; `UPDATE=1 cargo test --test gateway schema_rs` rewrites it.\n",
     );
-    let mut names = Vec::new();
     let tables = client
         .query(
             "SELECT c.oid, c.relname::text, coalesce(
@@ -89,13 +88,7 @@ async fn tables(client: &Client) -> String {
             text.push_str(&column);
         }
         text.push_str("    }\n}\n");
-        names.push(name);
     }
-    write!(text, "\ndiesel::allow_tables_to_appear_in_same_query! {{\n").unwrap();
-    for name in names {
-        writeln!(text, "    {name},").unwrap();
-    }
-    text.push_str("}\n");
     text
 }
 
