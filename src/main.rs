@@ -1,6 +1,253 @@
 //! The command line of the gateway.
 
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Parser;
+use sla_gateway::access::token::{Key, MAXIMUM_LIFETIME, MINIMUM_SECRET};
+use sla_gateway::config::{Command, Config, LogFormat, Private, Secret, Server, Store, TokenSecret};
+use sla_gateway::postgres::Postgres;
+use sla_gateway::store::migrations;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {}
+/// A command ends well, or with one sentence for the person who called it.
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The people of the sample whom one can try the gateway as, and what they may do.
+const PEOPLE: &[(&str, &str)] = &[
+    ("operator@example.com", "everything, everywhere"),
+    ("manager@wna.example.com", "everything in Widget North America"),
+    ("manager@itrp.example.com", "everything in ITRP Institute"),
+    ("reader@wna.example.com", "reads Widget North America"),
+];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    log(&config);
+    match execute(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            // Where the log goes: what a program printed must not be mixed with why it failed.
+            let _nobody_reads = writeln!(io::stderr(), "sla-gateway: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(config: &Config) {
+    let output = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let output = match config.log_format {
+        LogFormat::Text => output.boxed(),
+        LogFormat::Json => output.json().flatten_event(true).boxed(),
+    };
+    registry().with(output.with_filter(config.log.clone())).init();
+}
+
+async fn execute(config: Config) -> Outcome {
+    let data = config.data_dir.as_path();
+    match &config.command {
+        Command::Run(run) => self::run(data, &run.private, &run.server).await,
+        Command::Serve(serve) => self::serve(data, &serve.database_url, &serve.server).await,
+        Command::Migrate(migrate) => {
+            let check = migrate.check;
+            with_store(data, &migrate.store, async |url| self::migrate(url, check).await).await
+        }
+        Command::Sample(_) => Err("the sample is not here yet".into()),
+        Command::Token(token) => self::token(data, &token.person, token.hours, &token.key),
+        Command::Schema => Err("the schema is not here yet".into()),
+    }
+}
+
+/// Everything on this machine.
+async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
+    let key = key(data, &server.key)?;
+    let listener = listen(server.listen).await?;
+    let mut postgres = start(data, private).await?;
+    let url = postgres.url("postgres");
+    migrations::run(&url).await?;
+
+    let shutdown = shutdown_on_signals()?;
+    welcome(listener.local_addr()?, &url, &key)?;
+    tokio::select! {
+        served = gateway(listener, &url, key, server, shutdown) => served?,
+        cause = death(&mut postgres) => return Err(cause),
+    }
+    stop(postgres).await
+}
+
+/// A store in a Postgres of one's own.
+async fn serve(data: &Path, database: &Secret, server: &Server) -> Outcome {
+    let key = key(data, &server.key)?;
+    let url = database.expose();
+    let missing = migrations::missing(url).await?;
+    if !missing.is_empty() {
+        let count = missing.len();
+        return Err(format!(
+            "the schema of the store is {count} migrations behind; bring it up to date with: sla-gateway migrate"
+        )
+        .into());
+    }
+    let listener = listen(server.listen).await?;
+    gateway(listener, url, key, server, shutdown_on_signals()?).await
+}
+
+async fn gateway(
+    _listener: TcpListener,
+    _url: &str,
+    _key: Key,
+    _server: &Server,
+    shutdown: CancellationToken,
+) -> Outcome {
+    shutdown.cancelled().await;
+    Ok(())
+}
+
+async fn migrate(url: &str, check: bool) -> Outcome {
+    let mut out = io::stdout();
+    if check {
+        let missing = migrations::missing(url).await?;
+        for name in &missing {
+            writeln!(out, "missing: {name}")?;
+        }
+        return match missing.len() {
+            0 => Ok(writeln!(out, "The schema is up to date.")?),
+            count => Err(format!("{count} migrations are missing").into()),
+        };
+    }
+    match migrations::run(url).await?.len() {
+        0 => writeln!(out, "The schema was up to date.")?,
+        count => writeln!(out, "The schema is up to date: {count} migrations ran.")?,
+    }
+    Ok(())
+}
+
+fn token(data: &Path, person: &str, hours: u8, secret: &TokenSecret) -> Outcome {
+    let key = match &secret.token_secret {
+        Some(_) => key(data, secret)?,
+        None => Key::load(data).map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => format!(
+                "no gateway has run on {} yet, so there is no key to sign with; start one there, or name its \
+                 directory with --data-dir or its secret with --token-secret",
+                data.display()
+            ),
+            _ => format!("cannot read the key in {} ({cause})", data.display()),
+        })?,
+    };
+    let token = key.issue(person, now(), TimeDelta::hours(hours.into())).map_err(|cause| cause.message())?;
+    Ok(writeln!(io::stdout(), "{token}")?)
+}
+
+/// What `run` says when the gateway is reached for the first time.
+fn welcome(address: SocketAddr, url: &str, key: &Key) -> Outcome {
+    let mut out = io::stdout().lock();
+    writeln!(out, "\nThe gateway runs. Ctrl-C stops it.\n")?;
+    writeln!(out, "  GraphiQL   http://{address}/graphiql/")?;
+    writeln!(out, "  GraphQL    http://{address}/graphql")?;
+    writeln!(out, "  Postgres   {url}\n")?;
+    writeln!(out, "Tokens for a day, to be sent as \"Authorization: Bearer TOKEN\":\n")?;
+    for (person, rights) in PEOPLE {
+        let token = key.issue(person, now(), MAXIMUM_LIFETIME).map_err(|cause| cause.message())?;
+        writeln!(out, "  {person} ({rights})\n  {token}\n")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// The store of `migrate` and `sample`: the one named, or the private one for as long as the work takes.
+async fn with_store(data: &Path, store: &Store, work: impl AsyncFnOnce(&str) -> Outcome) -> Outcome {
+    if let Some(url) = &store.database_url {
+        return work(url.expose()).await;
+    }
+    let postgres = start(data, &store.private).await?;
+    let worked = work(&postgres.url("postgres")).await;
+    stop(postgres).await?;
+    worked
+}
+
+async fn start(data: &Path, private: &Private) -> Outcome<Postgres> {
+    let data = data.to_owned();
+    let binaries = private.postgres_bin.clone();
+    Ok(spawn_blocking(move || Postgres::start(binaries.as_deref(), &data)).await??)
+}
+
+async fn stop(postgres: Postgres) -> Outcome {
+    Ok(spawn_blocking(move || postgres.stop()).await??)
+}
+
+/// Waits for the private Postgres to end by itself.
+async fn death(postgres: &mut Postgres) -> Box<dyn Error + Send + Sync> {
+    loop {
+        match postgres.is_running() {
+            Ok(true) => sleep(Duration::from_secs(1)).await,
+            Ok(false) => {
+                return "the private Postgres has ended; its log is postgres.log in the data directory"
+                    .into();
+            }
+            Err(cause) => return cause.into(),
+        }
+    }
+}
+
+fn key(data: &Path, secret: &TokenSecret) -> Outcome<Key> {
+    match &secret.token_secret {
+        Some(secret) => Key::from_secret(secret.expose())
+            .ok_or_else(|| format!("the token secret must have at least {MINIMUM_SECRET} bytes").into()),
+        None => Key::load_or_create(data).map_err(|cause| {
+            let data = data.display();
+            format!(
+                "cannot use {data} ({cause}); make it writable or choose another directory with --data-dir"
+            )
+            .into()
+        }),
+    }
+}
+
+async fn listen(address: SocketAddr) -> Outcome<TcpListener> {
+    TcpListener::bind(address).await.map_err(|cause| {
+        format!("cannot listen on {address} ({cause}); choose another address with --listen").into()
+    })
+}
+
+/// Cancelled by the first SIGINT or SIGTERM; the second ends the process at once.
+fn shutdown_on_signals() -> Outcome<CancellationToken> {
+    let shutdown = CancellationToken::new();
+    let cancelled = shutdown.clone();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if cancelled.is_cancelled() {
+                std::process::exit(1);
+            }
+            tracing::info!("stopping; once more to stop at once");
+            cancelled.cancel();
+        }
+    });
+    Ok(shutdown)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the life of a token is counted from when its person asked for it"
+)]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}

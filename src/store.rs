@@ -5,6 +5,7 @@
 
 pub mod connect;
 pub mod id;
+pub mod migrations;
 pub mod noun;
 pub mod page;
 mod schema;

@@ -1,0 +1,266 @@
+//! Flags and environment, made into one typed [`Config`]. Nothing else in the gateway reads the environment.
+//!
+//! Every flag is also an environment variable; a flag wins. The doc comments are the text of `--help`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::Targets;
+
+/// Five dialects of service level agreements in one GraphQL schema over one Postgres store.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Directory of the gateway's own files: the private Postgres and the key of its tokens.
+    #[arg(long, global = true, env = "SLA_GATEWAY_DATA_DIR", default_value = ".data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// What to log, on standard error: a level (error, warn, info, debug, trace), or levels of modules like
+    /// `info,sla_gateway::store=debug`.
+    #[arg(long, global = true, env = "SLA_GATEWAY_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: Targets,
+
+    /// How to log: for people, or one JSON object per line.
+    #[arg(long, global = true, env = "SLA_GATEWAY_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sla-gateway run                                  try it: everything included, with sample data
+  sla-gateway token --person reader@wna.example.com
+  DATABASE_URL=postgres://… sla-gateway migrate    use a Postgres of your own
+  DATABASE_URL=postgres://… sla-gateway serve
+  sla-gateway help serve                           all about one command";
+
+/// The commands of the gateway.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts everything on this machine: a private Postgres, the sample data, the gateway.
+    ///
+    /// The Postgres lives in the data directory and listens on a unix socket only; no other Postgres of the machine is
+    /// touched. The first start creates and fills it, later ones keep the data. Ctrl-C stops both.
+    Run(Run),
+
+    /// Serves the store in a Postgres of your own, whose schema must be up to date (`migrate`).
+    Serve(Serve),
+
+    /// Brings the schema of the store up to date.
+    Migrate(Migrate),
+
+    /// Fills the store with sample data.
+    Sample(Sample),
+
+    /// Prints a bearer token for a person, and nothing else.
+    ///
+    /// The gateway accepts it if it has the same secret: the one of the data directory, or the one given.
+    Token(Token),
+
+    /// Prints the GraphQL schema.
+    Schema,
+}
+
+/// Settings of `run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The binaries of the private Postgres.
+    #[command(flatten)]
+    pub private: Private,
+
+    /// The gateway.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// Settings of `serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// The Postgres that holds the store: postgres://USER:PASSWORD@HOST:PORT/DATABASE.
+    ///
+    /// `?sslmode=` may be disable, prefer (default), require, verify-ca or verify-full; `&sslrootcert=FILE` names the
+    /// certificates to check the server with, which are otherwise those of the system.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Secret,
+
+    /// The gateway.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// Settings of `migrate`.
+#[derive(Args, Debug)]
+pub struct Migrate {
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Only say which migrations are missing; fails if there are any.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// Settings of `sample`.
+#[derive(Args, Debug)]
+pub struct Sample {
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Generate a large store for measuring instead of the one for exploring: at 1, 200 tenants, 50 000 SLAs and
+    /// 1 000 000 affected SLAs. The same number gives the same store.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub scale: Option<f64>,
+}
+
+/// Settings of `token`.
+#[derive(Args, Debug)]
+pub struct Token {
+    /// The e-mail address the person logs in with.
+    #[arg(long, value_name = "EMAIL")]
+    pub person: String,
+
+    /// How long the token is valid.
+    #[arg(long, default_value_t = 24, value_name = "HOURS", value_parser = clap::value_parser!(u8).range(1..=24))]
+    pub hours: u8,
+
+    /// The signing secret.
+    #[command(flatten)]
+    pub key: TokenSecret,
+}
+
+/// The store that `migrate` and `sample` work on.
+#[derive(Args, Debug)]
+pub struct Store {
+    /// The Postgres to work on, as for `serve`; without it, the private one of the data directory, which no gateway
+    /// may be running on.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<Secret>,
+
+    /// The binaries of the private Postgres.
+    #[command(flatten)]
+    pub private: Private,
+}
+
+/// The private Postgres.
+#[derive(Args, Debug)]
+pub struct Private {
+    /// Directory of the programs `postgres` and `initdb`, where they are not found by themselves.
+    #[arg(long, env = "SLA_GATEWAY_POSTGRES_BIN", value_name = "DIR")]
+    pub postgres_bin: Option<PathBuf>,
+}
+
+/// Settings of the gateway itself.
+#[derive(Args, Debug)]
+pub struct Server {
+    /// Address and port to listen on; port 0 takes any free one.
+    #[arg(long, env = "SLA_GATEWAY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    /// The most connections to Postgres that operations may hold at a time.
+    #[arg(long, env = "SLA_GATEWAY_POOL_SIZE", default_value_t = 10, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub pool_size: u16,
+
+    /// Origin of a web page on another host that may use the gateway, like `https://board.example.com`; `*` allows
+    /// every page. May be given several times, or with commas.
+    #[arg(long = "origin", env = "SLA_GATEWAY_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub origins: Vec<String>,
+
+    /// The secret that tokens are verified with.
+    #[command(flatten)]
+    pub key: TokenSecret,
+}
+
+/// The secret of the gateway's own tokens.
+#[derive(Args, Debug)]
+pub struct TokenSecret {
+    /// The secret that tokens are signed with, at least 32 bytes; without it, the one of the data directory, which
+    /// `run` and `serve` make when they first need it.
+    #[arg(long, env = "SLA_GATEWAY_TOKEN_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub token_secret: Option<Secret>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// A text that is never printed: its `Debug` shows nothing.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the one who needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("(secret)")
+    }
+}
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && number <= 100.0 => Ok(number),
+        _ => Err("it must be a number above 0, at most 100".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Config, clap::Error> {
+        Config::try_parse_from(std::iter::once("sla-gateway").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_also_an_environment_variable_but_those_of_one_call() {
+        let mut without = Vec::new();
+        for command in Config::command().get_subcommands() {
+            for argument in command.get_arguments().filter(|argument| argument.get_env().is_none()) {
+                without.push(format!("{} {}", command.get_name(), argument.get_id()));
+            }
+        }
+        assert_eq!(without, ["migrate check", "sample scale", "token person", "token hours"]);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let config =
+            parse(&format!("serve --database-url postgres://u:hidden@h/d --token-secret {secret}")).unwrap();
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hidden") && !shown.contains(secret), "{shown}");
+    }
+}

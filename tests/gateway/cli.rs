@@ -1,0 +1,209 @@
+//! The command line: what it prints, and the one sentence with which each way to fail ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sla_gateway::access::token::Key;
+use tempfile::TempDir;
+
+use crate::database::Database;
+use crate::postgres::data_directory;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn gateway(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sla-gateway"));
+    command.args(words);
+    // The tests' own environment must not choose for them.
+    for name in ["DATABASE_URL", "SLA_GATEWAY_DATA_DIR", "SLA_GATEWAY_TOKEN_SECRET", "SLA_GATEWAY_LISTEN"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The only line on standard error of a command that fails.
+fn refusal(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = String::from_utf8(stderr).unwrap();
+    assert!(!status.success(), "it succeeded: {}", String::from_utf8_lossy(&stdout));
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.starts_with("sla-gateway: "), "{text}");
+    text
+}
+
+fn data_flag(data: &TempDir) -> String {
+    format!("--data-dir={}", data.path().display())
+}
+
+#[test]
+fn token_prints_a_token_of_the_data_directory_and_nothing_else() {
+    let data = data_directory();
+    let key = Key::load_or_create(data.path()).unwrap();
+    let printed = gateway(&["token", "--person", "a@b.c", &data_flag(&data)]).output().unwrap();
+    assert!(printed.stderr.is_empty());
+    let token = String::from_utf8(printed.stdout).unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    let now = chrono::DateTime::UNIX_EPOCH + now;
+    assert_eq!(key.verify(token.strip_suffix('\n').unwrap(), now).unwrap().subject, "a@b.c");
+}
+
+#[test]
+fn token_without_a_key_says_where_one_comes_from() {
+    let data = data_directory();
+    let text = refusal(&mut gateway(&["token", "--person", "a@b.c", &data_flag(&data)]));
+    assert!(text.contains("no gateway has run") && text.contains("--token-secret"), "{text}");
+    assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
+
+    let text = refusal(gateway(&["token", "--person", "a@b.c"]).env("SLA_GATEWAY_TOKEN_SECRET", "short"));
+    assert!(text.contains("at least 32 bytes") && !text.contains("short"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_refuses_a_schema_that_is_behind_and_names_the_command_that_mends_it() {
+    let database = Database::unmigrated().await;
+    let serve = |url: &str| {
+        let mut command = gateway(&["serve", "--listen=127.0.0.1:0"]);
+        command.env("DATABASE_URL", url).env("SLA_GATEWAY_TOKEN_SECRET", SECRET);
+        command
+    };
+    let text = refusal(&mut serve(&database.url));
+    assert!(text.contains("behind") && text.contains("sla-gateway migrate"), "{text}");
+    assert!(refusal(gateway(&["migrate", "--check"]).env("DATABASE_URL", &database.url)).contains("missing"));
+
+    assert!(gateway(&["migrate"]).env("DATABASE_URL", &database.url).status().unwrap().success());
+    assert!(gateway(&["migrate", "--check"]).env("DATABASE_URL", &database.url).status().unwrap().success());
+    // Two at once are no error: one waits for the other and has nothing to do.
+    assert!(gateway(&["migrate"]).env("DATABASE_URL", &database.url).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_fails_changes_nothing_and_says_why() {
+    let database = Database::unmigrated().await;
+    database.client().await.batch_execute("CREATE VIEW breach AS SELECT 1").await.unwrap();
+    let text = refusal(gateway(&["migrate", "--log=warn"]).env("DATABASE_URL", &database.url));
+    assert!(text.contains("could not be migrated") && text.contains("\"breach\" already exists"), "{text}");
+    let tables =
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')";
+    assert_eq!(database.client().await.query_one(tables, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[test]
+fn a_wrong_database_url_is_refused_without_its_password() {
+    for (url, reason) in [
+        ("postgres://u:hidden@127.0.0.1:1/d", "cannot connect to Postgres at 127.0.0.1:1"),
+        ("mysql://u:hidden@h/d", "postgres://USER:PASSWORD@HOST"),
+        ("postgres://u:hidden@h/d?sslmode=maybe", "verify-full"),
+    ] {
+        let mut serve = gateway(&["serve", "--listen=127.0.0.1:0"]);
+        let text = refusal(serve.env("DATABASE_URL", url).env("SLA_GATEWAY_TOKEN_SECRET", SECRET));
+        assert!(text.contains(reason) && !text.contains("hidden"), "{text}");
+    }
+}
+
+#[test]
+fn run_says_which_of_its_needs_is_missing() {
+    let data = data_directory();
+    let file = data.path().join("file");
+    fs::write(&file, "").unwrap();
+    let text =
+        refusal(&mut gateway(&["run", "--listen=127.0.0.1:0", &format!("--data-dir={}", file.display())]));
+    assert!(text.contains("cannot use") && text.contains("--data-dir"), "{text}");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("--listen={}", taken.local_addr().unwrap());
+    let text = refusal(&mut gateway(&["run", &listen, &data_flag(&data)]));
+    assert!(text.contains("cannot listen on") && text.contains("in use"), "{text}");
+
+    let text =
+        refusal(&mut gateway(&["run", "--listen=127.0.0.1:0", "--postgres-bin=/nowhere", &data_flag(&data)]));
+    assert!(text.contains("/nowhere does not hold `postgres`"), "{text}");
+}
+
+/// `run`, once it serves.
+struct Running {
+    process: Child,
+    printed: String,
+    /// Kept open: who prints into a closed pipe fails.
+    _output: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(data: &TempDir) -> Self {
+        let mut run = gateway(&["run", "--listen=127.0.0.1:0", "--log=warn", &data_flag(data)]);
+        let mut process = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut printed = String::new();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        while !printed.contains("reader@wna.example.com") {
+            assert_ne!(output.read_line(&mut printed).unwrap(), 0, "it ended: {printed}");
+        }
+        Self { process, printed, _output: output }
+    }
+
+    fn sockets(&self) -> PathBuf {
+        let line = self.printed.lines().find(|line| line.contains("postgres@")).unwrap();
+        PathBuf::from(line.split(['@', '/']).nth(3).unwrap().replace("%2F", "/"))
+    }
+
+    fn kill(&mut self, signal: &str) -> bool {
+        let process = self.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+        self.process.wait().unwrap().success()
+    }
+}
+
+fn vanishes(path: &Path) -> bool {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while path.exists() && Instant::now() < limit {
+        sleep(Duration::from_millis(10));
+    }
+    !path.exists()
+}
+
+#[test]
+fn run_starts_everything_and_ends_cleanly_on_a_signal() {
+    let data = data_directory();
+    for signal in ["-INT", "-TERM"] {
+        let mut running = Running::start(&data);
+        let sockets = running.sockets();
+        assert!(sockets.join(".s.PGSQL.5432").exists(), "{}", running.printed);
+        assert!(running.kill(signal));
+        assert!(!sockets.exists());
+    }
+}
+
+#[test]
+fn a_gateway_that_is_killed_takes_its_postgres_with_it() {
+    let data = data_directory();
+    let mut running = Running::start(&data);
+    let sockets = running.sockets();
+    running.kill("-KILL");
+    // At once: the one before may still be on its way out.
+    let mut next = Running::start(&data);
+    assert!(vanishes(&sockets));
+    assert!(next.kill("-INT"));
+}
+
+#[test]
+fn a_second_gateway_on_one_data_directory_is_refused() {
+    let data = data_directory();
+    let mut running = Running::start(&data);
+    let text = refusal(&mut gateway(&["run", "--listen=127.0.0.1:0", "--log=warn", &data_flag(&data)]));
+    assert!(text.contains(&format!("another gateway (process {})", running.process.id())), "{text}");
+    assert!(running.kill("-INT"));
+}
+
+#[test]
+fn a_gateway_whose_postgres_dies_ends_and_says_so() {
+    let data = data_directory();
+    let mut running = Running::start(&data);
+    let file = fs::read_to_string(data.path().join("postgres/cluster/postmaster.pid")).unwrap();
+    assert!(Command::new("kill").args(["-KILL", file.lines().next().unwrap()]).status().unwrap().success());
+    assert!(!running.process.wait().unwrap().success());
+    let text = std::io::read_to_string(running.process.stderr.take().unwrap()).unwrap();
+    assert!(text.contains("the private Postgres has ended"), "{text}");
+}
