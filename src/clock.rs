@@ -8,7 +8,7 @@
 //! | Which instants are active, and what elapses between two of them? | [`calendar`], [`schedule`] |
 //! | When is a pausable clock used up? | [`stopwatch`] |
 //! | What is promised, per impact? | [`targets`] |
-//! | What is the state of an affected SLA after these events? | [`events`], [`fold`] |
+//! | What is the state of an affected SLA after these events? | [`events`], [`fold`](mod@fold), [`state`] |
 //! | Why is the duration what it is? | [`explain`] |
 //! | When is a chat or a call late? | [`waiting`] |
 //! | Which SLAs does a request fall under? | [`coverage`] |
@@ -45,12 +45,19 @@ macro_rules! words {
     };
 }
 
+pub mod availability;
 pub mod calendar;
+pub mod coverage;
 pub mod events;
+pub mod explain;
 pub mod fold;
+pub mod lifecycle;
+pub mod limits;
 pub mod schedule;
+pub mod state;
 pub mod stopwatch;
 pub mod targets;
+pub mod waiting;
 mod zone;
 
 use chrono::{DateTime, TimeDelta, Utc};
