@@ -1,0 +1,112 @@
+//! A clock that can be stopped: active time since a start, minus the stretches in which it stood still.
+//!
+//! Pauses are measured in the clock's own calendar (rule X10): an instant counts iff it is active and lies in no
+//! stop. Everything else follows from that one set of counted instants.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::schedule::Schedule;
+use super::{instant, micros};
+
+/// A stretch in which the clock stands still; `until` is `None` while it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The first instant that does not count.
+    pub from: DateTime<Utc>,
+    /// The first instant that counts again.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// A schedule, a start and the stops since, in order and disjoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch<'a, S> {
+    /// What counts as active.
+    pub schedule: Schedule<'a>,
+    /// Where counting begins.
+    pub started_at: DateTime<Utc>,
+    /// Where it pauses; anything that tells its [`Stop`].
+    pub stops: &'a [S],
+}
+
+/// When an amount is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedUp {
+    /// The instant.
+    pub at: DateTime<Utc>,
+    /// True when the clock stands still before it: the instant is what it would be if the clock ran on from
+    /// where it stopped, and nothing happens at it.
+    pub provisional: bool,
+}
+
+impl AsRef<Stop> for Stop {
+    fn as_ref(&self) -> &Stop {
+        self
+    }
+}
+
+impl<S: AsRef<Stop>> Stopwatch<'_, S> {
+    /// The earliest instant at which `amount` has counted (rules X1, X3); `None` beyond the horizon.
+    pub fn target_at(&self, amount: TimeDelta) -> Option<UsedUp> {
+        let amount = amount.num_microseconds()?;
+        if amount <= 0 {
+            return self.find(
+                0,
+                |counted, left| counted > left,
+                |from, left| self.schedule.latest(from, left),
+            );
+        }
+        self.find(amount, |counted, left| counted >= left, |from, left| self.schedule.earliest(from, left))
+    }
+
+    /// The last instant at which no more than `amount` has counted (rule X1); `None` beyond the horizon.
+    pub fn breaches_at(&self, amount: TimeDelta) -> Option<UsedUp> {
+        let amount = amount.num_microseconds()?.max(0);
+        self.find(amount, |counted, left| counted > left, |from, left| self.schedule.latest(from, left))
+    }
+
+    /// What has counted before an instant.
+    pub fn counted_until(&self, until: DateTime<Utc>) -> TimeDelta {
+        let until = micros(until);
+        let started = micros(self.started_at);
+        let stopped: i64 = self.stops.iter().map(|stop| self.stopped_in(stop.as_ref(), started, until)).sum();
+        TimeDelta::microseconds(self.schedule.active(started, until) - stopped)
+    }
+
+    /// Active time that the ended stops took away (rules X10, C7).
+    pub fn stopped(&self) -> TimeDelta {
+        let ended = self.stops.iter().map(AsRef::as_ref).filter(|stop| stop.until.is_some());
+        TimeDelta::microseconds(
+            ended.map(|stop| self.stopped_in(stop, micros(self.started_at), i64::MAX)).sum(),
+        )
+    }
+
+    fn stopped_in(&self, stop: &Stop, from: i64, until: i64) -> i64 {
+        let end = stop.until.map_or(until, micros).min(until);
+        self.schedule.active(micros(stop.from).max(from), end)
+    }
+
+    fn find(
+        &self,
+        amount: i64,
+        is_used_up: impl Fn(i64, i64) -> bool,
+        locate: impl Fn(i64, i64) -> Option<i64>,
+    ) -> Option<UsedUp> {
+        let mut from = micros(self.started_at);
+        let mut left = amount;
+        for stop in self.stops.iter().map(AsRef::as_ref) {
+            let counted = self.schedule.active(from, micros(stop.from));
+            if is_used_up(counted, left) {
+                break;
+            }
+            left -= counted;
+            match stop.until {
+                Some(until) => from = micros(until),
+                None => {
+                    let at = instant(locate(micros(stop.from), left)?)?;
+                    return Some(UsedUp { at, provisional: true });
+                }
+            }
+        }
+        Some(UsedUp { at: instant(locate(from, left)?)?, provisional: false })
+    }
+}

@@ -1,0 +1,173 @@
+//! Chats and calls: how long they wait until somebody takes them, around the clock (rules S9, S10, S12).
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::events::{Event, Status, in_order};
+use super::state::{BreachKind, BreachPhase, Deadline, Outcome, WarningShare};
+
+words! {
+    /// What an abandoned call means for the service level (rule S9).
+    pub enum AbandonType {
+        /// It is left out when it was given up within the abandon threshold.
+        IgnoreAbandons = "ignore_abandons",
+        /// It is a miss, however short.
+        CountAgainstSla = "count_against_sla",
+    }
+}
+
+/// Which abandoned calls are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Abandons {
+    /// Those given up after at most this many seconds.
+    IgnoreWithin(u32),
+    /// None: all count as misses.
+    CountAgainstSla,
+}
+
+/// The terms of a queue: answered within so many seconds (rule S9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QueueTerms {
+    /// Seconds within which a call is to be answered; exactly on it is within (rule X2).
+    pub sla_threshold: u32,
+    /// Which abandoned calls are left out.
+    pub abandons: Abandons,
+}
+
+/// Why an abandon threshold does not fit its type (rule S9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueTermsError {
+    /// Ignoring abandons needs a threshold.
+    AbandonThresholdRequired,
+    /// Counting abandons takes no threshold.
+    AbandonThresholdRefused,
+}
+
+/// The terms that a chat or a call is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WaitTerms {
+    /// A call in a queue.
+    Queue(QueueTerms),
+    /// A chat, due within so many minutes of wall clock (rule S12).
+    Livechat {
+        /// Minutes, at least 1 (rule S11).
+        due_time_in_minutes: u32,
+    },
+}
+
+/// The wait of a chat or a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// When it entered the queue.
+    pub queued_at: DateTime<Utc>,
+    /// Until when it is to be taken; exactly then is in time (rule X2).
+    pub due_at: DateTime<Utc>,
+    /// When it was taken or answered.
+    pub taken_at: Option<DateTime<Utc>>,
+    /// When it was given up instead.
+    pub abandoned_at: Option<DateTime<Utc>>,
+    /// Whether it is left out of the service level (rule S10); a chat given up before it was due is, too.
+    pub ignored: bool,
+    /// What the breach log must say if nothing more happens.
+    pub deadlines: Vec<Deadline>,
+}
+
+impl QueueTerms {
+    /// Puts the terms together (rule S9).
+    ///
+    /// # Errors
+    /// When the abandon threshold is missing where it is required or given where it is refused.
+    pub fn new(
+        sla_threshold: u32,
+        abandon_type: AbandonType,
+        abandon_threshold: Option<u32>,
+    ) -> Result<Self, QueueTermsError> {
+        let abandons = match (abandon_type, abandon_threshold) {
+            (AbandonType::IgnoreAbandons, Some(seconds)) => Abandons::IgnoreWithin(seconds),
+            (AbandonType::IgnoreAbandons, None) => return Err(QueueTermsError::AbandonThresholdRequired),
+            (AbandonType::CountAgainstSla, None) => Abandons::CountAgainstSla,
+            (AbandonType::CountAgainstSla, Some(_)) => return Err(QueueTermsError::AbandonThresholdRefused),
+        };
+        Ok(Self { sla_threshold, abandons })
+    }
+}
+
+impl Default for QueueTerms {
+    /// What holds for a tenant that configured nothing (rule S9).
+    fn default() -> Self {
+        Self { sla_threshold: 20, abandons: Abandons::IgnoreWithin(20) }
+    }
+}
+
+impl WaitTerms {
+    fn limit(self) -> TimeDelta {
+        match self {
+            Self::Queue(terms) => TimeDelta::seconds(i64::from(terms.sla_threshold)),
+            Self::Livechat { due_time_in_minutes } => TimeDelta::minutes(i64::from(due_time_in_minutes)),
+        }
+    }
+
+    fn kind(self) -> BreachKind {
+        match self {
+            Self::Queue(_) => BreachKind::QueueThreshold,
+            Self::Livechat { .. } => BreachKind::DueTime,
+        }
+    }
+
+    /// Whether giving up after this long is no miss.
+    fn ignores(self, waited: TimeDelta) -> bool {
+        match self {
+            Self::Queue(QueueTerms { abandons: Abandons::IgnoreWithin(seconds), .. }) => {
+                waited <= TimeDelta::seconds(i64::from(seconds))
+            }
+            Self::Queue(QueueTerms { abandons: Abandons::CountAgainstSla, .. }) => false,
+            Self::Livechat { .. } => waited <= self.limit(),
+        }
+    }
+}
+
+/// Folds the events of a chat or call, in any order (rule X14). The first event that takes it or gives it up ends
+/// the wait; what happens later does not matter.
+pub fn wait(queued_at: DateTime<Utc>, terms: WaitTerms, events: &[Event], warning: WarningShare) -> Wait {
+    let end = in_order(events).into_iter().find_map(|event| {
+        let status = event.change.status()?;
+        (status.is_response() || status == Status::Declined).then_some((event.occurred_at, status))
+    });
+    let taken_at = end.filter(|(_, status)| *status != Status::Declined).map(|(at, _)| at);
+    let abandoned_at = end.filter(|(_, status)| *status == Status::Declined).map(|(at, _)| at);
+    let due_at = queued_at + terms.limit();
+    let phases =
+        [(BreachPhase::Warning, queued_at + warning.of(terms.limit())), (BreachPhase::Breached, due_at)];
+    let deadlines = phases
+        .into_iter()
+        .filter(|(_, at)| end.is_none_or(|(ended_at, _)| ended_at > *at))
+        .map(|(phase, at)| Deadline { kind: terms.kind(), phase, at, target_at: due_at })
+        .collect();
+    let ignored = abandoned_at.is_some_and(|at| terms.ignores(at - queued_at));
+    Wait { queued_at, due_at, taken_at, abandoned_at, ignored, deadlines }
+}
+
+impl Wait {
+    /// Whether it still waits: only then may livechat terms be applied or changed (rule S12).
+    pub fn is_queued(&self) -> bool {
+        self.taken_at.is_none() && self.abandoned_at.is_none()
+    }
+
+    /// How the promise has turned out at `now`.
+    pub fn outcome(&self, now: DateTime<Utc>) -> Outcome {
+        match (self.taken_at, self.abandoned_at) {
+            (Some(taken_at), _) if taken_at <= self.due_at => Outcome::Met,
+            (Some(_), _) => Outcome::Breached,
+            (None, Some(_)) if self.ignored => Outcome::Excluded,
+            (None, Some(_)) => Outcome::Breached,
+            (None, None) if now > self.due_at => Outcome::Breached,
+            (None, None) => Outcome::Running,
+        }
+    }
+}
+
+/// The service level of a queue in percent (rule S10): answered within the threshold ÷ (entered − ignored
+/// abandons) × 100; `None` when nothing is left to divide by.
+pub fn service_level(answered_within: u64, entered: u64, ignored: u64) -> Option<f64> {
+    let counted = entered.checked_sub(ignored).filter(|counted| *counted > 0)?;
+    Some(answered_within as f64 / counted as f64 * 100.0)
+}

@@ -1,0 +1,138 @@
+//! Which SLAs a request falls under (rules C1, S8), and the graph of instances (rules O4, C3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sla_gateway::clock::coverage::{
+    Coverage, CoverageError, CoverageKind, CoverageList, Covering, Requester, Uses, above, below,
+    closes_circle, concerned,
+};
+use sla_gateway::clock::targets::Effect;
+use uuid::Uuid;
+
+use super::id;
+
+fn coverage(kind: CoverageKind) -> Coverage {
+    let filled = |list| if kind.lists().contains(&list) { BTreeSet::from([id(7)]) } else { BTreeSet::new() };
+    Coverage {
+        kind,
+        organizations: filled(CoverageList::Organizations),
+        sites: filled(CoverageList::Sites),
+        people: filled(CoverageList::People),
+        service_instances: filled(CoverageList::ServiceInstances),
+    }
+}
+
+fn covering(kind: CoverageKind, instance: u128) -> Covering {
+    Covering { instance: Some(id(instance)), customer_account: Some(id(7)), coverage: coverage(kind) }
+}
+
+fn uses(edges: &[(u128, u128, Effect)]) -> Vec<Uses> {
+    edges
+        .iter()
+        .map(|(upper, lower, effect)| Uses { upper: id(*upper), lower: id(*lower), effect: *effect })
+        .collect()
+}
+
+#[test]
+fn s8_lists_are_required_by_their_kinds_and_refused_by_the_others() {
+    for kind in CoverageKind::ALL {
+        let fine = coverage(*kind);
+        assert_eq!(fine.check(), Ok(()));
+        for list in CoverageList::ALL {
+            let mut wrong = fine.clone();
+            let content = match list {
+                CoverageList::Organizations => &mut wrong.organizations,
+                CoverageList::Sites => &mut wrong.sites,
+                CoverageList::People => &mut wrong.people,
+                CoverageList::ServiceInstances => &mut wrong.service_instances,
+            };
+            let expected = if content.pop_first().is_some() {
+                CoverageError::Required(*list)
+            } else {
+                content.insert(id(8));
+                CoverageError::Refused(*list)
+            };
+            assert_eq!(wrong.check(), Err(expected), "{kind:?} {list:?}");
+        }
+    }
+}
+
+#[test]
+fn s8_each_kind_covers_by_its_own_trait_of_the_requester() {
+    let seven = Some(id(7));
+    let set = BTreeSet::from([id(7)]);
+    let nobody = Requester::default();
+    let people: [(&[CoverageKind], Requester); 7] = [
+        (&[CoverageKind::CustomerAccount], Requester { account: seven, ..nobody.clone() }),
+        (
+            &[CoverageKind::OrganizationsAndDescendants, CoverageKind::Organizations],
+            Requester { organization: seven, ..nobody.clone() },
+        ),
+        (
+            &[CoverageKind::OrganizationsAndDescendants],
+            Requester { organizations_above: set.clone(), ..nobody.clone() },
+        ),
+        (&[CoverageKind::Sites], Requester { site: seven, ..nobody.clone() }),
+        (&[CoverageKind::People], Requester { person: seven, ..nobody.clone() }),
+        (&[CoverageKind::CisOfServiceInstance], Requester { uses_cis_of: set.clone(), ..nobody.clone() }),
+        (&[CoverageKind::ServiceInstances], Requester { supports: set, ..nobody.clone() }),
+    ];
+    for kind in CoverageKind::ALL {
+        assert!(!covering(*kind, 7).covers(&nobody), "{kind:?}");
+        for (kinds, requester) in &people {
+            assert_eq!(covering(*kind, 7).covers(requester), kinds.contains(kind), "{kind:?} {requester:?}");
+        }
+    }
+    let both = Requester { organization: seven, site: seven, ..nobody };
+    assert!(covering(CoverageKind::OrganizationsAndSites, 7).covers(&both), "organization and site");
+}
+
+#[test]
+fn c3_failure_passes_down_only_along_a_path_of_nothing_but_down() {
+    use Effect::{Degraded, Down};
+    let graph =
+        uses(&[(1, 2, Down), (2, 3, Degraded), (1, 4, Degraded), (4, 3, Down), (1, 5, Down), (5, 6, Down)]);
+    let map = |pairs: &[(u128, Effect)]| -> BTreeMap<Uuid, Effect> {
+        pairs.iter().map(|(number, effect)| (id(*number), *effect)).collect()
+    };
+    assert_eq!(below(id(1), &graph), map(&[(2, Down), (3, Degraded), (4, Degraded), (5, Down), (6, Down)]));
+    assert_eq!(above(id(3), &graph), map(&[(1, Degraded), (2, Degraded), (4, Down)]));
+    let short_cut = [graph, uses(&[(1, 3, Down)])].concat();
+    assert_eq!(above(id(3), &short_cut)[&id(1)], Down, "the worst path counts");
+}
+
+#[test]
+fn o4_a_circle_is_refused() {
+    let graph = uses(&[(1, 2, Effect::Down), (2, 3, Effect::Degraded)]);
+    assert!(closes_circle(id(3), id(1), &graph));
+    assert!(closes_circle(id(1), id(1), &graph));
+    assert!(!closes_circle(id(1), id(3), &graph));
+}
+
+#[test]
+fn c1_a_request_falls_under_the_slas_upward_and_those_between_providers_on_the_way() {
+    let graph = uses(&[(1, 2, Effect::Down), (2, 3, Effect::Down), (9, 3, Effect::Down)]);
+    let between = |instance, consumer| {
+        let mut sla = covering(CoverageKind::ServiceInstances, instance);
+        sla.coverage.service_instances = BTreeSet::from([id(consumer)]);
+        sla
+    };
+    let slas = [
+        covering(CoverageKind::People, 1),
+        covering(CoverageKind::People, 4),
+        between(2, 1),
+        between(3, 2),
+        between(3, 9),
+        covering(CoverageKind::Sites, 1),
+        covering(CoverageKind::People, 3),
+    ];
+    let requester = Requester { person: Some(id(7)), ..Requester::default() };
+    assert_eq!(concerned(&slas, &requester, Some(id(1)), &graph), [0]);
+    assert_eq!(concerned(&slas, &requester, Some(id(2)), &graph), [0, 2]);
+    assert_eq!(concerned(&slas, &requester, Some(id(3)), &graph), [0, 2, 3, 6]);
+    let stranger = Requester::default();
+    assert_eq!(concerned(&slas, &stranger, Some(id(3)), &graph), [] as [usize; 0]);
+    let whole_service = Covering { instance: None, ..covering(CoverageKind::People, 1) };
+    assert_eq!(concerned(&[whole_service.clone(), slas[0].clone()], &requester, None, &graph), [0]);
+    assert_eq!(concerned(&[whole_service], &requester, Some(id(3)), &graph), [0]);
+}
