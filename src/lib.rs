@@ -1,6 +1,7 @@
 //! The SLA gateway: five dialects of service level agreements in one GraphQL schema over one Postgres store.
 
 pub mod access;
+pub mod breach;
 pub mod clock;
 pub mod config;
 pub mod error;

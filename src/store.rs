@@ -20,7 +20,10 @@ nouns! {
     service, service_instance, service_offering, service_token, site, sla, sla_limit, sla_version,
     standard_service_request, team, tenant, time_entry,
 }
+pub mod breach_log;
+pub mod deadline;
 pub mod filter;
+pub mod partition;
 pub mod viewer;
 
 use std::sync::Arc;
@@ -86,9 +89,10 @@ impl Store {
         Conn { pool: self.pool.clone(), taken: OnceCell::new(), statements: AtomicU32::new(0) }
     }
 
-    /// A connection of its own for a task that lives long.
-    pub(crate) async fn dedicated(&self) -> Result<Object<AsyncPgConnection>, Error> {
-        self.pool.get().await.map_err(Error::internal)
+    /// A connection of its own for a task that lives long. It no longer counts against the pool, and is closed when
+    /// dropped: after a failure nobody else is handed what is left of it.
+    pub(crate) async fn dedicated(&self) -> Result<AsyncPgConnection, Error> {
+        self.pool.get().await.map(Object::take).map_err(Error::internal)
     }
 }
 

@@ -312,7 +312,7 @@ fn keys(sql: &mut Sql, parents: &[(Uuid, Uuid)]) {
     sql.push("unnest(").bind(Bind::Uuids(roots)).push(", ").bind(Bind::Uuids(ids)).push(") k(root_id, id)");
 }
 
-fn columns(sql: &mut Sql, alias: &str, target: &Target) {
+pub(super) fn columns(sql: &mut Sql, alias: &str, target: &Target) {
     let list: Vec<String> = target.columns.iter().map(|c| format!("{alias}.{c}")).collect();
     sql.made(list.join(", "));
 }

@@ -1,0 +1,204 @@
+//! Breaches: recorded exactly once, pushed at once, never missed (rules B1 to B4).
+//!
+//! ```text
+//! deadline ──watch──▶ breach + breach_pending ──sequencer──▶ breach_log ──tail──▶ feed ──▶ subscribers
+//! ```
+//!
+//! Every replica runs all of it, and any number of replicas may: what they share is in Postgres alone.
+//!
+//! | | promise |
+//! |---|---|
+//! | a record | exactly once for each clock or limit, kind, phase and instant (B1) |
+//! | the log | exactly once, at dense positions, in the order of its epoch (B2) |
+//! | a subscriber with `after` | every record after the cursor, in order; again only what it asks for again (B3) |
+//! | a subscriber without | every record from its first checkpoint on |
+
+mod feed;
+mod log;
+mod watch;
+
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::select;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::error::Error;
+use crate::store::{Store, partition};
+pub use feed::{Feed, Filter, Ids, Item};
+
+/// How long a failed task rests before it tries again: the first time, and at most. An outage of the database
+/// must be over for a gateway within five seconds of its end.
+const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// How long one statement may take before its connection is given up for dead.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many subscribers read the log at once when many have to catch up: the rest of the pool is for others.
+const REPLAYS: usize = 4;
+
+/// How often partitions are made ahead of need.
+const UPKEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A handle on all that runs here. Cheap to clone.
+#[derive(Clone)]
+pub struct Breaches {
+    room: Arc<Room>,
+    tasks: TaskTracker,
+}
+
+/// What the tasks share.
+struct Room {
+    store: Store,
+    shutdown: CancellationToken,
+    /// Rung when a deadline was written that may be earlier than all others.
+    deadline: Notify,
+    /// Rung when a record waits for its position.
+    pending: Notify,
+    tail: log::Tail,
+    replays: Semaphore,
+    recorded: AtomicU64,
+    holes: AtomicU64,
+}
+
+/// Figures of this replica, for its metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Records written since start (`sla_breach_recorded_total`).
+    pub recorded: u64,
+    /// The position up to which this replica has read the log (`sla_feed_head_position`).
+    pub position: i64,
+    /// How often the log was found to have a hole (`sla_feed_hole_total`). Anything but 0 is a fault of ours or of
+    /// the database.
+    pub holes: u64,
+    /// Open subscriptions.
+    pub subscriptions: usize,
+}
+
+/// Starts the watch, the sequencer, the tail of the log and the upkeep of partitions. They go on, through outages of
+/// the database too, until `shutdown`. Each has a connection of its own besides the pool's: four in all.
+pub fn start(store: Store, shutdown: CancellationToken) -> Breaches {
+    let room = Arc::new(Room {
+        store,
+        shutdown,
+        deadline: Notify::new(),
+        pending: Notify::new(),
+        tail: log::Tail::default(),
+        replays: Semaphore::new(REPLAYS),
+        recorded: AtomicU64::new(0),
+        holes: AtomicU64::new(0),
+    });
+    let tasks = TaskTracker::new();
+    tasks.spawn(keep("watch", room.clone(), watch::run));
+    tasks.spawn(keep("sequencer", room.clone(), log::sequence));
+    tasks.spawn(keep("tail", room.clone(), log::follow));
+    tasks.spawn(keep("upkeep", room.clone(), upkeep));
+    tasks.close();
+    Breaches { room, tasks }
+}
+
+impl Breaches {
+    /// What subscribers read from.
+    pub fn feed(&self) -> Feed {
+        Feed::new(self.room.clone())
+    }
+
+    /// To be called after a commit that wrote a deadline or a record: what is due at once is then recorded and pushed
+    /// at once. Forgetting it, or a crash in between, costs a second, not a breach.
+    pub fn wake(&self) {
+        self.room.deadline.notify_one();
+        self.room.pending.notify_one();
+    }
+
+    /// Waits until every task has finished its last statement after the shutdown.
+    pub async fn drained(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// What this replica has done and seen.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            recorded: self.room.recorded.load(Ordering::Relaxed),
+            position: self.room.tail.reached(),
+            holes: self.room.holes.load(Ordering::Relaxed),
+            subscriptions: self.room.tail.subscriptions(),
+        }
+    }
+}
+
+/// Runs a task until the shutdown, and again after every failure.
+async fn keep<F>(name: &'static str, room: Arc<Room>, mut run: impl FnMut(Arc<Room>) -> F)
+where
+    F: Future<Output = Result<(), Error>>,
+{
+    let mut rest = REST.0;
+    loop {
+        let begun = Instant::now();
+        let Err(failure) = run(room.clone()).await else { return };
+        if begun.elapsed() > REST.1 {
+            rest = REST.0;
+        }
+        tracing::warn!(
+            task = name,
+            code = failure.code(),
+            ?rest,
+            "a task of the breach log failed and will resume"
+        );
+        if !room.sleep(jittered(rest)).await {
+            return;
+        }
+        rest = (rest * 2).min(REST.1);
+    }
+}
+
+async fn upkeep(room: Arc<Room>) -> Result<(), Error> {
+    loop {
+        let mut conn = room.store.dedicated().await?;
+        let made = partition::prepare(&mut conn).await?;
+        drop(conn);
+        if made > 0 {
+            tracing::info!(made, "partitions made ahead of need");
+        }
+        if !room.sleep(jittered(UPKEEP)).await {
+            return Ok(());
+        }
+    }
+}
+
+impl Room {
+    /// False when the shutdown came first.
+    async fn sleep(&self, time: Duration) -> bool {
+        select! {
+            () = self.shutdown.cancelled() => false,
+            () = sleep(time) => true,
+        }
+    }
+
+    /// False when the shutdown came first; true after `time`, or when `bell` was rung.
+    async fn sleep_unless(&self, bell: &Notify, time: Duration) -> bool {
+        select! {
+            () = self.shutdown.cancelled() => false,
+            () = bell.notified() => true,
+            () = sleep(time) => true,
+        }
+    }
+}
+
+/// A statement that may hang on a connection that died without a word.
+async fn patient<T>(statement: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(PATIENCE, statement).await.unwrap_or(Err(Error::Timeout))
+}
+
+/// A time up to a fifth shorter or longer, so that replicas do not move in step.
+fn jittered(time: Duration) -> Duration {
+    let chance = RandomState::new().hash_one(()) % 1_000;
+    #[expect(clippy::cast_possible_truncation, reason = "below a thousand")]
+    let share = 800 + (chance * 2 / 5) as u32;
+    time / 1_000 * share
+}

@@ -1,0 +1,205 @@
+//! The breach log: what was recorded, at dense positions, so that a reader can see that nothing is missing
+//! (rule B2).
+//!
+//! Writers put a record into `breach_pending`, without a position: a number taken before the commit would become
+//! visible in another order than it was taken, and a reader that asks for "everything after the last number" would
+//! miss rows. The sequencer moves committed records into `breach_log` and numbers them there, one batch after the
+//! other. There is one shard so far, 0; cursors can hold several.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Timestamptz};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::{FutureExt, StreamExt};
+
+use super::noun::{Noun, column};
+use super::sql::{Bind, Sql};
+use super::{Conn, PgRow, Store, breach, page, rows};
+use crate::access::Reach;
+use crate::error::Error;
+
+/// Where the log stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Which life of the database: a restored copy, or a standby that took over, begins another.
+    pub epoch: i32,
+    /// The last position that the epoch before this one is trusted for.
+    pub epoch_start: i64,
+    /// The last position given out.
+    pub pos: i64,
+    /// Positions up to here are no longer kept.
+    pub low_pos: i64,
+}
+
+/// A position of the log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its position.
+    pub pos: i64,
+    /// When it was given the position.
+    pub published_at: DateTime<Utc>,
+    /// The record; null when it was since removed with its tenant.
+    pub breach: Option<Arc<breach::Row>>,
+}
+
+/// A part of the log, and where the log stood when it was read.
+#[derive(Clone, Debug)]
+pub struct Extract {
+    /// Where the log stood.
+    pub head: Head,
+    /// In order of position.
+    pub entries: Vec<Entry>,
+}
+
+/// What a turn of the sequencer did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// False when a rival was at it.
+    pub held: bool,
+    /// How many records were given a position.
+    pub moved: i64,
+}
+
+/// The life of the database that answers: no other database has the same two. The timeline is read off the name of
+/// the file being written, which a standby changes at the moment it takes over; the control file only follows at
+/// its next checkpoint.
+const LIFE: &str = "(SELECT (SELECT system_identifier FROM pg_control_system()) AS system_id, \
+    ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer AS timeline) life";
+
+const CHANGED: &str = "(h.system_id IS NOT NULL AND (h.system_id, h.timeline) IS DISTINCT FROM (life.system_id, life.timeline))";
+
+/// Begins a new epoch if this database is not the one that gave out the last position. Called whenever the
+/// sequencer connects: a restored copy must not answer to cursors of a future it does not have.
+pub(crate) async fn begin(conn: &mut AsyncPgConnection) -> Result<(), Error> {
+    let mut sql =
+        Sql::new("UPDATE breach_log_head h SET system_id = life.system_id, timeline = life.timeline, ");
+    sql.push("epoch = h.epoch + ").push(CHANGED).push("::integer, epoch_start = CASE WHEN ").push(CHANGED);
+    sql.push(" THEN h.pos ELSE h.epoch_start END FROM ").push(LIFE);
+    sql.push(
+        " WHERE (h.system_id, h.timeline) IS DISTINCT FROM (life.system_id, life.timeline) RETURNING h.pos",
+    );
+    rows(conn, sql).await?;
+    Ok(())
+}
+
+/// Gives at most `limit` committed records their positions, in one transaction. The lock of the head's row makes
+/// them dense and puts one batch after the other; the advisory lock only keeps rivals from queueing for it. The
+/// notification is a hint to readers, one a batch and never in a transaction of those who record: there it would
+/// put all of them in a queue.
+pub(crate) async fn sequence(conn: &mut AsyncPgConnection, limit: i64) -> Result<Turn, Error> {
+    let mut sql = Sql::new(
+        "WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(4712, 0) AS held), \
+         batch AS MATERIALIZED (SELECT root_id, tenant_id, breach_id, seq FROM breach_pending \
+           WHERE shard = 0 AND (SELECT held FROM turn) ORDER BY seq LIMIT ",
+    );
+    sql.bind(Bind::Long(limit)).push(
+        " FOR UPDATE SKIP LOCKED), \
+         size AS MATERIALIZED (SELECT count(*) AS n FROM batch), \
+         gone AS (DELETE FROM breach_pending p USING batch b WHERE p.root_id = b.root_id AND p.breach_id = b.breach_id), \
+         head AS (UPDATE breach_log_head h SET pos = h.pos + size.n, system_id = life.system_id, \
+             timeline = life.timeline, epoch = h.epoch + ",
+    );
+    sql.push(CHANGED).push("::integer, epoch_start = CASE WHEN ").push(CHANGED);
+    sql.push(" THEN h.pos ELSE h.epoch_start END FROM size, ").push(LIFE).push(
+        " WHERE h.shard = 0 AND size.n > 0 RETURNING h.pos), \
+         written AS (INSERT INTO breach_log (root_id, tenant_id, shard, pos, breach_id) \
+           SELECT b.root_id, b.tenant_id, 0, head.pos - size.n + row_number() OVER (ORDER BY b.seq), b.breach_id \
+           FROM batch b, head, size), \
+         told AS MATERIALIZED (SELECT pg_notify('breach_log', '0:' || pos) FROM head) \
+         SELECT turn.held, size.n, (SELECT count(*) FROM told) FROM turn, size",
+    );
+    let rows = rows(conn, sql).await?;
+    let row = rows.first().ok_or_else(|| Error::internal("the sequencer's turn told nothing"))?;
+    Ok(Turn { held: column::<Bool, _>(row, 0)?, moved: column::<BigInt, _>(row, 1)? })
+}
+
+/// Reads what follows `after` up to `until`, at most `limit` entries: those of one reach, or all of them for the
+/// replica's own tail, which hands out nothing that a subscriber's reach does not let through.
+fn extract(after: i64, until: i64, limit: i64, reach: Option<&Reach>) -> Sql {
+    let mut sql = Sql::new("SELECT h.epoch, h.epoch_start, h.pos, h.low_pos, l.pos, l.published_at, ");
+    page::columns(&mut sql, "l", breach::Row::TARGET);
+    sql.push(" FROM breach_log_head h LEFT JOIN LATERAL (SELECT l.pos, l.published_at, ");
+    page::columns(&mut sql, "b", breach::Row::TARGET);
+    sql.push(
+        " FROM breach_log l LEFT JOIN breach b ON b.root_id = l.root_id AND b.id = l.breach_id \
+         WHERE l.shard = 0 AND l.pos > ",
+    );
+    sql.bind(Bind::Long(after)).push(" AND l.pos <= ").bind(Bind::Long(until));
+    if let Some(reach) = reach {
+        page::within(breach::Row::TARGET, "l", reach, false, &mut sql);
+    }
+    sql.push(" ORDER BY l.pos LIMIT ").bind(Bind::Long(limit));
+    sql.push(") l ON true WHERE h.shard = 0 ORDER BY l.pos");
+    sql
+}
+
+fn extracted(rows: &[PgRow]) -> QueryResult<Extract> {
+    let first = rows.first().ok_or(diesel::result::Error::NotFound)?;
+    let head = Head {
+        epoch: column::<Integer, _>(first, 0)?,
+        epoch_start: column::<BigInt, _>(first, 1)?,
+        pos: column::<BigInt, _>(first, 2)?,
+        low_pos: column::<BigInt, _>(first, 3)?,
+    };
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        // A log without an entry in the range is one row of the head alone.
+        let Some(pos) = column::<Nullable<BigInt>, Option<i64>>(row, 4)? else { break };
+        let published_at = column::<Timestamptz, _>(row, 5)?;
+        let loaded = (breach::Row::TARGET.decode)(row, 6)?;
+        entries.push(Entry {
+            pos,
+            published_at,
+            breach: loaded.as_ref().and_then(breach::Row::from_loaded).cloned(),
+        });
+    }
+    Ok(Extract { head, entries })
+}
+
+/// What a reach lets through after `after` and up to `until`.
+pub(crate) async fn replay(
+    conn: &Conn,
+    reach: &Reach,
+    after: i64,
+    until: i64,
+    limit: i64,
+) -> Result<Extract, Error> {
+    Ok(extracted(&conn.rows(extract(after, until, limit, Some(reach))).await?)?)
+}
+
+/// Where the log stands.
+pub(crate) async fn head(conn: &Conn) -> Result<Head, Error> {
+    Ok(extracted(&conn.rows(extract(i64::MAX, i64::MAX, 0, None)).await?)?.head)
+}
+
+/// A connection that hears when the log grows.
+pub(crate) struct Listener(AsyncPgConnection);
+
+impl Listener {
+    /// Begins to listen. What was written before is not told: read first, then wait.
+    pub(crate) async fn open(store: &Store) -> Result<Self, Error> {
+        let mut conn = store.dedicated().await?;
+        conn.batch_execute("LISTEN breach_log").await?;
+        Ok(Self(conn))
+    }
+
+    /// All entries after `after`, at most `limit`.
+    pub(crate) async fn read(&mut self, after: i64, limit: i64) -> Result<Extract, Error> {
+        Ok(extracted(&rows(&mut self.0, extract(after, i64::MAX, limit, None)).await?)?)
+    }
+
+    /// Waits until the log has grown; fails when the connection is lost. Several notifications are one.
+    pub(crate) async fn heard(&mut self) -> Result<(), Error> {
+        let mut notifications = std::pin::pin!(self.0.notifications_stream());
+        let mut next = notifications.next().await;
+        loop {
+            next.ok_or_else(|| Error::internal("the connection that listens was closed"))??;
+            match notifications.next().now_or_never() {
+                None => return Ok(()),
+                Some(another) => next = another,
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The instants at which something will have to be recorded: what the watch sleeps on and claims.
+
+use std::time::Duration;
+
+use diesel::result::QueryResult;
+use diesel::sql_types::{BigInt, Nullable};
+use diesel_async::AsyncPgConnection;
+
+use super::noun::column;
+use super::rows;
+use super::sql::{Bind, Sql};
+use crate::error::Error;
+
+/// What one claim did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// How many deadlines were due and are gone now.
+    pub taken: i64,
+    /// How many of them had not been recorded before.
+    pub recorded: i64,
+    /// How late the latest of them was; null when none was taken.
+    pub late: Option<Duration>,
+    /// How long until the next deadline of all falls due; null when there is none.
+    pub next: Option<Duration>,
+}
+
+/// Claiming and recording are one statement, so that a crash leaves either the deadline or its record, never both
+/// and never neither (rule B1). A row that a rival holds is skipped, not waited for. `MATERIALIZED`, since a planner
+/// that ran the LIMIT twice would claim more than it records. A row that a recalculation moved meanwhile is looked
+/// at again in its new state once its lock is had, and left alone if it is no longer due.
+const CLAIM: &str = "WITH due AS MATERIALIZED ( \
+      SELECT root_id, tenant_id, affected_sla_id, sla_id, kind, phase, target_at, due_at, uuid_v7() AS breach_id \
+      FROM deadline WHERE due_at < statement_timestamp() ORDER BY due_at LIMIT ";
+const CLAIM_REST: &str = " FOR UPDATE SKIP LOCKED), \
+    gone AS (DELETE FROM deadline d USING due WHERE d.root_id = due.root_id \
+      AND d.affected_sla_id = due.affected_sla_id AND d.kind = due.kind AND d.phase = due.phase), \
+    fresh AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id) \
+      SELECT root_id, tenant_id, affected_sla_id, kind, phase, due_at, breach_id FROM due \
+      ON CONFLICT DO NOTHING RETURNING breach_id), \
+    recorded AS (INSERT INTO breach \
+        (root_id, id, tenant_id, kind, phase, sla_id, affected_sla_id, target_at, detected_at) \
+      SELECT due.root_id, due.breach_id, due.tenant_id, due.kind, due.phase, due.sla_id, due.affected_sla_id, \
+        due.target_at, statement_timestamp() FROM due JOIN fresh USING (breach_id)), \
+    queued AS (INSERT INTO breach_pending (root_id, tenant_id, breach_id) \
+      SELECT due.root_id, due.tenant_id, due.breach_id FROM due JOIN fresh USING (breach_id) ORDER BY due.due_at) \
+    SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM fresh), \
+      (SELECT (extract(epoch FROM statement_timestamp() - min(due_at)) * 1000000)::bigint FROM due), \
+      (SELECT (extract(epoch FROM min(due_at) - clock_timestamp()) * 1000000)::bigint FROM deadline \
+        WHERE due_at >= statement_timestamp())";
+
+/// Records what has fallen due, at most `limit` of it, oldest first. Only the database's clock decides what is due:
+/// strictly after `due_at` (rule X2).
+pub(crate) async fn claim(conn: &mut AsyncPgConnection, limit: i64) -> Result<Claim, Error> {
+    let mut sql = Sql::new(CLAIM);
+    sql.bind(Bind::Long(limit)).push(CLAIM_REST);
+    let rows = rows(conn, sql).await?;
+    let row = rows.first().ok_or_else(|| Error::internal("the claim told nothing"))?;
+    let duration = |at| -> QueryResult<_> {
+        let micros = column::<Nullable<BigInt>, Option<i64>>(row, at)?;
+        Ok(micros.map(|micros| Duration::from_micros(micros.max(0).unsigned_abs())))
+    };
+    Ok(Claim {
+        taken: column::<BigInt, _>(row, 0)?,
+        recorded: column::<BigInt, _>(row, 1)?,
+        late: duration(2)?,
+        next: duration(3)?,
+    })
+}

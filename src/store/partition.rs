@@ -1,0 +1,140 @@
+//! Partitions made ahead of need: months of what is keyed by time, ranges of positions of the log.
+//!
+//! Every partitioned table has a default partition, so a row is never refused for want of one; a range of which
+//! the default already holds rows is left to it.
+
+use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
+use diesel::result::{DatabaseErrorKind, Error as Failure};
+use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+
+use super::noun::column;
+use super::rows;
+use super::sql::{Bind, Sql};
+use crate::error::Error;
+
+/// The tables whose keys begin with the time.
+const MONTHLY: [&str; 2] = ["breach", "audit_entry"];
+
+/// How many months after the present one are made ready.
+const MONTHS_AHEAD: u32 = 2;
+
+/// How many positions of the log lie in one partition.
+const POSITIONS: i64 = 10_000_000;
+
+/// How many ranges after the present one are made ready: more than are filled in a day.
+const RANGES_AHEAD: i64 = 2;
+
+/// A partition that there should be.
+struct Wanted {
+    table: &'static str,
+    name: String,
+    column: &'static str,
+    from: String,
+    to: String,
+}
+
+/// Makes the partitions of the near future that are missing, and says how many it made. Any replica may call it at
+/// any time: one at a time does the work, the others find nothing to do.
+pub(crate) async fn prepare(conn: &mut AsyncPgConnection) -> Result<usize, Error> {
+    let told = rows(
+        conn,
+        Sql::new("SELECT now(), (SELECT pos FROM breach_log_head WHERE shard = 0), current_schema()::text"),
+    )
+    .await?;
+    let row = told.first().ok_or_else(|| Error::internal("the database told no time"))?;
+    let now: DateTime<Utc> = column::<Timestamptz, _>(row, 0)?;
+    let pos: i64 = column::<BigInt, _>(row, 1)?;
+    let schema: String = column::<Text, _>(row, 2)?;
+    let mut made = 0;
+    for wanted in months(now)?.into_iter().chain(ranges(pos)) {
+        // One transaction each: the locks of one are not kept while the next waits for its own.
+        let outcome = conn
+            .transaction(async |conn| {
+                if exists(conn, &schema, &wanted).await? || occupied(conn, &wanted).await? {
+                    return Ok(false);
+                }
+                create(conn, &wanted).await.map(|()| true)
+            })
+            .await;
+        match outcome {
+            Ok(created) => made += usize::from(created),
+            // A row of the range reached the default partition in this very moment.
+            Err(Failure::DatabaseError(DatabaseErrorKind::CheckViolation, _)) => {}
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+    Ok(made)
+}
+
+async fn exists(conn: &mut AsyncPgConnection, schema: &str, wanted: &Wanted) -> Result<bool, Failure> {
+    // Waited for, and held to the end of the transaction: a rival that made it meanwhile is seen.
+    let mut lock = Sql::new("SELECT pg_advisory_xact_lock(4713, hashtext(");
+    lock.bind(Bind::Text(wanted.name.clone())).push("))::text");
+    rows(conn, lock).await?;
+    let mut sql = Sql::new("SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = ");
+    sql.bind(Bind::Text(schema.to_owned())).push(" AND tablename = ");
+    sql.bind(Bind::Text(wanted.name.clone())).push(")");
+    truth(conn, sql).await
+}
+
+async fn occupied(conn: &mut AsyncPgConnection, wanted: &Wanted) -> Result<bool, Failure> {
+    let Wanted { table, column, from, to, .. } = wanted;
+    let mut sql = Sql::default();
+    sql.made(format!(
+        "SELECT EXISTS (SELECT FROM {table}_default WHERE {column} >= '{from}' AND {column} < '{to}')"
+    ));
+    truth(conn, sql).await
+}
+
+async fn create(conn: &mut AsyncPgConnection, wanted: &Wanted) -> Result<(), Failure> {
+    let Wanted { table, name, from, to, .. } = wanted;
+    // The table is locked for the moment it takes; a writer that holds it longer wins, and tomorrow is a day too.
+    conn.batch_execute(&format!(
+        "SET LOCAL lock_timeout = '2s'; CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ('{from}') TO ('{to}')"
+    ))
+    .await
+}
+
+async fn truth(conn: &mut AsyncPgConnection, sql: Sql) -> Result<bool, Failure> {
+    rows(conn, sql).await?.first().map_or(Ok(false), |row| column::<Bool, bool>(row, 0))
+}
+
+fn months(now: DateTime<Utc>) -> Result<Vec<Wanted>, Error> {
+    let mut wanted = Vec::new();
+    for ahead in 0..=MONTHS_AHEAD {
+        let first = month(now, ahead).ok_or_else(|| Error::internal("the calendar has no such month"))?;
+        let next = month(now, ahead + 1).ok_or_else(|| Error::internal("the calendar has no such month"))?;
+        wanted.extend(MONTHLY.map(|table| Wanted {
+            table,
+            name: format!("{table}_{}_{:02}", first.year(), first.month()),
+            column: "id",
+            from: least_key(first),
+            to: least_key(next),
+        }));
+    }
+    Ok(wanted)
+}
+
+fn month(now: DateTime<Utc>, ahead: u32) -> Option<NaiveDate> {
+    now.date_naive().with_day(1)?.checked_add_months(Months::new(ahead))
+}
+
+/// No UUIDv7 made on this day or later sorts before it: its first 48 bits are the milliseconds since 1970.
+fn least_key(day: NaiveDate) -> String {
+    let millis = day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
+    uuid::Uuid::from_u128((millis.max(0).unsigned_abs() as u128) << 80).to_string()
+}
+
+fn ranges(pos: i64) -> impl Iterator<Item = Wanted> {
+    (0..=RANGES_AHEAD).map(move |ahead| {
+        let number = pos / POSITIONS + ahead;
+        Wanted {
+            table: "breach_log",
+            name: format!("breach_log_{number}"),
+            column: "pos",
+            from: (number * POSITIONS).to_string(),
+            to: ((number + 1) * POSITIONS).to_string(),
+        }
+    })
+}
