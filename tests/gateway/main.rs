@@ -2,5 +2,9 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod database;
+mod guard;
+mod http;
 mod postgres;
 mod schema;
+mod socket;
+mod toy;
