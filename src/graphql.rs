@@ -1,0 +1,4 @@
+//! The GraphQL room.
+
+pub mod document;
+pub mod gateway;
