@@ -128,8 +128,13 @@ pub struct Place {
 /// Who acts: what `createdBy` and the audit log name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A human, with the person each root knows them as: (root, person).
-    Person(Vec<(Uuid, Uuid)>),
+    /// A human.
+    Person {
+        /// The subject of their tokens.
+        login: String,
+        /// The person each root knows them as: (root, person).
+        people: Vec<(Uuid, Uuid)>,
+    },
     /// An integration with a token of our own: (root, token).
     ServiceToken(Uuid, Uuid),
 }
@@ -219,7 +224,7 @@ impl Viewer {
             return Err(Error::Forbidden(permission));
         }
         let (person_id, service_token_id) = match &self.actor {
-            Actor::Person(people) => {
+            Actor::Person { people, .. } => {
                 (people.iter().find(|(root, _)| *root == place.root_id).map(|(_, person)| *person), None)
             }
             Actor::ServiceToken(_, token) => (None, Some(*token)),

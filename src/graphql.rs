@@ -4,13 +4,16 @@
 //! [`page`], so that limits, orders, cursors and loaders cannot differ between nouns.
 
 pub mod asking;
+pub mod document;
 pub mod filter;
+pub mod gateway;
 pub mod load;
 mod look_ahead;
 pub mod node;
 pub mod page;
 pub mod scalar;
 pub mod viewer;
+pub mod viewers;
 pub mod word;
 
 macro_rules! nouns {
@@ -25,7 +28,7 @@ nouns! {
     standard_service_request, team, tenant, time_entry,
 }
 
-use async_graphql::{EmptyMutation, EmptySubscription, ErrorExtensions, MergedObject};
+use async_graphql::{EmptyMutation, ErrorExtensions, MergedObject};
 
 use crate::error::Error;
 
@@ -72,9 +75,12 @@ pub struct Query(
 );
 
 /// The schema of the gateway.
-pub type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
+pub type Schema = async_graphql::Schema<Query, EmptyMutation, BreachSubscription>;
 
 /// Builds the schema.
 pub fn schema() -> Schema {
-    Schema::build(Query::default(), EmptyMutation, EmptySubscription).finish()
+    Schema::build(Query::default(), EmptyMutation, BreachSubscription)
+        .extension(document::Prechecked)
+        .disable_suggestions()
+        .finish()
 }

@@ -6,5 +6,6 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod graphql;
+pub mod http;
 pub mod postgres;
 pub mod store;

@@ -17,7 +17,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use uuid::Uuid;
 
 use super::load::Loaders;
+use super::viewers::Viewers;
 use crate::access::{Permission, Permit, Reach, Viewer};
+use crate::breach::Breaches;
 use crate::error::Error;
 use crate::store::noun::{Loaded, Noun};
 use crate::store::{Conn, Store};
@@ -29,11 +31,22 @@ pub struct Asking(Arc<Inner>);
 struct Inner {
     viewer: Option<Arc<Viewer>>,
     now: DateTime<Utc>,
-    store: Store,
+    services: Services,
     turn: RwLock<Arc<Turn>>,
     batches: Batches,
     /// Statements of turns that are over.
     statements: AtomicU32,
+}
+
+/// What the operations of a gateway share.
+#[derive(Clone)]
+pub struct Services {
+    /// Where rows are.
+    pub store: Store,
+    /// The breach log and its feed.
+    pub breaches: Breaches,
+    /// Who has which rights.
+    pub viewers: Arc<Viewers>,
 }
 
 /// What is remembered while one answer is made: a query or mutation has one turn, a subscription one per event.
@@ -72,11 +85,11 @@ impl Turn {
 
 impl Asking {
     /// The context of one operation.
-    pub fn new(store: Store, viewer: Option<Arc<Viewer>>) -> Self {
+    pub fn new(services: Services, viewer: Option<Arc<Viewer>>) -> Self {
         let batches = Batches::default();
-        let turn = RwLock::new(Arc::new(Turn::new(&store, viewer.as_ref(), &batches)));
-        let now = store.now();
-        Self(Arc::new(Inner { viewer, now, store, turn, batches, statements: AtomicU32::new(0) }))
+        let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), &batches)));
+        let now = services.store.now();
+        Self(Arc::new(Inner { viewer, now, services, turn, batches, statements: AtomicU32::new(0) }))
     }
 
     /// The context of the operation that `ctx` belongs to.
@@ -99,9 +112,9 @@ impl Asking {
         self.0.now
     }
 
-    /// The store, for what needs a connection beyond the operation's own.
-    pub fn store(&self) -> &Store {
-        &self.0.store
+    /// What all operations share.
+    pub fn services(&self) -> &Services {
+        &self.0.services
     }
 
     /// Where the viewer may read with `permission`.
@@ -136,7 +149,7 @@ impl Asking {
     /// Forgets everything loaded and gives the connection back. A mutation calls it after its write, a subscription
     /// before each event: what is read next is read anew.
     pub fn renew(&self) {
-        let next = Arc::new(Turn::new(&self.0.store, self.0.viewer.as_ref(), &self.0.batches));
+        let next = Arc::new(Turn::new(&self.0.services.store, self.0.viewer.as_ref(), &self.0.batches));
         let last = std::mem::replace(&mut *self.0.turn.write().unwrap_or_else(PoisonError::into_inner), next);
         self.0.statements.fetch_add(last.conn.statements(), Ordering::Relaxed);
     }
@@ -210,7 +223,7 @@ impl Asking {
     }
 
     /// Drives the answers of a subscription.
-    pub fn drive_stream<T>(&self, answers: impl Stream<Item = T>) -> impl Stream<Item = T> {
+    pub fn drive_stream<S: Stream>(&self, answers: S) -> impl Stream<Item = S::Item> + use<S> {
         let asking = self.clone();
         let answers = Box::pin(answers);
         futures_util::stream::unfold((asking, answers), |(asking, mut answers)| async move {

@@ -1,39 +1,96 @@
 //! Breach: A record of the breach log: that a target comes near, that it was missed, or that an earlier record was wrong. Recorded once and never changed.
 
-use async_graphql::{Context, ID, Result};
+use std::ops::Bound;
+
+use async_graphql::{Context, ID, InputObject, Object, Result, Subscription};
+use futures_util::stream::{Stream, StreamExt, unfold};
 use uuid::Uuid;
 
-use super::filter::{filter, order};
-use super::node::{Entity, entity, lookup, related, required};
-use super::page::{all_under, object, root_fields};
-use super::scalar::{DateTime};
+use super::asking::Asking;
+use super::filter::{DateTimeFilter, IdFilter, Operators, order, tenants};
+use super::node::{Entity, Kind, entity, lookup, related, required};
+use super::page::{Filter, all_under, object, root_fields};
+use super::scalar::DateTime;
 use super::word::{BreachKind, BreachPhase};
 use super::{AffectedSla, Sla, SlaLimit, Tenant};
-use crate::store;
+use crate::access::Permission;
+use crate::breach;
+use crate::error::Error;
+use crate::store::breach::key;
+use crate::store::filter::{Op, condition};
+use crate::store::sql::{Bind, Sql};
+use crate::store::{self, word};
 
 entity!(Breach over breach);
 
-filter! {
-    /// Which records of the breach log. All conditions that are given must hold.
-    BreachFilter over breach {
-        /// Its own id.
-        id: IdFilter (Breach) => ID,
-        /// The tenant that owns it. `eq` and `in` answer `NOT_FOUND` for a tenant that the viewer does not know.
-        tenant: IdFilter (Tenant) => TENANT,
-        /// The SLA.
-        sla: IdFilter (Sla) => SLA,
-        /// The clock.
-        affected_sla: IdFilter (AffectedSla) => AFFECTED_SLA,
-        /// The limit.
-        sla_limit: IdFilter (SlaLimit) => SLA_LIMIT,
-        /// What was breached.
-        kind: BreachKindFilter => KIND,
-        /// What the record says.
-        phase: BreachPhaseFilter => PHASE,
-        /// The target that was missed.
-        target_at: DateTimeFilter => TARGET_AT,
-        /// When it was recorded.
-        detected_at: DateTimeFilter => DETECTED_AT,
+/// Which records of the breach log. All conditions that are given must hold.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct BreachFilter {
+    /// Its own id. Not for the feed.
+    id: Option<IdFilter>,
+    /// The tenant that owns it. `eq` and `in` answer `NOT_FOUND` for a tenant that the viewer does not know.
+    tenant: Option<IdFilter>,
+    /// The SLA.
+    sla: Option<IdFilter>,
+    /// The clock. Not for the feed.
+    affected_sla: Option<IdFilter>,
+    /// The limit. Not for the feed.
+    sla_limit: Option<IdFilter>,
+    /// What was breached: one of these.
+    kind: Option<Vec<BreachKind>>,
+    /// What the record says: one of these.
+    phase: Option<Vec<BreachPhase>>,
+    /// The target that was missed. Not for the feed.
+    target_at: Option<DateTimeFilter>,
+    /// When it was recorded.
+    detected_at: Option<DateTimeFilter>,
+}
+
+impl Filter for BreachFilter {
+    fn conditions(self, sql: &mut Sql) -> Result<(), Error> {
+        let words = |words: Vec<&str>| Op::In(Bind::Texts(words.into_iter().map(str::to_owned).collect()));
+        let kinds = self.kind.map(|kinds| words(kinds.into_iter().map(|k| word::BreachKind::from(k).word()).collect()));
+        let phases =
+            self.phase.map(|phases| words(phases.into_iter().map(|p| word::BreachPhase::from(p).word()).collect()));
+        let given = [
+            (&key::ID, self.id.map(|ids| ids.ops(Some(Kind::Breach)))),
+            (&key::TENANT, self.tenant.map(|ids| ids.ops(Some(Kind::Tenant)))),
+            (&key::SLA, self.sla.map(|ids| ids.ops(Some(Kind::Sla)))),
+            (&key::AFFECTED_SLA, self.affected_sla.map(|ids| ids.ops(Some(Kind::AffectedSla)))),
+            (&key::SLA_LIMIT, self.sla_limit.map(|ids| ids.ops(Some(Kind::SlaLimit)))),
+            (&key::KIND, kinds.map(|op| Ok(vec![op]))),
+            (&key::PHASE, phases.map(|op| Ok(vec![op]))),
+            (&key::TARGET_AT, self.target_at.map(|range| range.ops(None))),
+            (&key::DETECTED_AT, self.detected_at.map(|range| range.ops(None))),
+        ];
+        for (key, ops) in given {
+            for op in ops.transpose()?.into_iter().flatten() {
+                condition(sql, key, op);
+            }
+        }
+        Ok(())
+    }
+
+    fn tenants(&mut self) -> Result<Option<Vec<Uuid>>, Error> {
+        tenants(&mut self.tenant)
+    }
+}
+
+impl BreachFilter {
+    /// The same for the feed, which knows fewer conditions.
+    fn feed(self) -> Result<breach::Filter, Error> {
+        if self.id.is_some() || self.affected_sla.is_some() || self.sla_limit.is_some() || self.target_at.is_some() {
+            return Err(Error::BadRequest(
+                "The feed is filtered by tenant, sla, kind, phase and detectedAt only: leave out the others.".into(),
+            ));
+        }
+        Ok(breach::Filter {
+            tenants: self.tenant.map(|ids| ids.feed(Kind::Tenant)).transpose()?.unwrap_or_default(),
+            slas: self.sla.map(|ids| ids.feed(Kind::Sla)).transpose()?.unwrap_or_default(),
+            kinds: self.kind.map(|kinds| kinds.into_iter().map(Into::into).collect()),
+            phases: self.phase.map(|phases| phases.into_iter().map(Into::into).collect()),
+            detected_at: self.detected_at.map_or((Bound::Unbounded, Bound::Unbounded), DateTimeFilter::bounds),
+        })
     }
 }
 
@@ -135,5 +192,67 @@ root_fields! {
         #[graphql(desc = "Its global id or bare UUID.")] id: ID,
     ) -> Result<Option<Breach>> {
         lookup::<Breach>(ctx, &id).await
+    }
+}
+
+/// What a subscriber is told: a record, or how far the log was read.
+pub struct BreachEvent(breach::Item);
+
+/// What a subscriber is told: a record, or how far the log was read.
+#[Object]
+impl BreachEvent {
+    /// Where to resume: pass it as `after` to be told everything that follows. Opaque; strictly later than the last.
+    async fn cursor(&self) -> &str {
+        &self.0.cursor
+    }
+
+    /// The record; null at a checkpoint, where only the cursor has moved: the first event of a feed without `after`,
+    /// and every 15 seconds of silence.
+    async fn breach(&self) -> Option<Breach> {
+        self.0.breach.clone().map(Breach::from)
+    }
+}
+
+/// Following the breach log.
+#[derive(Default)]
+pub struct BreachSubscription;
+
+#[Subscription]
+impl BreachSubscription {
+    /// The breach log as it grows: every warning, breach and retraction of the tenants in which the viewer holds
+    /// `breaches:read`, in order. With `after` it first replays what was missed, without a gap; delivery is at least
+    /// once, so that a client that resumes with the cursor of the last event it has worked through misses nothing.
+    /// Ends when the right is taken away.
+    async fn breaches(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only records that fit all conditions; `tenant`, `sla`, `kind`, `phase` and `detectedAt` only.")]
+        filter: Option<BreachFilter>,
+        #[graphql(
+            desc = "The cursor of an event: what follows it is replayed. \"0\": everything that is kept. Null: nothing is replayed."
+        )]
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<BreachEvent>> + use<>> {
+        let asking = Asking::of(ctx).clone();
+        let viewer = asking.viewer()?;
+        viewer.reach(Permission::BreachesRead)?;
+        let services = asking.services();
+        let reach = services.viewers.reach(viewer, Permission::BreachesRead);
+        let filter = filter.unwrap_or_default().feed()?;
+        for ids in &filter.tenants {
+            if let breach::Ids::In(tenants) = ids
+                && tenants.iter().any(|tenant| !viewer.reach_any().contains(*tenant))
+            {
+                return Err(Error::NotFound("tenant").into());
+            }
+        }
+        let events = services.breaches.feed().subscribe(filter, reach, after.as_deref()).await?;
+        // What was loaded for one event is not kept for the next, and the silence between them holds no connection.
+        asking.renew();
+        Ok(unfold((Box::pin(events), asking), async |(mut events, asking)| {
+            asking.renew();
+            let event = events.next().await?.map(BreachEvent).map_err(Into::into);
+            Some((event, (events, asking)))
+        }))
     }
 }

@@ -1,10 +1,14 @@
 //! Filters and orders: the same operators and the same shape for every noun.
 
+use std::ops::Bound;
+
 use async_graphql::{Enum, ID, InputObject};
+use chrono::Utc;
 
 use super::node::Kind;
 use super::scalar::{Date, DateTime};
 pub use super::word::*;
+use crate::breach::Ids;
 use crate::error::Error;
 use crate::store::filter::Op;
 use crate::store::sql::Bind;
@@ -87,6 +91,19 @@ impl Operators for IdFilter {
     }
 }
 
+impl IdFilter {
+    /// The same for the feed.
+    pub(super) fn feed(self, kind: Kind) -> Result<Vec<Ids>, Error> {
+        let keys = |ids: Vec<ID>| ids.iter().map(|id| kind.key(id)).collect::<Result<Vec<_>, _>>();
+        let mut all = Vec::new();
+        all.extend(self.eq.map(|id| kind.key(&id)).transpose()?.map(|key| Ids::In(vec![key])));
+        all.extend(self.r#in.map(keys).transpose()?.map(Ids::In));
+        all.extend(self.not_in.map(keys).transpose()?.map(Ids::NotIn));
+        all.extend(self.is_null.map(Ids::Null));
+        Ok(all)
+    }
+}
+
 /// Conditions on a number. All that are given must hold.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct IntFilter {
@@ -159,6 +176,29 @@ ranges! {
     DateTimeFilter of DateTime as Time;
     /// Conditions on a day. All that are given must hold.
     DateFilter of Date as Date;
+}
+
+impl DateTimeFilter {
+    /// The range that all its bounds leave; the feed has no nulls.
+    pub(super) fn bounds(self) -> (Bound<chrono::DateTime<Utc>>, Bound<chrono::DateTime<Utc>>) {
+        let lower = [
+            self.eq.map(|at| (at.0, false)),
+            self.gt.map(|at| (at.0, true)),
+            self.gte.map(|at| (at.0, false)),
+        ];
+        let upper = [
+            self.eq.map(|at| (at.0, true)),
+            self.lt.map(|at| (at.0, false)),
+            self.lte.map(|at| (at.0, true)),
+        ];
+        let lower = lower.into_iter().flatten().max().map_or(Bound::Unbounded, |(at, excluded)| {
+            if excluded { Bound::Excluded(at) } else { Bound::Included(at) }
+        });
+        let upper = upper.into_iter().flatten().min().map_or(Bound::Unbounded, |(at, included)| {
+            if included { Bound::Included(at) } else { Bound::Excluded(at) }
+        });
+        (lower, upper)
+    }
 }
 
 /// Conditions on a yes or no.

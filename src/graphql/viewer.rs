@@ -73,7 +73,7 @@ impl Viewer {
     /// The person; null for an integration. Of one who is a person of several trees: the one of the oldest.
     async fn person(&self, ctx: &Context<'_>) -> Result<Option<Person>> {
         let person = match &Asking::of(ctx).viewer()?.actor {
-            Actor::Person(people) => people.first().map(|(_, person)| *person),
+            Actor::Person { people, .. } => people.first().map(|(_, person)| *person),
             Actor::ServiceToken(..) => None,
         };
         related::<Person>(ctx, person).await
@@ -82,7 +82,7 @@ impl Viewer {
     /// The service token; null for a person.
     async fn service_token(&self, ctx: &Context<'_>) -> Result<Option<ServiceToken>> {
         let token = match &Asking::of(ctx).viewer()?.actor {
-            Actor::Person(_) => None,
+            Actor::Person { .. } => None,
             Actor::ServiceToken(_, token) => Some(*token),
         };
         related::<ServiceToken>(ctx, token).await

@@ -4,6 +4,10 @@
 mod cli;
 mod clock;
 mod database;
+mod guard;
+mod http;
 mod postgres;
 mod schema;
+mod socket;
 mod tls;
+mod toy;

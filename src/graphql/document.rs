@@ -1,0 +1,378 @@
+//! The guard in front of the engine: a client's document is read once, here, by a parser that cannot be
+//! exhausted, measured before anything walks it, validated against the published schema, and handed to the
+//! engine ready-made. What passed is remembered by its text, so that a repeated operation pays for none of it.
+//!
+//! The engine's own parser and rules are never run on a client's text: they recurse without bound, visit a
+//! fragment as often as it is spread, and panic on a `\uD83D\uDE00` escape.
+
+mod limits;
+mod measure;
+mod translate;
+mod variables;
+
+use std::sync::Arc;
+
+use apollo_compiler::{
+    ExecutableDocument, Schema,
+    ast::OperationType as Kind,
+    executable,
+    parser::{Parser, SourceMap, SourceSpan},
+    validation::{DiagnosticList, Valid},
+};
+use async_graphql::{
+    ErrorExtensionValues, Extensions, Pos, Request, ServerError, ValidationResult, Variables,
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
+    parser::types as engine,
+};
+use quick_cache::{Weighter, sync::Cache};
+
+pub use self::limits::Limits;
+use self::{measure::Walk, translate::Translation};
+
+/// The request is malformed: parameters of the wrong kind, or an operation name that picks nothing.
+pub const BAD_REQUEST: &str = "BAD_REQUEST";
+/// The document is not GraphQL.
+pub const PARSE_FAILED: &str = "PARSE_FAILED";
+/// The document, or the value of a variable, does not fit the schema.
+pub const VALIDATION_FAILED: &str = "VALIDATION_FAILED";
+/// The document, or the value of a variable, is larger than one of the [`Limits`].
+pub const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
+
+/// One operation as a client asks for it: in the body of a `POST`, a query string, or the payload of `subscribe`.
+#[derive(Debug, Default)]
+pub struct Ask {
+    /// The text of the document.
+    pub query: Option<String>,
+    /// Which of its operations to run; null when there is only one.
+    pub operation_name: Option<String>,
+    /// The values of its variables.
+    pub variables: Variables,
+    /// What the client adds for the server: `statements: true` asks for their number in the answer's extensions.
+    pub extensions: Extensions,
+}
+
+/// Checks documents against one schema and remembers those that passed.
+pub struct Documents {
+    schema: Arc<Valid<Schema>>,
+    limits: Limits,
+    passed: Cache<Box<str>, Arc<Checked>, Weight>,
+}
+
+impl Documents {
+    /// Reads the schema that documents are checked against, as the engine exports it.
+    ///
+    /// # Errors
+    /// Says why, when the text is not a valid schema: a mistake of the build, not of a client.
+    pub fn new(sdl: &str, limits: Limits) -> Result<Self, String> {
+        let schema = Schema::parse_and_validate(sdl, "schema.graphql").map_err(|e| e.errors.to_string())?;
+        let passed = Cache::with_weighter(4096, limits.cache_bytes, Weight);
+        Ok(Self { schema: Arc::new(schema), limits, passed })
+    }
+
+    /// The operation that a client asks for, ready to run.
+    ///
+    /// # Errors
+    /// Request errors, as [`Self::check`] and [`Checked::operation`] have them; `BAD_REQUEST` without a text.
+    pub fn prepare(&self, ask: Ask) -> Result<Operation, Vec<ServerError>> {
+        let message = "The parameter query is missing: send the text of an operation.";
+        let text = ask.query.ok_or_else(|| vec![refusal(BAD_REQUEST, message, None)])?;
+        let mut operation = self.check(&text)?.operation(ask.operation_name.as_deref(), ask.variables)?;
+        operation.wants_statements =
+            ask.extensions.get("statements") == Some(&async_graphql::Value::Boolean(true));
+        Ok(operation)
+    }
+
+    /// The document of this text, ready to pick an operation from.
+    ///
+    /// # Errors
+    /// At most [`Limits::errors`] request errors with `extensions.code` and locations: `PARSE_FAILED`,
+    /// `VALIDATION_FAILED` or `LIMIT_EXCEEDED`. A refused document is not remembered: whoever sends it pays
+    /// for it again.
+    pub fn check(&self, text: &str) -> Result<Arc<Checked>, Vec<ServerError>> {
+        if let Some(known) = self.passed.get(text) {
+            return Ok(known);
+        }
+        let checked = Arc::new(self.read(text)?);
+        self.passed.insert(text.into(), checked.clone());
+        Ok(checked)
+    }
+
+    fn read(&self, text: &str) -> Result<Checked, Vec<ServerError>> {
+        let limits = &self.limits;
+        if text.len() > limits.query_bytes {
+            let most = limits.query_bytes;
+            return Err(vec![refusal(
+                LIMIT_EXCEEDED,
+                format!("The document is longer than {most} bytes: split it into several operations."),
+                None,
+            )]);
+        }
+        let mut parser = Parser::new().token_limit(limits.tokens).recursion_limit(limits.nesting);
+        let ast = parser.parse_ast(text, "").map_err(|e| vec![self.unreadable(&parser, &e.errors)])?;
+        // The document is built from the schema first and validated last: validation may only walk what was measured.
+        let (built, sound) = match ast.to_executable(&self.schema) {
+            Ok(document) => (document, true),
+            Err(broken) => (broken.partial, false),
+        };
+        let operations = measure(&built, limits)?;
+        let document =
+            if sound { built.validate(&self.schema) } else { ast.to_executable_validate(&self.schema) }
+                .map_err(|e| self.invalid(&e.errors))?;
+
+        if operations.is_empty() {
+            let message = "The document contains no operation: add a query, mutation or subscription.";
+            return Err(vec![refusal(VALIDATION_FAILED, message, None)]);
+        }
+        let translation = Translation::new(&document);
+        let operations = document
+            .operations
+            .iter()
+            .zip(operations)
+            .map(|(operation, cost)| {
+                let document = translation.operation(operation).map_err(|e| vec![e])?;
+                Ok(Planned { kind: kind(operation.operation_type), document, cost })
+            })
+            .collect::<Result<_, Vec<_>>>()?;
+        Ok(Checked { schema: self.schema.clone(), limits: self.limits.clone(), document, operations })
+    }
+
+    /// The parser's first error: those that follow are echoes of it.
+    fn unreadable(&self, parser: &Parser, errors: &DiagnosticList) -> ServerError {
+        let Limits { tokens, nesting, .. } = self.limits;
+        let at = errors.iter().next().and_then(|e| e.to_json().locations.first().copied());
+        let at = at.map(|at| Pos { line: at.line, column: at.column });
+        if parser.tokens_reached() > tokens {
+            let message =
+                format!("The document has more than {tokens} tokens: split it into several operations.");
+            return refusal(LIMIT_EXCEEDED, message, at);
+        }
+        if parser.recursion_reached() > nesting {
+            let message = format!("The document is nested deeper than {nesting} levels: flatten it.");
+            return refusal(LIMIT_EXCEEDED, message, at);
+        }
+        let reason = errors.iter().next().map(|e| e.to_json().message).unwrap_or_default();
+        refusal(PARSE_FAILED, readable(&reason), at)
+    }
+
+    fn invalid(&self, errors: &DiagnosticList) -> Vec<ServerError> {
+        let refused = errors.iter().take(self.limits.errors).map(|error| {
+            let error = error.to_json();
+            let mut refused = refusal(VALIDATION_FAILED, readable(&error.message), None);
+            refused.locations =
+                error.locations.iter().map(|at| Pos { line: at.line, column: at.column }).collect();
+            refused
+        });
+        refused.collect()
+    }
+}
+
+/// Measures every operation of a document; the cost of each that does not depend on variables.
+fn measure(document: &ExecutableDocument, limits: &Limits) -> Result<Vec<Option<u64>>, Vec<ServerError>> {
+    let count = document.operations.len();
+    if count > limits.operations {
+        let most = limits.operations;
+        let message = format!("The document has {count} operations, at most {most} are allowed: send fewer.");
+        return Err(vec![refusal(LIMIT_EXCEEDED, message, None)]);
+    }
+    let costs = document.operations.iter().map(|operation| {
+        let mut walk = Walk::new(document, operation, limits, None);
+        let cost = walk.operation().map_err(|e| vec![e])?;
+        Ok((!walk.varies()).then_some(cost))
+    });
+    costs.collect()
+}
+
+/// A document that passed every check.
+pub struct Checked {
+    schema: Arc<Valid<Schema>>,
+    limits: Limits,
+    document: Valid<ExecutableDocument>,
+    operations: Vec<Planned>,
+}
+
+struct Planned {
+    kind: engine::OperationType,
+    /// This operation and the fragments it reaches, as the engine wants them.
+    document: engine::ExecutableDocument,
+    /// None when page sizes come from variables.
+    cost: Option<u64>,
+}
+
+impl Checked {
+    /// Picks the operation of this name (or the only one) and checks the values of its variables.
+    ///
+    /// # Errors
+    /// `BAD_REQUEST` when the name picks no operation or is missing among several; `VALIDATION_FAILED` for a
+    /// value that does not fit its variable's type; `LIMIT_EXCEEDED` when the operation costs too much.
+    pub fn operation(
+        self: &Arc<Self>,
+        name: Option<&str>,
+        variables: Variables,
+    ) -> Result<Operation, Vec<ServerError>> {
+        let (index, operation) = self.pick(name)?;
+        variables::check(&self.schema, &self.limits, operation, &self.document.sources, &variables)?;
+        let cost = match self.operations[index].cost {
+            Some(cost) => cost,
+            None => Walk::new(&self.document, operation, &self.limits, Some(&variables))
+                .operation()
+                .map_err(|e| vec![e])?,
+        };
+        Ok(Operation { checked: self.clone(), index, cost, variables, wants_statements: false })
+    }
+
+    fn pick(&self, name: Option<&str>) -> Result<(usize, &executable::Operation), Vec<ServerError>> {
+        // Some clients send an empty name for an anonymous operation.
+        let name = name.filter(|name| !name.is_empty());
+        let mut all = self.document.operations.iter().enumerate();
+        let found = match name {
+            Some(name) => all.find(|(_, o)| o.name.as_ref().is_some_and(|n| n == name)),
+            None => all.next().filter(|_| self.operations.len() == 1),
+        };
+        found.map(|(index, operation)| (index, &**operation)).ok_or_else(|| {
+            let message = match name {
+                Some(_) => "The document contains no operation of the name in operationName.",
+                None => "The document contains several operations: say in operationName which one to run.",
+            };
+            vec![refusal(BAD_REQUEST, message, None)]
+        })
+    }
+}
+
+/// One operation of a [`Checked`] document, with variables that fit it.
+pub struct Operation {
+    checked: Arc<Checked>,
+    index: usize,
+    cost: u64,
+    variables: Variables,
+    wants_statements: bool,
+}
+
+impl Operation {
+    /// Whether the client asks, by `extensions: { statements: true }`, how many SQL statements it took.
+    #[must_use]
+    pub fn wants_statements(&self) -> bool {
+        self.wants_statements
+    }
+
+    /// Query, mutation or subscription.
+    #[must_use]
+    pub fn kind(&self) -> engine::OperationType {
+        self.planned().kind
+    }
+
+    /// The name the client gave the operation, if any.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match &self.planned().document.operations {
+            engine::DocumentOperations::Single(_) => None,
+            engine::DocumentOperations::Multiple(named) => named.keys().next().map(|name| name.as_str()),
+        }
+    }
+
+    /// How many objects the operation can return at most, roughly (see [`Limits::cost`]).
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    /// The engine's request, holding the parsed document. `operation_name` stays unset: the document contains
+    /// this operation only.
+    #[must_use]
+    pub fn into_request(self) -> Request {
+        let document = self.planned().document.clone();
+        let mut request = Request::new("").variables(self.variables).data(Passed);
+        request.set_parsed_query(document);
+        request
+    }
+
+    fn planned(&self) -> &Planned {
+        &self.checked.operations[self.index]
+    }
+}
+
+/// Marks a request whose document was checked here.
+struct Passed;
+
+/// Schema extension: spares requests made by [`Operation::into_request`] the engine's own validation. Any other
+/// request is validated as ever.
+pub struct Prechecked;
+
+impl ExtensionFactory for Prechecked {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_graphql::async_trait::async_trait]
+impl Extension for Prechecked {
+    async fn validation(
+        &self,
+        context: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        match context.data_opt::<Passed>() {
+            Some(_) => Ok(ValidationResult { cache_control: Default::default(), complexity: 0, depth: 0 }),
+            None => next.run(context).await,
+        }
+    }
+}
+
+/// What a remembered document takes: its text, and its two parsed forms, which were seen to be some twenty
+/// times longer.
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Box<str>, Arc<Checked>> for Weight {
+    fn weight(&self, text: &Box<str>, _: &Arc<Checked>) -> u64 {
+        2048 + 20 * text.len() as u64
+    }
+}
+
+/// A request error: the sentence a client reads, its code, and where in the document.
+pub(crate) fn refusal(code: &str, message: impl Into<String>, at: Option<Pos>) -> ServerError {
+    let mut error = ServerError::new(message, at);
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set("code", code);
+    error.extensions = Some(extensions);
+    error
+}
+
+fn kind(kind: Kind) -> engine::OperationType {
+    match kind {
+        Kind::Query => engine::OperationType::Query,
+        Kind::Mutation => engine::OperationType::Mutation,
+        Kind::Subscription => engine::OperationType::Subscription,
+    }
+}
+
+fn position(at: Option<SourceSpan>, sources: &SourceMap) -> Option<Pos> {
+    at.and_then(|at| at.line_column(sources)).map(|at| Pos { line: at.line, column: at.column })
+}
+
+/// A sentence out of the parser's words: without the piece of input it quotes, with punctuation for its token
+/// names, and no longer than a name may make it.
+fn readable(message: &str) -> String {
+    const TOKENS: [(&str, &str); 9] = [
+        ("L_CURLY", "`{`"),
+        ("R_CURLY", "`}`"),
+        ("L_PAREN", "`(`"),
+        ("R_PAREN", "`)`"),
+        ("L_BRACK", "`[`"),
+        ("R_BRACK", "`]`"),
+        ("COLON", "`:`"),
+        ("EQ", "`=`"),
+        ("AT", "`@`"),
+    ];
+    let kept = message.split(", got ").next().unwrap_or(message);
+    let mut words: String = kept.chars().take(300).collect();
+    if words.starts_with("syntax error: ") {
+        for (token, sign) in TOKENS {
+            words = words.replace(token, sign);
+        }
+    }
+    let mut letters = words.chars();
+    let mut sentence: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    sentence.extend(letters);
+    sentence.push('.');
+    sentence
+}

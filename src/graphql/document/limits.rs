@@ -1,0 +1,74 @@
+/// How much one operation may ask for. A document is measured with every fragment expanded, but never expanded
+/// to be measured. The defaults let real frontends and GraphiQL's introspection pass and stop what was seen to
+/// hurt.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Length of a document, in bytes.
+    pub query_bytes: usize,
+    /// Lexical tokens of a document, counting each run of white space and each comma as one.
+    pub tokens: usize,
+    /// Levels of nesting, of any kind: selections, inline fragments, spreads, lists, objects, list types.
+    /// Bounds every recursion, here and in the engine.
+    pub nesting: usize,
+    /// Levels of fields below the root, introspection apart. An edge of a connection takes three.
+    pub depth: u64,
+    /// Levels of fields below `__schema` or `__type`; the standard introspection query needs 15.
+    pub introspection_depth: u64,
+    /// Fields, spreads and inline fragments.
+    pub selections: u64,
+    /// Fields with an alias.
+    pub aliases: u64,
+    /// Fields of the root of a query.
+    pub root_fields: u64,
+    /// Fields of the root of a mutation: they run one after the other.
+    pub mutations: u64,
+    /// Directives applied.
+    pub directives: u64,
+    /// Operations in one document, of which a request runs one.
+    pub operations: usize,
+    /// Variables that an operation declares.
+    pub variables: usize,
+    /// Items of one list, in the document or in a variable.
+    pub list_items: usize,
+    /// Length of one string, in the document or in a variable, in bytes.
+    pub string_bytes: usize,
+    /// Cost: roughly the objects that an operation can return. A field that returns objects costs 1 and what is
+    /// selected below it; below a connection that counts once per row of the page (`first` or `last`, at most
+    /// [`Limits::page_most`], [`Limits::page_default`] when not given), below a lookup once per id. A root field
+    /// of a mutation costs 10 more, `__schema` 5 000.
+    pub cost: u64,
+    /// Rows of a page when neither `first` nor `last` is given.
+    pub page_default: u64,
+    /// The largest page; a negative or larger number counts as 1 or as this, and is refused by the field itself.
+    pub page_most: u64,
+    /// Errors in one answer.
+    pub errors: usize,
+    /// Memory for remembered documents, in bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            query_bytes: 64 * 1024,
+            tokens: 10_000,
+            nesting: 60,
+            depth: 20,
+            introspection_depth: 25,
+            selections: 2_000,
+            aliases: 200,
+            root_fields: 50,
+            mutations: 10,
+            directives: 100,
+            operations: 20,
+            variables: 100,
+            list_items: 200,
+            string_bytes: 64 * 1024,
+            cost: 50_000,
+            page_default: 25,
+            page_most: 100,
+            errors: 20,
+            cache_bytes: 64 * 1024 * 1024,
+        }
+    }
+}

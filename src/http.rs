@@ -1,0 +1,380 @@
+//! The entrance: everything that speaks HTTP. Requests, sockets and event streams share one [`Backend`], one set
+//! of limits and one way to end.
+//!
+//! | path | what |
+//! |---|---|
+//! | `/graphql` | GraphQL over HTTP ([`graphql`]), over a websocket ([`socket`]), over server-sent events ([`sse`]) |
+//! | `/graphiql/` | the pages for people ([`pages`]) |
+//! | `/livez`, `/readyz`, `/version` | for the machine that runs the gateway |
+
+mod backend;
+mod graphql;
+mod negotiate;
+mod pages;
+mod serve;
+mod socket;
+mod sse;
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{Response as Answer, ServerError};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use serde::Serialize;
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    time::{self, Instant},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::{
+    access::Viewer,
+    error::Error,
+    graphql::document::{Operation, refusal},
+};
+
+pub use self::backend::Backend;
+
+/// How the entrance behaves. The defaults are those of the command line.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Origins of web pages on other hosts that may use the gateway, such as `https://board.example.com`; `*`
+    /// stands for all. Pages served by the gateway itself always may.
+    pub origins: Vec<String>,
+    /// What GraphiQL is given to log in with; none but on a developer's machine.
+    pub prefill: Option<Prefill>,
+    /// Length of a request's body, in bytes.
+    pub body_bytes: usize,
+    /// How long a client may take to send a body.
+    pub body_deadline: Duration,
+    /// How long a query or mutation may run.
+    pub execution_deadline: Duration,
+    /// Queries and mutations that run at once in this process; more are refused with 503.
+    pub concurrency: usize,
+    /// Websockets and event streams open at once in this process; more are refused with 503.
+    pub sockets: usize,
+    /// How each websocket behaves.
+    pub socket: SocketConfig,
+    /// How long a connection may take to send the headers of its next request.
+    pub header_deadline: Duration,
+    /// How long new connections are still taken at shutdown, while `/readyz` says to send no more: a balancer
+    /// needs some seconds to notice.
+    pub drain_delay: Duration,
+    /// How long requests and sockets are waited for after that.
+    pub drain_deadline: Duration,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            origins: Vec::new(),
+            prefill: None,
+            body_bytes: 256 * 1024,
+            body_deadline: Duration::from_secs(10),
+            execution_deadline: Duration::from_secs(10),
+            concurrency: 512,
+            sockets: 10_000,
+            socket: SocketConfig::default(),
+            header_deadline: Duration::from_secs(30),
+            drain_delay: Duration::ZERO,
+            drain_deadline: Duration::from_secs(20),
+        }
+    }
+}
+
+/// How one websocket behaves.
+#[derive(Clone, Debug)]
+pub struct SocketConfig {
+    /// Length of a message from the client, in bytes.
+    pub message_bytes: usize,
+    /// What waits to be sent to a client that reads slowly, in bytes; operations pause when it is full.
+    pub queue_bytes: usize,
+    /// How long an operation may be paused before the client is cut off as too slow (1013).
+    pub slow_deadline: Duration,
+    /// Operations that run at once on one socket; more are refused with an `error` message.
+    pub operations: usize,
+    /// How long a client may take to send `connection_init` (4408).
+    pub init_deadline: Duration,
+    /// How often the client is pinged; one that is silent for two such periods is cut off (1013).
+    pub ping_interval: Duration,
+    /// How long a client may take to acknowledge that the socket is closed.
+    pub close_deadline: Duration,
+}
+
+impl Default for SocketConfig {
+    fn default() -> Self {
+        Self {
+            message_bytes: 64 * 1024,
+            queue_bytes: 1024 * 1024,
+            slow_deadline: Duration::from_secs(10),
+            operations: 20,
+            init_deadline: Duration::from_secs(5),
+            ping_interval: Duration::from_secs(20),
+            close_deadline: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What GraphiQL is given to log in with.
+#[derive(Clone, Debug, Serialize)]
+pub struct Prefill {
+    /// The bearer token it starts with.
+    pub token: Option<String>,
+    /// Whom one can try the gateway as.
+    pub people: Vec<Person>,
+}
+
+/// Somebody whom one can try the gateway as.
+#[derive(Clone, Debug, Serialize)]
+pub struct Person {
+    /// Their name.
+    pub name: String,
+    /// Their e-mail address.
+    pub email: String,
+    /// A bearer token of theirs.
+    pub token: String,
+}
+
+/// What every handler shares.
+struct Entrance {
+    backend: Box<dyn Backend>,
+    config: HttpConfig,
+    running: Semaphore,
+    sockets: Arc<Semaphore>,
+    /// Cancelled when the process is to end: nobody new should come.
+    leaving: CancellationToken,
+    /// Cancelled when those who are here have to go.
+    shutdown: CancellationToken,
+    /// The tasks of sockets, which the HTTP server knows nothing of once they are upgraded.
+    tasks: TaskTracker,
+}
+
+/// The routes, without a server around them: what tests speak to.
+pub fn router(backend: impl Backend, config: HttpConfig) -> Router {
+    Entrance::new(backend, config, CancellationToken::new()).router()
+}
+
+/// Serves until `shutdown` is cancelled, then drains: `/readyz` says so for [`HttpConfig::drain_delay`], then no
+/// new connections, sockets closed with 1012 ("resume elsewhere"), requests finished, for no longer than
+/// [`HttpConfig::drain_deadline`].
+pub async fn serve(
+    listener: TcpListener,
+    backend: impl Backend,
+    config: HttpConfig,
+    shutdown: CancellationToken,
+) {
+    let HttpConfig { drain_delay, drain_deadline, .. } = config;
+    let entrance = Entrance::new(backend, config, shutdown.clone());
+    let served = async {
+        serve::connections(listener, entrance.clone(), entrance.clone().router()).await;
+        entrance.tasks.close();
+        entrance.tasks.wait().await;
+    };
+    let late = async {
+        shutdown.cancelled().await;
+        time::sleep(drain_delay).await;
+        entrance.shutdown.cancel();
+        time::sleep(drain_deadline).await;
+    };
+    tokio::select! {
+        () = served => {}
+        () = late => tracing::warn!(sockets = entrance.tasks.len(), "not everything ended before the drain deadline"),
+    }
+}
+
+impl Entrance {
+    fn new(backend: impl Backend, config: HttpConfig, leaving: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            running: Semaphore::new(config.concurrency),
+            sockets: Arc::new(Semaphore::new(config.sockets)),
+            tasks: TaskTracker::new(),
+            backend: Box::new(backend),
+            config,
+            leaving,
+            shutdown: CancellationToken::new(),
+        })
+    }
+
+    fn router(self: Arc<Self>) -> Router {
+        let routes = Router::new()
+            .route("/graphql", any(graphql::handle))
+            .route("/livez", get(|| async { "alive\n" }))
+            .route("/readyz", get(ready))
+            .route("/version", get(version))
+            .merge(pages::routes())
+            .layer(middleware::map_response(harden));
+        let routes = match cross_origin(&self.config.origins) {
+            Some(layer) => routes.layer(layer),
+            None => routes,
+        };
+        routes.with_state(self)
+    }
+
+    /// Runs a query or a mutation within the limits of this process.
+    async fn run(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Result<Answer, Unanswered> {
+        let _running = self.running.try_acquire().map_err(|_| Unanswered::Busy)?;
+        let execution = self.backend.execute(operation, viewer);
+        let answer = time::timeout(self.config.execution_deadline, execution).await;
+        answer.map(capped).map_err(|_elapsed| Unanswered::Late)
+    }
+}
+
+/// Why an operation has no answer.
+enum Unanswered {
+    /// Too many run already; this one did not start.
+    Busy,
+    /// It ran for too long and was stopped.
+    Late,
+    /// It panicked.
+    Broken(Error),
+}
+
+impl Unanswered {
+    fn broken() -> Self {
+        // The panic itself, with its place, was written by the panic hook just before.
+        Self::Broken(Error::internal("an operation panicked"))
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late => StatusCode::GATEWAY_TIMEOUT,
+            Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error(&self) -> ServerError {
+        let of = |error: &Error| refusal(error.code(), error.message(), None);
+        match self {
+            Self::Busy => {
+                refusal("OVERLOADED", "The gateway is busy and did not start the operation: try again.", None)
+            }
+            Self::Late => of(&Error::Timeout),
+            Self::Broken(error) => of(error),
+        }
+    }
+}
+
+/// The body of an answer to a request that was not executed.
+#[derive(Serialize)]
+struct RequestErrors {
+    errors: Vec<ServerError>,
+}
+
+impl RequestErrors {
+    fn json(errors: Vec<ServerError>) -> String {
+        // Errors are made of JSON's own types, so this cannot fail.
+        serde_json::to_string(&Self { errors }).unwrap_or_default()
+    }
+}
+
+/// Errors in one answer.
+const MOST_ERRORS: usize = 20;
+
+/// The answer with no more errors than a client can use, and a count of the rest.
+fn capped(mut answer: Answer) -> Answer {
+    let more = answer.errors.len().saturating_sub(MOST_ERRORS);
+    if more > 0 {
+        answer.errors.truncate(MOST_ERRORS);
+        answer.extensions.insert("errorsOmitted".to_owned(), more.into());
+    }
+    answer
+}
+
+/// The token of an `Authorization` header's value.
+fn bearer(value: &str) -> Result<&str, ServerError> {
+    let token = match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => "",
+    };
+    if token.is_empty() {
+        let message = "Authorization is not understood: send \"Bearer\", a space and the token.";
+        return Err(refusal("UNAUTHENTICATED", message, None));
+    }
+    Ok(token)
+}
+
+/// The token of a request; none when it has no `Authorization` header.
+fn token_of(headers: &HeaderMap) -> Result<Option<&str>, ServerError> {
+    let header = headers.get(header::AUTHORIZATION);
+    header.map(|value| bearer(value.to_str().unwrap_or_default())).transpose()
+}
+
+/// Whether a page of this request's `Origin` may use the gateway. Programs other than browsers send none.
+fn origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some(origin) = text(header::ORIGIN) else { return !headers.contains_key(header::ORIGIN) };
+    let host = origin.split_once("://").map(|(_, host)| host);
+    allowed.iter().any(|allowed| allowed == "*" || allowed == origin)
+        || host.is_some() && host == text(header::HOST)
+}
+
+fn cross_origin(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok()))
+    };
+    let layer = CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(Duration::from_secs(3600));
+    Some(layer)
+}
+
+/// What every answer carries unless its handler said otherwise.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Whether requests should be sent here: not while draining, nor while the gateway cannot answer.
+async fn ready(State(entrance): State<Arc<Entrance>>) -> Response {
+    let ready = if entrance.leaving.is_cancelled() {
+        Err("shutting down".to_owned())
+    } else {
+        entrance.backend.ready().await
+    };
+    match ready {
+        Ok(()) => "ready\n".into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+/// When the viewer's token ends, on this process's own clock; None when it has no end.
+fn expires_at(viewer: Option<&Viewer>) -> Option<Instant> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a timer of this process; what the token allows was decided by the database's clock"
+    )]
+    let now = chrono::Utc::now();
+    let left = viewer?.expires_at?.signed_duration_since(now);
+    Instant::now().checked_add(left.to_std().unwrap_or_default())
+}
+
+/// Waits for a moment that may never come.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn version() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }))
+}

@@ -1,0 +1,273 @@
+//! GraphQL over HTTP: what the specification of that name says, and where it leaves a choice:
+//!
+//! - No `Accept`, and `*/*`, mean `application/json`.
+//! - A malformed request (not JSON, a parameter of the wrong kind) is 400 in every media type; a document that
+//!   is refused is 400 in `application/graphql-response+json` and 200 in `application/json`.
+//! - A token that is refused is 401 in every media type: it is looked at before there is anything of GraphQL to
+//!   answer. No token at all is nobody's mistake: fields that need a viewer say so.
+//! - `GET` runs queries only. Arrays of operations are refused.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use async_graphql::{Extensions, Response as Answer, ServerError, Variables, parser::types::OperationType};
+use axum::{
+    body::{Body, Bytes},
+    extract::{Query, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::{FutureExt, StreamExt};
+use serde::Deserialize;
+use serde_json::error::Category;
+use tokio::time;
+
+use super::{
+    Entrance, RequestErrors, Unanswered,
+    negotiate::{Accepted, Media, negotiate},
+    socket, sse, token_of,
+};
+use crate::graphql::document::{Ask, refusal};
+
+/// The parameters of a request, in a body or in the payload of a socket's `subscribe`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    query: Option<String>,
+    operation_name: Option<String>,
+    #[serde(default)]
+    variables: Variables,
+    #[serde(default)]
+    extensions: Extensions,
+}
+
+impl Parameters {
+    pub(super) fn ask(self) -> Option<Ask> {
+        let Self { query, operation_name, variables, extensions } = self;
+        query.is_some().then_some(Ask { query, operation_name, variables, extensions })
+    }
+}
+
+/// Anything on `/graphql`.
+pub(super) async fn handle(State(entrance): State<Arc<Entrance>>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if socket::is_wanted(&parts) {
+        return socket::upgrade(entrance, &mut parts).await;
+    }
+    let Some(accepted) = negotiate(&parts.headers) else {
+        let message = "No media type of Accept can be served: accept application/graphql-response+json, \
+                       application/json or text/event-stream.";
+        return Refused::new(StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST", message).answer(Media::Json);
+    };
+    let answer = respond(&entrance, accepted, parts.method, &parts.uri, &parts.headers, body);
+    let answer = AssertUnwindSafe(answer).catch_unwind().await;
+    let answer = answer.unwrap_or_else(|_panic| Err(Unanswered::broken().into()));
+    answer.unwrap_or_else(|refused| refused.answer(accepted.best))
+}
+
+async fn respond(
+    entrance: &Arc<Entrance>,
+    accepted: Accepted,
+    method: Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let ask = match method {
+        Method::GET => in_query_string(uri)?,
+        Method::POST => in_body(entrance, headers, body).await?,
+        _ => return Err(not_allowed("GET, POST", "Use POST, or GET for queries.")),
+    };
+    let viewer = match token_of(headers) {
+        Ok(token) => entrance.backend.viewer(token).await.map_err(unauthenticated)?,
+        Err(error) => return Err(unauthenticated(error)),
+    };
+    let media = accepted.best;
+    let operation = match entrance.backend.prepare(ask) {
+        Ok(operation) => operation,
+        Err(errors) if media == Media::Events => return Ok(sse::refused(errors)),
+        Err(errors) => return Err(Refused { status: None, errors, header: None }),
+    };
+    match operation.kind() {
+        OperationType::Mutation if method == Method::GET => {
+            return Err(not_allowed("POST", "A mutation is not run by GET: use POST."));
+        }
+        OperationType::Subscription if accepted.events => {
+            return sse::subscribe(entrance, operation, viewer);
+        }
+        OperationType::Subscription => {
+            let message = "A subscription is delivered over a websocket (graphql-transport-ws) on this path, or \
+                           as server-sent events with Accept: text/event-stream.";
+            return Err(Refused::new(StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST", message));
+        }
+        OperationType::Query | OperationType::Mutation => {}
+    }
+    match entrance.run(operation, viewer).await {
+        Ok(answer) if media == Media::Events => Ok(sse::single(&answer)),
+        Ok(answer) => Ok(answered(answer, media)),
+        Err(unanswered) => Err(unanswered.into()),
+    }
+}
+
+fn answered(mut answer: Answer, media: Media) -> Response {
+    let headers = std::mem::take(&mut answer.http_headers);
+    match serde_json::to_vec(&answer) {
+        Ok(body) => ([(header::CONTENT_TYPE, media.content_type())], headers, body).into_response(),
+        Err(_) => Refused::from(Unanswered::broken()).answer(media),
+    }
+}
+
+/// The operation in the query string of a `GET`.
+fn in_query_string(uri: &Uri) -> Result<Ask, Refused> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Text {
+        query: Option<String>,
+        operation_name: Option<String>,
+        variables: Option<String>,
+        extensions: Option<String>,
+    }
+    let malformed = |_| {
+        Refused::bad_request(
+            "The query string is malformed: send query and operationName, and variables and extensions as JSON \
+             objects, each once and URL-encoded.",
+        )
+    };
+    let Query(text) = Query::<Text>::try_from_uri(uri).map_err(|_| malformed(()))?;
+    let json = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let variables = json(text.variables).map(|text| serde_json::from_str(&text)).transpose();
+    let extensions = json(text.extensions).map(|text| serde_json::from_str(&text)).transpose();
+    let parameters = Parameters {
+        query: text.query,
+        operation_name: text.operation_name,
+        variables: variables.map_err(|_| malformed(()))?.unwrap_or_default(),
+        extensions: extensions.map_err(|_| malformed(()))?.unwrap_or_default(),
+    };
+    required(parameters)
+}
+
+/// The operation in the body of a `POST`.
+async fn in_body(entrance: &Entrance, headers: &HeaderMap, body: Body) -> Result<Ask, Refused> {
+    if !is_json(headers) {
+        // Any other type could be sent by a page of another origin without asking first.
+        let message = "The Content-Type must be application/json, in UTF-8.";
+        return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
+    }
+    let config = &entrance.config;
+    let body = match time::timeout(config.body_deadline, read(body, config.body_bytes)).await {
+        Ok(body) => body?,
+        Err(_elapsed) => {
+            let message = "The body did not arrive in time: send it without pause.";
+            let mut refused = Refused::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", message);
+            refused.header = Some((header::CONNECTION, HeaderValue::from_static("close")));
+            return Err(refused);
+        }
+    };
+    if body.trim_ascii_start().starts_with(b"[") {
+        let message = "The body is an array: send one operation per request, as a JSON object.";
+        return Err(Refused::bad_request(message));
+    }
+    let parameters = serde_json::from_slice(&body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Refused::bad_request(match error.classify() {
+            Category::Data => format!(
+                "The body has a member of the wrong kind at line {line}, column {column}: query and operationName \
+                 are strings, variables and extensions objects, each at most once."
+            ),
+            _ => format!("The body is not JSON: line {line}, column {column}."),
+        })
+    })?;
+    required(parameters)
+}
+
+fn required(parameters: Parameters) -> Result<Ask, Refused> {
+    if parameters.query.is_none() && parameters.extensions.0.contains_key("persistedQuery") {
+        // Clients that try a hash first know this message, and send the text next.
+        return Err(Refused {
+            status: None,
+            errors: vec![refusal("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported", None)],
+            header: None,
+        });
+    }
+    let message =
+        "The parameter query is missing: send the text of an operation. To explore, open /graphiql/.";
+    parameters.ask().ok_or_else(|| Refused::bad_request(message))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(text)) = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    let charset = parts
+        .find_map(|part| Some(part.split_once('=').filter(|(n, _)| n.eq_ignore_ascii_case("charset"))?.1));
+    json && charset.is_none_or(|charset| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"))
+}
+
+async fn read(body: Body, most: usize) -> Result<Vec<u8>, Refused> {
+    let mut whole = Vec::new();
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk: Bytes = chunk.map_err(|_| Refused::bad_request("The body broke off."))?;
+        if whole.len() + chunk.len() > most {
+            let message = format!("The body is longer than {most} bytes: split the request.");
+            return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "LIMIT_EXCEEDED", message));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole)
+}
+
+/// A request that was not executed: its answer has errors and no `data`.
+pub(super) struct Refused {
+    /// None for a request that HTTP has nothing against.
+    status: Option<StatusCode>,
+    errors: Vec<ServerError>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self { status: Some(status), errors: vec![refusal(code, message, None)], header: None }
+    }
+
+    fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    }
+
+    /// The answer, in JSON of some kind: there is no event in it.
+    pub(super) fn answer(self, media: Media) -> Response {
+        let media = if media == Media::Events { Media::Json } else { media };
+        let body = RequestErrors::json(self.errors);
+        let status = self.status.unwrap_or(match media {
+            Media::Json => StatusCode::OK,
+            Media::Response | Media::Events => StatusCode::BAD_REQUEST,
+        });
+        let mut response = (status, [(header::CONTENT_TYPE, media.content_type())], body).into_response();
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<Unanswered> for Refused {
+    fn from(unanswered: Unanswered) -> Self {
+        let retry = matches!(unanswered, Unanswered::Busy)
+            .then(|| (header::RETRY_AFTER, HeaderValue::from_static("1")));
+        Self { status: Some(unanswered.status()), errors: vec![unanswered.error()], header: retry }
+    }
+}
+
+fn not_allowed(methods: &'static str, message: &str) -> Refused {
+    let mut refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", message);
+    refused.header = Some((header::ALLOW, HeaderValue::from_static(methods)));
+    refused
+}
+
+fn unauthenticated(error: ServerError) -> Refused {
+    let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+    Refused {
+        status: Some(StatusCode::UNAUTHORIZED),
+        errors: vec![error],
+        header: Some((header::WWW_AUTHENTICATE, challenge)),
+    }
+}

@@ -1,0 +1,61 @@
+//! Connections: accepting them, and letting go of them.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time,
+};
+
+use super::Entrance;
+
+/// Accepts connections until the entrance has shut down, then waits until those there are have ended.
+pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, routes: Router) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    // Without a timer a client that never finishes its headers would keep its connection for ever.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(entrance.config.header_deadline);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(entrance.config.socket.ping_interval);
+    builder.http2().max_concurrent_streams(100).enable_connect_protocol();
+    let open = GracefulShutdown::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = accept(&listener) => accepted,
+            () = entrance.shutdown.cancelled() => break,
+        };
+        let routes = TowerToHyperService::new(routes.clone());
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), routes).into_owned();
+        let connection = open.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke off");
+            }
+        });
+    }
+    drop(listener);
+    open.shutdown().await;
+}
+
+/// The next connection. Failing to accept one is no reason to stop.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Answers are written whole: waiting for more would only delay them.
+                let _ = stream.set_nodelay(true);
+                return stream;
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                // Most likely the process has no file descriptor left: some will be given back.
+                tracing::error!(%error, "a connection could not be accepted");
+                time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! GraphQL over a websocket: the protocol `graphql-transport-ws`, and no other.
+//!
+//! | close code | when | clients come back |
+//! |---|---|---|
+//! | 4400 | a message that is not one of the protocol | no |
+//! | 4401 | `subscribe` before the connection was acknowledged | no |
+//! | 4403 | the token was refused, or has expired | yes |
+//! | 4406 | the client does not speak the protocol | no |
+//! | 4408 | no `connection_init` in time | yes |
+//! | 4409 | an operation's id is in use already | no |
+//! | 4429 | a second `connection_init` | no |
+//! | 1009 | a message longer than the limit | no |
+//! | 1012 | the gateway shuts down: resume elsewhere | yes |
+//! | 1013 | the client reads too slowly or went silent, or the gateway cannot tell who it is just now | yes |
+//!
+//! One task reads, keeps the time and writes; operations run in tasks of their own and wait for room in the
+//! outbox. So a client that does not read stops its own operations, and nothing else.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_graphql::{ServerError, parser::types::OperationType};
+use axum::{
+    extract::{
+        FromRequestParts, WebSocketUpgrade,
+        ws::{CloseFrame, Message, WebSocket},
+    },
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::{AbortHandle, Id, JoinError, JoinSet},
+    time::{self, Instant},
+};
+
+use super::{
+    Entrance, Unanswered, bearer, capped, expires_at, graphql::Parameters, graphql::Refused, origin_allowed,
+    until,
+};
+use crate::{
+    access::Viewer,
+    graphql::document::{Operation, refusal},
+    http::negotiate::Media,
+};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+/// Room in the outbox that is set aside before a message is read, for its answer.
+const ANSWER_BYTES: u32 = 4096;
+
+/// Why the server closes a socket. Reasons are short: a close frame has room for 123 bytes.
+type Close = (u16, &'static str);
+
+const INVALID: Close = (4400, "Invalid message: see the protocol graphql-transport-ws");
+const UNACKNOWLEDGED: Close = (4401, "Unauthorized: send connection_init and wait for connection_ack");
+const FORBIDDEN: Close = (4403, "Forbidden: the token was refused");
+const EXPIRED: Close = (4403, "Forbidden: the token has expired");
+const OTHER_PROTOCOL: Close = (4406, "Subprotocol not acceptable: use graphql-transport-ws");
+const INIT_TIMEOUT: Close = (4408, "Connection initialisation timeout");
+const DUPLICATE_ID: Close = (4409, "Subscriber for this id already exists");
+const SECOND_INIT: Close = (4429, "Too many initialisation requests");
+const TOO_LONG: Close = (1009, "The message is too long");
+const RESTART: Close = (1012, "The gateway shuts down: resume elsewhere");
+const SLOW: Close = (1013, "slow");
+const SILENT: Close = (1013, "silent");
+const UNAVAILABLE: Close = (1013, "try again later");
+
+/// Whether a request asks for a websocket: over HTTP/1.1 by `Upgrade`, over HTTP/2 by `CONNECT`.
+pub(super) fn is_wanted(parts: &Parts) -> bool {
+    let upgrade = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
+    parts.method == Method::CONNECT || parts.headers.get(header::UPGRADE).is_some_and(upgrade)
+}
+
+pub(super) async fn upgrade(entrance: Arc<Entrance>, parts: &mut Parts) -> Response {
+    if !origin_allowed(&parts.headers, &entrance.config.origins) {
+        let message = "Pages of this origin may not open sockets here: add it to the allowed origins.";
+        return Refused::new(StatusCode::FORBIDDEN, "FORBIDDEN", message).answer(Media::Json);
+    }
+    let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
+        Ok(upgrade) => upgrade.protocols([PROTOCOL]),
+        Err(rejection) => return rejection.into_response(),
+    };
+    let Ok(place) = entrance.sockets.clone().try_acquire_owned() else {
+        return Refused::from(Unanswered::Busy).answer(Media::Json);
+    };
+    let spoken = upgrade.selected_protocol().is_some();
+    let header = authorization(&parts.headers);
+    let most = entrance.config.socket.message_bytes;
+    // Tungstenite clears its read buffer for every message: with a small one a message costs a quarter.
+    let upgrade = upgrade.read_buffer_size(4096).write_buffer_size(4096);
+    upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |socket| {
+        let tasks = entrance.tasks.clone();
+        tasks.track_future(async move {
+            converse(socket, entrance, header, spoken).await;
+            drop(place);
+        })
+    })
+}
+
+fn authorization(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default().to_owned())
+}
+
+async fn converse(socket: WebSocket, entrance: Arc<Entrance>, header: Option<String>, spoken: bool) {
+    let close_deadline = entrance.config.socket.close_deadline;
+    let (sink, mut stream) = socket.split();
+    let (outbox, queue) = Outbox::new(&entrance);
+    let mut writing = pin!(write(sink, queue, outbox.closing.clone()));
+    let mut session = Session::new(entrance, outbox.clone(), header);
+    let close = tokio::select! {
+        close = async { if spoken { session.serve(&mut stream).await } else { Some(OTHER_PROTOCOL) } } => close,
+        () = &mut writing => return,
+    };
+    // Ends its operations.
+    drop(session);
+    if let Some(close) = close {
+        outbox.close(close);
+    }
+    drop(outbox);
+    // The client's own close is awaited: dropping the connection with anything unread would take the frame back.
+    let farewell = async {
+        writing.await;
+        while let Some(Ok(_)) = stream.next().await {}
+    };
+    let _ = time::timeout(close_deadline, farewell).await;
+}
+
+/// What a client says.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said {
+    ConnectionInit { payload: Option<HashMap<String, serde_json::Value>> },
+    Subscribe { id: String, payload: Parameters },
+    Complete { id: String },
+    Ping {},
+    Pong {},
+}
+
+/// What it is told.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Told<'a> {
+    ConnectionAck,
+    Pong,
+    Next { id: &'a str, payload: &'a async_graphql::Response },
+    Error { id: &'a str, payload: &'a [ServerError] },
+    Complete { id: &'a str },
+}
+
+/// One socket.
+struct Session {
+    entrance: Arc<Entrance>,
+    outbox: Outbox,
+    /// What the upgrade request had for `Authorization`.
+    header: Option<String>,
+    /// None until the connection is acknowledged; then who asks, if anybody.
+    viewer: Option<Option<Arc<Viewer>>>,
+    running: HashMap<String, Running>,
+    tasks: JoinSet<(String, Outcome)>,
+}
+
+/// An operation, with the room for its last message.
+struct Running {
+    task: AbortHandle,
+    room: OwnedSemaphorePermit,
+}
+
+/// How an operation ended.
+enum Outcome {
+    Complete,
+    Failed(Vec<ServerError>),
+    Slow,
+}
+
+impl Session {
+    fn new(entrance: Arc<Entrance>, outbox: Outbox, header: Option<String>) -> Self {
+        Self { entrance, outbox, header, viewer: None, running: HashMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Listens until the socket has to be closed; None when the client has gone.
+    async fn serve(
+        &mut self,
+        stream: &mut (impl Stream<Item = Result<Message, axum::Error>> + Unpin),
+    ) -> Option<Close> {
+        let config = self.entrance.config.socket.clone();
+        let init_by = Instant::now() + config.init_deadline;
+        let mut ping = time::interval_at(Instant::now() + config.ping_interval, config.ping_interval);
+        let mut heard = Instant::now();
+        let mut room = None;
+        loop {
+            let due = if self.viewer.is_none() { Some(init_by) } else { None };
+            let expires = self.viewer.as_ref().and_then(|viewer| expires_at(viewer.as_deref()));
+            tokio::select! {
+                () = self.entrance.shutdown.cancelled() => {
+                    time::sleep(self.turn()).await;
+                    return Some(RESTART);
+                }
+                () = until(due) => return Some(INIT_TIMEOUT),
+                () = until(expires) => return Some(EXPIRED),
+                // While there is no room the client's pongs go unread, and slowness is judged by its operations.
+                _ = ping.tick(), if room.is_some() => {
+                    if heard.elapsed() > config.ping_interval * 2 {
+                        return Some(SILENT);
+                    }
+                    self.outbox.put(Message::Ping(Default::default()), None);
+                }
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Some(close) = self.ended(ended) {
+                        return Some(close);
+                    }
+                }
+                taken = self.outbox.room(ANSWER_BYTES), if room.is_none() => room = taken,
+                message = stream.next(), if room.is_some() => {
+                    heard = Instant::now();
+                    let text = match message? {
+                        Ok(Message::Text(text)) => text,
+                        Ok(Message::Binary(_)) => return Some(INVALID),
+                        Ok(Message::Ping(_) | Message::Pong(_)) => continue,
+                        Ok(Message::Close(_)) => return None,
+                        // The library's own error is of a version that only axum knows.
+                        Err(error) if error.to_string().starts_with("Space limit exceeded") => return Some(TOO_LONG),
+                        Err(_) => return None,
+                    };
+                    if let Some(room) = room.take()
+                        && let Err(close) = self.hear(&text, room, init_by).await
+                    {
+                        return Some(close);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers one message, in the room set aside for it.
+    async fn hear(&mut self, text: &str, room: OwnedSemaphorePermit, init_by: Instant) -> Result<(), Close> {
+        let said = serde_json::from_str(text).map_err(|_| INVALID)?;
+        match (said, &self.viewer) {
+            (Said::Ping {}, _) => self.outbox.tell(&Told::Pong, Some(room)),
+            (Said::Pong {}, _) => {}
+            (Said::ConnectionInit { payload }, None) => {
+                let login = self.log_in(payload.unwrap_or_default());
+                let viewer = time::timeout_at(init_by, login).await.map_err(|_| INIT_TIMEOUT)??;
+                self.viewer = Some(viewer);
+                self.outbox.tell(&Told::ConnectionAck, Some(room));
+            }
+            (Said::ConnectionInit { .. }, Some(_)) => return Err(SECOND_INIT),
+            (Said::Subscribe { id, .. }, _) if id.is_empty() => return Err(INVALID),
+            (Said::Subscribe { .. }, None) => return Err(UNACKNOWLEDGED),
+            (Said::Subscribe { id, .. }, Some(_)) if self.running.contains_key(&id) => {
+                return Err(DUPLICATE_ID);
+            }
+            (Said::Subscribe { id, payload }, Some(viewer)) => {
+                let viewer = viewer.clone();
+                let ask = payload.ask().ok_or(INVALID)?;
+                match self.admit().and_then(|()| self.entrance.backend.prepare(ask)) {
+                    Ok(operation) => self.start(id, operation, viewer, room),
+                    Err(errors) => self.outbox.tell(&Told::Error { id: &id, payload: &errors }, Some(room)),
+                }
+            }
+            (Said::Complete { id }, _) => {
+                if let Some(running) = self.running.remove(&id) {
+                    running.task.abort();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The token comes in the payload, as `{"Authorization": "Bearer …"}` or `{"token": "…"}`, or came in the
+    /// header of the upgrade request.
+    async fn log_in(
+        &self,
+        payload: HashMap<String, serde_json::Value>,
+    ) -> Result<Option<Arc<Viewer>>, Close> {
+        let text = |name: &str| {
+            let found =
+                payload.iter().find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null());
+            found.map(|(_, value)| value.as_str().unwrap_or_default())
+        };
+        let header = text("authorization").or(self.header.as_deref());
+        let token = match (header, text("token")) {
+            (None, token) => token,
+            (Some(header), _) => Some(bearer(header).map_err(|_| FORBIDDEN)?),
+        };
+        self.entrance.backend.viewer(token).await.map_err(|error| {
+            let code = error.extensions.as_ref().and_then(|values| values.get("code"));
+            let refused = code.is_some_and(|code| *code == async_graphql::Value::from("UNAUTHENTICATED"));
+            if refused { FORBIDDEN } else { UNAVAILABLE }
+        })
+    }
+
+    fn admit(&self) -> Result<(), Vec<ServerError>> {
+        let most = self.entrance.config.socket.operations;
+        if self.running.len() < most {
+            return Ok(());
+        }
+        let message =
+            format!("At most {most} operations may run on one socket: complete one, or open another.");
+        Err(vec![refusal("LIMIT_EXCEEDED", message, None)])
+    }
+
+    fn start(
+        &mut self,
+        id: String,
+        operation: Operation,
+        viewer: Option<Arc<Viewer>>,
+        room: OwnedSemaphorePermit,
+    ) {
+        let (entrance, outbox, name) = (self.entrance.clone(), self.outbox.clone(), id.clone());
+        let task = self.tasks.spawn(async move {
+            let outcome =
+                AssertUnwindSafe(operate(entrance, outbox, &name, operation, viewer)).catch_unwind().await;
+            let outcome =
+                outcome.unwrap_or_else(|_panic| Outcome::Failed(vec![Unanswered::broken().error()]));
+            (name, outcome)
+        });
+        self.running.insert(id, Running { task, room });
+    }
+
+    /// Tells the end of an operation. Its id is free from here on, so it is told no earlier.
+    fn ended(&mut self, ended: Result<(Id, (String, Outcome)), JoinError>) -> Option<Close> {
+        // An error is one that the client completed.
+        let (task, (id, outcome)) = ended.ok()?;
+        if self.running.get(&id).is_none_or(|running| running.task.id() != task) {
+            return None;
+        }
+        let room = self.running.remove(&id).map(|running| running.room);
+        match outcome {
+            Outcome::Complete => self.outbox.tell(&Told::Complete { id: &id }, room),
+            Outcome::Failed(errors) => self.outbox.tell(&Told::Error { id: &id, payload: &errors }, room),
+            Outcome::Slow => return Some(SLOW),
+        }
+        None
+    }
+
+    /// When this socket is closed at shutdown: many are spread out, so that their clients do not all come back at
+    /// once; one or two need not wait.
+    fn turn(&self) -> Duration {
+        let open = u32::try_from(self.entrance.tasks.len()).unwrap_or(u32::MAX);
+        let window = (Duration::from_millis(1) * open).min(self.entrance.config.drain_deadline / 2);
+        let draw = RandomState::new().hash_one(()) as u32;
+        window.mul_f64(f64::from(draw) / f64::from(u32::MAX))
+    }
+}
+
+async fn operate(
+    entrance: Arc<Entrance>,
+    outbox: Outbox,
+    id: &str,
+    operation: Operation,
+    viewer: Option<Arc<Viewer>>,
+) -> Outcome {
+    if operation.kind() == OperationType::Subscription {
+        let mut answers = entrance.backend.subscribe(operation, viewer);
+        while let Some(answer) = answers.next().await {
+            if outbox.deliver(&Told::Next { id, payload: &capped(answer) }).await.is_err() {
+                return Outcome::Slow;
+            }
+        }
+        return Outcome::Complete;
+    }
+    match entrance.run(operation, viewer).await {
+        Ok(answer) => match outbox.deliver(&Told::Next { id, payload: &answer }).await {
+            Ok(()) => Outcome::Complete,
+            Err(_) => Outcome::Slow,
+        },
+        Err(unanswered) => Outcome::Failed(vec![unanswered.error()]),
+    }
+}
+
+/// What waits to be sent. Every message holds its share of a budget of bytes until it is written, and whoever
+/// wants to send waits for that share.
+#[derive(Clone)]
+struct Outbox {
+    queue: mpsc::UnboundedSender<Queued>,
+    budget: Arc<Semaphore>,
+    most: u32,
+    deadline: Duration,
+    /// Set when nothing but the close frame is to be written any more.
+    closing: Arc<AtomicBool>,
+}
+
+struct Queued {
+    message: Message,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Outbox {
+    fn new(entrance: &Entrance) -> (Self, mpsc::UnboundedReceiver<Queued>) {
+        let config = &entrance.config.socket;
+        let most = u32::try_from(config.queue_bytes).unwrap_or(u32::MAX).max(ANSWER_BYTES);
+        let (queue, queued) = mpsc::unbounded_channel();
+        let budget = Arc::new(Semaphore::new(most as usize));
+        let outbox = Self { queue, budget, most, deadline: config.slow_deadline, closing: Arc::default() };
+        (outbox, queued)
+    }
+
+    /// Waits for room; None when the socket is gone.
+    async fn room(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+        self.budget.clone().acquire_many_owned(bytes.clamp(1, self.most)).await.ok()
+    }
+
+    /// Sends a result when there is room for it.
+    ///
+    /// # Errors
+    /// When there was none for longer than the client may take.
+    async fn deliver(&self, told: &Told<'_>) -> Result<(), time::error::Elapsed> {
+        let text = written(told);
+        let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let room = time::timeout(self.deadline, self.room(bytes)).await?;
+        self.put(Message::Text(text.into()), room);
+        Ok(())
+    }
+
+    fn tell(&self, told: &Told<'_>, room: Option<OwnedSemaphorePermit>) {
+        self.put(Message::Text(written(told).into()), room);
+    }
+
+    fn put(&self, message: Message, room: Option<OwnedSemaphorePermit>) {
+        // An error means that the writer is gone, which ends the session.
+        let _ = self.queue.send(Queued { message, room });
+    }
+
+    fn close(&self, (code, reason): Close) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.put(Message::Close(Some(CloseFrame { code, reason: reason.into() })), None);
+    }
+}
+
+fn written(told: &Told<'_>) -> String {
+    // Answers are made of JSON's own types, so this cannot fail; a client could do nothing with an empty message.
+    serde_json::to_string(told).unwrap_or_default()
+}
+
+/// Writes what is queued, as much at once as there is, until the queue is closed or the connection fails.
+async fn write(
+    mut sink: impl Sink<Message> + Unpin,
+    mut queue: mpsc::UnboundedReceiver<Queued>,
+    closing: Arc<AtomicBool>,
+) {
+    while let Some(first) = queue.recv().await {
+        let mut held = Vec::new();
+        let mut queued = Some(first);
+        while let Some(Queued { message, room }) = queued {
+            let wanted = matches!(message, Message::Close(_)) || !closing.load(Ordering::Relaxed);
+            if wanted && sink.feed(message).await.is_err() {
+                return;
+            }
+            held.push(room);
+            queued = queue.try_recv().ok();
+        }
+        if sink.flush().await.is_err() {
+            return;
+        }
+    }
+}

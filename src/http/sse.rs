@@ -1,0 +1,75 @@
+//! GraphQL over server-sent events, in distinct connections mode: one request, one operation, its results as
+//! `next` events and then `complete`. Closing the connection ends the operation.
+
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use async_graphql::{Response as Answer, ServerError};
+use axum::response::{
+    IntoResponse, Response, Sse,
+    sse::{Event, KeepAlive},
+};
+use futures_util::{StreamExt, stream};
+
+use super::{Entrance, RequestErrors, Unanswered, capped, expires_at, graphql::Refused, until};
+use crate::{access::Viewer, graphql::document::Operation};
+
+/// How often a comment is sent while there is no event, so that proxies keep the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(12);
+
+/// Streams a subscription until it ends, the viewer's token expires or the gateway shuts down. The stream of the
+/// last two just breaks off, without `complete`: the client comes back.
+pub(super) fn subscribe(
+    entrance: &Arc<Entrance>,
+    operation: Operation,
+    viewer: Option<Arc<Viewer>>,
+) -> Result<Response, Refused> {
+    let Ok(place) = entrance.sockets.clone().try_acquire_owned() else {
+        return Err(Unanswered::Busy.into());
+    };
+    let over = entrance.shutdown.clone().cancelled_owned();
+    let expires = expires_at(viewer.as_deref());
+    let answers = AssertUnwindSafe(entrance.backend.subscribe(operation, viewer)).catch_unwind();
+    let answers = answers.map(move |answer| {
+        let _held_as_long_as_the_stream = &place;
+        let broken = |_panic| Answer::from_errors(vec![Unanswered::broken().error()]);
+        next(&capped(answer.unwrap_or_else(broken)))
+    });
+    let events = answers.chain(stream::iter([complete()])).map(Ok::<_, Infallible>);
+    let events = events.take_until(async move {
+        tokio::select! {
+            () = over => {}
+            () = until(expires) => {}
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+/// The one result of a query or a mutation.
+pub(super) fn single(answer: &Answer) -> Response {
+    events([next(answer), complete()])
+}
+
+/// The errors of a document that was refused: the protocol wants them as an event, for a browser's `EventSource`
+/// shows nothing of another answer.
+pub(super) fn refused(errors: Vec<ServerError>) -> Response {
+    let body = RequestErrors::json(errors);
+    events([Event::default().event("next").data(body), complete()])
+}
+
+fn events(events: [Event; 2]) -> Response {
+    Sse::new(stream::iter(events.map(Ok::<_, Infallible>))).into_response()
+}
+
+fn next(answer: &Answer) -> Event {
+    match Event::default().event("next").json_data(answer) {
+        Ok(event) => event,
+        Err(_) => {
+            Event::default().event("next").data(r#"{"errors":[{"message":"The result cannot be written."}]}"#)
+        }
+    }
+}
+
+fn complete() -> Event {
+    // Without data a browser would not report the event at all, and axum writes none for an empty text.
+    Event::default().event("complete").data("null")
+}

@@ -1,0 +1,454 @@
+//! GraphQL over a websocket, spoken by a real client to a real server: each close code, and what must not
+//! bring a socket down.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use sla_gateway::http::{HttpConfig, SocketConfig, serve};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Error, Message, client::IntoClientRequest, http::StatusCode},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::toy::Toy;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Server {
+    address: String,
+    shutdown: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn server_with(config: HttpConfig) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(serve(listener, Toy::new(), config, shutdown.clone()));
+    Server { address, shutdown, serving }
+}
+
+async fn server() -> Server {
+    server_with(HttpConfig::default()).await
+}
+
+fn socket_config(change: impl FnOnce(&mut SocketConfig)) -> HttpConfig {
+    let mut config = HttpConfig::default();
+    change(&mut config.socket);
+    config
+}
+
+struct Client(WebSocketStream<TcpStream>);
+
+impl Server {
+    async fn open(&self, headers: &[(&'static str, &str)]) -> Result<Client, Error> {
+        let mut request = format!("ws://{}/graphql", self.address).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let stream = TcpStream::connect(&self.address).await.unwrap();
+        client_async(request, stream).await.map(|(socket, _)| Client(socket))
+    }
+
+    async fn client(&self) -> Client {
+        self.open(&[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap()
+    }
+
+    /// A client whose connection is acknowledged.
+    async fn acknowledged(&self) -> Client {
+        let mut client = self.client().await;
+        client.say(json!({ "type": "connection_init" })).await;
+        assert_eq!(client.hear().await, json!({ "type": "connection_ack" }));
+        client
+    }
+}
+
+impl Client {
+    async fn say(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    async fn subscribe(&mut self, id: &str, query: &str) {
+        self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
+    }
+
+    async fn hear(&mut self) -> Value {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("silence") {
+                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Reads whatever still comes until the server closes; its code and reason.
+    async fn closed(&mut self) -> (u16, String) {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("not closed") {
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    assert!(frame.reason.len() <= 123);
+                    return (frame.code.into(), frame.reason.to_string());
+                }
+                Some(Ok(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn queries_mutations_and_subscriptions_run_side_by_side() {
+    let server = server().await;
+    let mut client = server.acknowledged().await;
+    client.subscribe("q", "{ hello }").await;
+    assert_eq!(
+        client.hear().await,
+        json!({ "id": "q", "type": "next", "payload": { "data": { "hello": "world" } } })
+    );
+    assert_eq!(client.hear().await, json!({ "id": "q", "type": "complete" }));
+    client.subscribe("q", "mutation { bump }").await;
+    assert_eq!(client.hear().await["payload"]["data"]["bump"], 1);
+    assert_eq!(client.hear().await["type"], "complete");
+    client.subscribe("s", "subscription { ticks(count: 1000000, every: 20) }").await;
+    assert_eq!(client.hear().await["payload"]["data"]["ticks"], "0");
+    client.subscribe("q", "{ hello }").await;
+    loop {
+        let message = client.hear().await;
+        if message["id"] == "q" && message["type"] == "complete" {
+            break;
+        }
+    }
+    client.say(json!({ "id": "s", "type": "complete" })).await;
+    client.subscribe("s", "subscription { ticks(count: 1) }").await;
+    loop {
+        let message = client.hear().await;
+        assert_eq!(message["id"], "s");
+        if message["type"] == "complete" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_operation_is_an_error_message_and_the_socket_lives_on() {
+    let server = server().await;
+    let mut client = server.acknowledged().await;
+    for (query, code) in [
+        ("{", "PARSE_FAILED"),
+        ("{ nope }", "VALIDATION_FAILED"),
+        ("query A { hello } query B { hello }", "BAD_REQUEST"),
+        ("{ boom }", "INTERNAL"),
+        ("subscription { bursts }", "INTERNAL"),
+    ] {
+        client.subscribe("1", query).await;
+        let error = client.hear().await;
+        assert_eq!((&error["id"], &error["type"]), (&json!("1"), &json!("error")), "{error}");
+        assert_eq!(error["payload"][0]["extensions"]["code"], code, "{error}");
+    }
+    client.subscribe("1", "{ hello }").await;
+    assert_eq!(client.hear().await["type"], "next");
+}
+
+#[tokio::test]
+async fn pings_are_answered_both_before_and_after_the_acknowledgement() {
+    let server = server().await;
+    let mut client = server.client().await;
+    client.say(json!({ "type": "ping", "payload": { "any": 1 } })).await;
+    assert_eq!(client.hear().await, json!({ "type": "pong" }));
+    client.say(json!({ "type": "pong" })).await;
+    client.say(json!({ "type": "connection_init", "payload": {} })).await;
+    assert_eq!(client.hear().await, json!({ "type": "connection_ack" }));
+    client.say(json!({ "type": "ping" })).await;
+    assert_eq!(client.hear().await, json!({ "type": "pong" }));
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_of_the_protocol_closes_with_4400() {
+    let server = server().await;
+    for text in [
+        "hello",
+        "{}",
+        "[]",
+        r#"{"type":"start"}"#,
+        r#"{"type":"subscribe"}"#,
+        r#"{"type":"subscribe","id":1,"payload":{"query":"{hello}"}}"#,
+        r#"{"type":"subscribe","id":"","payload":{"query":"{hello}"}}"#,
+        r#"{"type":"subscribe","id":"1","payload":{}}"#,
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{hello}","variables":5}}"#,
+        r#"{"type":"complete"}"#,
+        r#"{"type":"connection_ack"}"#,
+    ] {
+        let mut client = server.acknowledged().await;
+        client.0.send(Message::text(text)).await.unwrap();
+        assert_eq!(client.closed().await.0, 4400, "{text}");
+    }
+    for text in ["nonsense", r#"{"type":"connection_init","payload":5}"#] {
+        let mut client = server.client().await;
+        client.0.send(Message::text(text)).await.unwrap();
+        assert_eq!(client.closed().await.0, 4400, "{text}");
+    }
+    let mut client = server.acknowledged().await;
+    client.0.send(Message::binary(vec![1, 2, 3])).await.unwrap();
+    assert_eq!(client.closed().await.0, 4400);
+}
+
+#[tokio::test]
+async fn subscribe_before_the_acknowledgement_closes_with_4401() {
+    let server = server().await;
+    let mut client = server.client().await;
+    client.subscribe("1", "{ hello }").await;
+    assert_eq!(client.closed().await.0, 4401);
+}
+
+#[tokio::test]
+async fn the_token_comes_in_the_payload_or_the_header_and_a_bad_one_closes_with_4403() {
+    let server = server().await;
+    let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
+    for (header, payload, outcome) in [
+        (None, json!({ "Authorization": "Bearer good" }), Ok(true)),
+        (None, json!({ "authorization": "bearer good" }), Ok(true)),
+        (None, json!({ "token": "good" }), Ok(true)),
+        (None, json!({ "token": null }), Ok(false)),
+        (None, json!({}), Ok(false)),
+        (Some("Bearer good"), json!({}), Ok(true)),
+        (Some("Bearer wrong"), json!({ "Authorization": "Bearer good" }), Ok(true)),
+        (Some("Bearer wrong"), json!({}), Err(4403)),
+        (None, json!({ "Authorization": "good" }), Err(4403)),
+        (None, json!({ "Authorization": 5 }), Err(4403)),
+        (None, json!({ "token": "wrong" }), Err(4403)),
+        (None, json!({ "token": "down" }), Err(1013)),
+    ] {
+        let mut headers = vec![protocol];
+        headers.extend(header.map(|header| ("authorization", header)));
+        let mut client = server.open(&headers).await.unwrap();
+        client.say(json!({ "type": "connection_init", "payload": payload })).await;
+        match outcome {
+            Ok(known) => {
+                assert_eq!(client.hear().await["type"], "connection_ack", "{header:?} {payload}");
+                client.subscribe("1", "{ known }").await;
+                assert_eq!(client.hear().await["payload"]["data"]["known"], known, "{header:?} {payload}");
+            }
+            Err(code) => assert_eq!(client.closed().await.0, code, "{header:?} {payload}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_closes_with_4403_while_an_operation_runs() {
+    let server = server().await;
+    let mut client = server.client().await;
+    client.say(json!({ "type": "connection_init", "payload": { "token": "brief" } })).await;
+    assert_eq!(client.hear().await["type"], "connection_ack");
+    client.subscribe("1", "subscription { ticks(count: 1000000, every: 10) }").await;
+    let begun = Instant::now();
+    assert_eq!(client.closed().await, (4403, "Forbidden: the token has expired".to_owned()));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn another_protocol_closes_with_4406() {
+    let server = server().await;
+    let mut client = server.open(&[]).await.unwrap();
+    assert_eq!(client.closed().await.0, 4406);
+    // A client that insists on another protocol gives up by itself when none is chosen.
+    let refused = server.open(&[("sec-websocket-protocol", "graphql-ws")]).await.err();
+    assert!(refused.is_some());
+}
+
+#[tokio::test]
+async fn silence_before_connection_init_closes_with_4408() {
+    let server = server_with(socket_config(|socket| socket.init_deadline = Duration::from_millis(100))).await;
+    let mut client = server.client().await;
+    assert_eq!(client.closed().await.0, 4408);
+}
+
+#[tokio::test]
+async fn an_id_in_use_closes_with_4409() {
+    let server = server().await;
+    let mut client = server.acknowledged().await;
+    client.subscribe("1", "subscription { ticks(count: 1000000, every: 1000) }").await;
+    client.subscribe("1", "{ hello }").await;
+    assert_eq!(client.closed().await.0, 4409);
+}
+
+#[tokio::test]
+async fn a_second_connection_init_closes_with_4429() {
+    let server = server().await;
+    let mut client = server.acknowledged().await;
+    client.say(json!({ "type": "connection_init" })).await;
+    assert_eq!(client.closed().await.0, 4429);
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_closes_with_1009() {
+    let server = server().await;
+    let mut client = server.acknowledged().await;
+    client.subscribe("1", &"#".repeat(100 * 1024)).await;
+    assert_eq!(client.closed().await.0, 1009);
+}
+
+#[tokio::test]
+async fn shutdown_closes_sockets_with_1012_and_waits_for_them() {
+    let mut server = server().await;
+    let mut clients = vec![server.acknowledged().await, server.client().await];
+    clients[0].subscribe("1", "subscription { ticks(count: 1000000, every: 10) }").await;
+    clients[0].hear().await;
+    server.shutdown.cancel();
+    for client in &mut clients {
+        assert_eq!(client.closed().await.0, 1012);
+    }
+    drop(clients);
+    timeout(PATIENCE, &mut server.serving).await.expect("still serving").unwrap();
+    assert!(TcpStream::connect(&server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off_with_1013_and_only_its_own_operations_wait() {
+    let config = socket_config(|socket| {
+        socket.slow_deadline = Duration::from_millis(500);
+        socket.queue_bytes = 64 * 1024;
+    });
+    let server = server_with(config).await;
+    let mut slow = server.acknowledged().await;
+    slow.subscribe("1", "subscription { ticks(count: 1000000, bytes: 50000) }").await;
+    let mut quick = server.acknowledged().await;
+    quick.subscribe("1", "{ hello }").await;
+    assert_eq!(quick.hear().await["payload"]["data"]["hello"], "world");
+    // Longer than the deadline, and then everything the kernel had room for, up to the close frame.
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    assert_eq!(slow.closed().await, (1013, "slow".to_owned()));
+}
+
+#[tokio::test]
+async fn timers_run_while_a_client_does_not_read() {
+    let mut config = socket_config(|socket| socket.queue_bytes = 64 * 1024);
+    config.socket.slow_deadline = Duration::from_secs(60);
+    config.socket.close_deadline = Duration::from_millis(200);
+    let mut server = server_with(config).await;
+    let mut client = server.client().await;
+    client.say(json!({ "type": "connection_init", "payload": { "token": "brief" } })).await;
+    assert_eq!(client.hear().await["type"], "connection_ack");
+    client.subscribe("1", "subscription { ticks(count: 1000000, bytes: 50000) }").await;
+    // The token expires after 300 ms, though nothing can be written; then the connection is dropped.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    server.shutdown.cancel();
+    timeout(Duration::from_secs(2), &mut server.serving).await.expect("a socket hangs").unwrap();
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_from_a_client_that_does_not_read_stops_being_read() {
+    let server = server_with(socket_config(|socket| socket.queue_bytes = 64 * 1024)).await;
+    let mut client = server.acknowledged().await;
+    let flood = async {
+        loop {
+            client.0.feed(Message::text(r#"{"type":"ping"}"#)).await.unwrap();
+        }
+    };
+    // The server must stop reading at some time, and the flood with it; it would go on for ever otherwise.
+    let stalled = timeout(Duration::from_secs(2), flood).await.is_err();
+    assert!(stalled);
+    let mut other = server.acknowledged().await;
+    other.subscribe("1", "{ hello }").await;
+    assert_eq!(other.hear().await["type"], "next");
+}
+
+#[tokio::test]
+async fn a_client_that_is_silent_is_pinged_and_then_closed_with_1013() {
+    let server = server_with(socket_config(|socket| socket.ping_interval = Duration::from_millis(100))).await;
+    let mut client = server.acknowledged().await;
+    // A client that answers pings, as every library does while it is polled, stays.
+    let _ = timeout(Duration::from_millis(800), client.0.next()).await;
+    client.subscribe("1", "{ hello }").await;
+    assert_eq!(client.hear().await["type"], "next");
+    // One that does not, does not.
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    assert_eq!(client.closed().await, (1013, "silent".to_owned()));
+}
+
+#[tokio::test]
+async fn a_socket_runs_so_many_operations_at_once_and_no_more() {
+    let server = server_with(socket_config(|socket| socket.operations = 2)).await;
+    let mut client = server.acknowledged().await;
+    for id in ["1", "2", "3"] {
+        client.subscribe(id, "subscription { ticks(count: 1000000, every: 60000) }").await;
+    }
+    let error = client.hear().await;
+    assert_eq!((&error["id"], &error["type"]), (&json!("3"), &json!("error")));
+    assert_eq!(error["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED");
+    client.say(json!({ "id": "1", "type": "complete" })).await;
+    client.subscribe("3", "{ hello }").await;
+    assert_eq!(client.hear().await["type"], "next");
+}
+
+#[tokio::test]
+async fn a_process_holds_so_many_sockets_and_no_more() {
+    let server = server_with(HttpConfig { sockets: 1, ..HttpConfig::default() }).await;
+    let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
+    let first = server.acknowledged().await;
+    match server.open(&[protocol]).await.err() {
+        Some(Error::Http(response)) => assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE),
+        other => panic!("{other:?}"),
+    }
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    server.acknowledged().await;
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_may_not_open_a_socket_unless_it_is_allowed() {
+    let config = HttpConfig { origins: vec!["https://board.example.com".into()], ..HttpConfig::default() };
+    let server = server_with(config).await;
+    let own = format!("http://{}", server.address);
+    for (origin, let_in) in [
+        (own.as_str(), true),
+        ("https://board.example.com", true),
+        ("https://evil.example.com", false),
+        ("https://board.example.com.evil.example", false),
+        ("null", false),
+    ] {
+        let headers = [("sec-websocket-protocol", "graphql-transport-ws"), ("origin", origin)];
+        match server.open(&headers).await {
+            Ok(_) => assert!(let_in, "{origin}"),
+            Err(Error::Http(response)) => {
+                assert_eq!((response.status(), let_in), (StatusCode::FORBIDDEN, false), "{origin}");
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_finished_at_shutdown() {
+    let mut server = server().await;
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    let body = r#"{"query":"{ slow(ms: 300) }"}"#;
+    let length = body.len();
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.shutdown.cancel();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with(r#"{"data":{"slow":true}}"#),
+        "{answer}"
+    );
+    timeout(PATIENCE, &mut server.serving).await.expect("still serving").unwrap();
+}

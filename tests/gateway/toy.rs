@@ -1,0 +1,132 @@
+//! What the tests of the entrance put behind it: fields that are slow, huge or broken on demand, and tokens that
+//! expire or cannot be looked up.
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{Context, Object, Response, Schema, ServerError, Subscription, async_trait::async_trait};
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
+use sla_gateway::{
+    access::{Actor, Viewer},
+    graphql::document::{Ask, Documents, Limits, Operation, Prechecked},
+    http::Backend,
+};
+
+pub(crate) struct Toy {
+    schema: Schema<Query, Mutation, Ticks>,
+    documents: Documents,
+}
+
+impl Toy {
+    pub(crate) fn new() -> Self {
+        let schema =
+            Schema::build(Query, Mutation, Ticks).extension(Prechecked).limit_recursive_depth(64).finish();
+        let documents = Documents::new(&schema.sdl(), Limits::default()).unwrap();
+        Self { schema, documents }
+    }
+}
+
+#[async_trait]
+impl Backend for Toy {
+    fn prepare(&self, ask: Ask) -> Result<Operation, Vec<ServerError>> {
+        self.documents.prepare(ask)
+    }
+
+    async fn viewer(&self, bearer: Option<&str>) -> Result<Option<Arc<Viewer>>, ServerError> {
+        let refused = |code: &str| {
+            let mut error = ServerError::new("The token was refused.", None);
+            error.extensions.get_or_insert_default().set("code", code);
+            error
+        };
+        let left = match bearer {
+            None => return Ok(None),
+            Some("good") => None,
+            Some("brief") => Some(Duration::from_millis(300)),
+            Some("down") => return Err(refused("INTERNAL")),
+            Some(_) => return Err(refused("UNAUTHENTICATED")),
+        };
+        #[expect(clippy::disallowed_methods, reason = "a token that is good for a moment from now")]
+        let expires_at = left.map(|left| chrono::Utc::now() + left);
+        let (actor, places) = (Actor::Person(Vec::new()), Default::default());
+        Ok(Some(Arc::new(Viewer::new(actor, "somebody".into(), expires_at, places, &[]))))
+    }
+
+    async fn execute(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Response {
+        self.schema.execute(operation.into_request().data(viewer)).await
+    }
+
+    fn subscribe(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> BoxStream<'static, Response> {
+        self.schema.execute_stream(operation.into_request().data(viewer))
+    }
+
+    async fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+struct Query;
+
+#[Object]
+impl Query {
+    async fn hello(&self) -> &str {
+        "world"
+    }
+    async fn number(&self, n: i32) -> i32 {
+        n
+    }
+    async fn node(&self) -> Self {
+        Self
+    }
+    async fn known(&self, context: &Context<'_>) -> bool {
+        context.data_unchecked::<Option<Arc<Viewer>>>().is_some()
+    }
+    async fn slow(&self, ms: u64) -> bool {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        true
+    }
+    async fn fails(&self, context: &Context<'_>, times: usize) -> Option<bool> {
+        (0..times).for_each(|_| context.add_error(ServerError::new("no", None)));
+        None
+    }
+    async fn boom(&self) -> bool {
+        boom()
+    }
+}
+
+struct Mutation;
+
+#[Object]
+impl Mutation {
+    async fn bump(&self) -> i32 {
+        1
+    }
+}
+
+struct Ticks;
+
+#[Subscription]
+impl Ticks {
+    /// Counts, every so many milliseconds, with so many bytes behind each number.
+    async fn ticks(
+        &self,
+        count: usize,
+        #[graphql(default)] every: u64,
+        #[graphql(default)] bytes: usize,
+    ) -> impl Stream<Item = String> {
+        stream::iter(0..count).then(move |n| async move {
+            if every > 0 {
+                tokio::time::sleep(Duration::from_millis(every)).await;
+            }
+            format!("{n}{}", "x".repeat(bytes))
+        })
+    }
+    async fn bursts(&self) -> impl Stream<Item = bool> {
+        stream::once(async { boom() })
+    }
+}
+
+fn boom() -> bool {
+    panic!("boom")
+}
