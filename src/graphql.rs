@@ -28,7 +28,7 @@ nouns! {
     standard_service_request, team, tenant, time_entry,
 }
 
-use async_graphql::{EmptyMutation, ErrorExtensions, MergedObject};
+use async_graphql::{EmptyMutation, ErrorExtensions, MergedObject, SDLExportOptions};
 
 use crate::error::Error;
 
@@ -83,4 +83,9 @@ pub fn schema() -> Schema {
         .extension(document::Prechecked)
         .disable_suggestions()
         .finish()
+}
+
+/// The schema as text: the contract that clients are generated from.
+pub fn sdl() -> String {
+    schema().sdl_with_options(SDLExportOptions::new().include_specified_by())
 }

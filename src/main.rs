@@ -11,8 +11,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use sla_gateway::access::token::{Key, MAXIMUM_LIFETIME, MINIMUM_SECRET};
 use sla_gateway::config::{Command, Config, LogFormat, Private, Secret, Server, Store, TokenSecret};
+use sla_gateway::graphql::document::Limits;
+use sla_gateway::graphql::gateway::Gateway;
+use sla_gateway::http::{HttpConfig, Person, Prefill};
 use sla_gateway::postgres::Postgres;
-use sla_gateway::store::migrations;
+use sla_gateway::store::{self, connect, migrations};
+use sla_gateway::{breach, graphql, http};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -70,7 +74,7 @@ async fn execute(config: Config) -> Outcome {
         }
         Command::Sample(_) => Err("the sample is not here yet".into()),
         Command::Token(token) => self::token(data, &token.person, token.hours, &token.key),
-        Command::Schema => Err("the schema is not here yet".into()),
+        Command::Schema => Ok(write!(io::stdout(), "{}", graphql::sdl())?),
     }
 }
 
@@ -83,9 +87,10 @@ async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
     migrations::run(&url).await?;
 
     let shutdown = shutdown_on_signals()?;
-    welcome(listener.local_addr()?, &url, &key)?;
+    let prefill = prefill(&key)?;
+    welcome(listener.local_addr()?, &url, &prefill)?;
     tokio::select! {
-        served = gateway(listener, &url, key, server, shutdown) => served?,
+        served = gateway(listener, &url, key, Some(prefill), server, shutdown) => served?,
         cause = death(&mut postgres) => return Err(cause),
     }
     stop(postgres).await
@@ -104,17 +109,29 @@ async fn serve(data: &Path, database: &Secret, server: &Server) -> Outcome {
         .into());
     }
     let listener = listen(server.listen).await?;
-    gateway(listener, url, key, server, shutdown_on_signals()?).await
+    gateway(listener, url, key, None, server, shutdown_on_signals()?).await
 }
 
+/// Serves a store that is up to date, until `shutdown`.
 async fn gateway(
-    _listener: TcpListener,
-    _url: &str,
-    _key: Key,
-    _server: &Server,
+    listener: TcpListener,
+    url: &str,
+    key: Key,
+    prefill: Option<Prefill>,
+    server: &Server,
     shutdown: CancellationToken,
 ) -> Outcome {
-    shutdown.cancelled().await;
+    // The breach log keeps four connections of its own.
+    let store = store::Store::new(connect::pool(url, usize::from(server.pool_size) + 4)?);
+    store.synchronize().await.map_err(|failure| failure.message())?;
+    let ending = CancellationToken::new();
+    let breaches = breach::start(store.clone(), ending.clone());
+    let gateway = Gateway::start(store, breaches.clone(), key, Limits::default(), ending.clone())?;
+    let config = HttpConfig { origins: server.origins.clone(), prefill, ..HttpConfig::default() };
+    http::serve(listener, gateway, config, shutdown).await;
+    // The log goes on until the last socket is drained.
+    ending.cancel();
+    breaches.drained().await;
     Ok(())
 }
 
@@ -153,17 +170,26 @@ fn token(data: &Path, person: &str, hours: u8, secret: &TokenSecret) -> Outcome 
     Ok(writeln!(io::stdout(), "{token}")?)
 }
 
+/// The people of the sample, each with a token for a day: what GraphiQL logs in with under `run`, and only there.
+fn prefill(key: &Key) -> Outcome<Prefill> {
+    let people = PEOPLE.iter().map(|(email, rights)| {
+        let token = key.issue(email, now(), MAXIMUM_LIFETIME).map_err(|cause| cause.message())?;
+        Ok(Person { name: format!("{email} ({rights})"), email: (*email).to_owned(), token })
+    });
+    let people = people.collect::<Outcome<Vec<_>>>()?;
+    Ok(Prefill { token: people.first().map(|person| person.token.clone()), people })
+}
+
 /// What `run` says when the gateway is reached for the first time.
-fn welcome(address: SocketAddr, url: &str, key: &Key) -> Outcome {
+fn welcome(address: SocketAddr, url: &str, prefill: &Prefill) -> Outcome {
     let mut out = io::stdout().lock();
     writeln!(out, "\nThe gateway runs. Ctrl-C stops it.\n")?;
     writeln!(out, "  GraphiQL   http://{address}/graphiql/")?;
     writeln!(out, "  GraphQL    http://{address}/graphql")?;
     writeln!(out, "  Postgres   {url}\n")?;
     writeln!(out, "Tokens for a day, to be sent as \"Authorization: Bearer TOKEN\":\n")?;
-    for (person, rights) in PEOPLE {
-        let token = key.issue(person, now(), MAXIMUM_LIFETIME).map_err(|cause| cause.message())?;
-        writeln!(out, "  {person} ({rights})\n  {token}\n")?;
+    for person in &prefill.people {
+        writeln!(out, "  {}\n  {}\n", person.name, person.token)?;
     }
     Ok(out.flush()?)
 }

@@ -42,7 +42,7 @@ impl Gateway {
         shutdown: CancellationToken,
     ) -> Result<Self, String> {
         let schema = schema();
-        let documents = Documents::new(&schema.sdl(), limits)?;
+        let documents = Documents::new(&super::sdl(), limits)?;
         let viewers = Viewers::start(store.clone(), key, shutdown);
         let services = Services { store, breaches, viewers };
         Ok(Self(Arc::new(Inner { schema, documents, services })))
