@@ -64,6 +64,16 @@ impl Server {
         client_async(request, stream).await.map(|(socket, _)| Client(socket))
     }
 
+    /// Everything that is answered to a `GET` until the connection ends.
+    async fn get(&self, path: &str, headers: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        answer
+    }
+
     async fn client(&self) -> Client {
         self.open(&[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap()
     }
@@ -430,6 +440,46 @@ async fn a_page_of_another_origin_may_not_open_a_socket_unless_it_is_allowed() {
             Err(other) => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn headers_that_never_end_are_not_waited_for() {
+    let config = HttpConfig { header_deadline: Duration::from_millis(100), ..HttpConfig::default() };
+    let server = server_with(config).await;
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    stream.write_all(b"POST /graphql HTTP/1.1\r\nhost: x\r\nx-slow: ").await.unwrap();
+    let mut rest = Vec::new();
+    let closed = timeout(Duration::from_secs(3), stream.read_to_end(&mut rest)).await;
+    assert!(closed.is_ok(), "still open");
+}
+
+#[tokio::test]
+async fn while_draining_new_connections_are_served_but_told_that_it_is_not_ready() {
+    let config = HttpConfig { drain_delay: Duration::from_millis(500), ..HttpConfig::default() };
+    let mut server = server_with(config).await;
+    let mut client = server.acknowledged().await;
+    server.shutdown.cancel();
+    let ready = server.get("/readyz", "").await;
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("shutting down\n"), "{ready}");
+    assert!(server.get("/livez", "").await.starts_with("HTTP/1.1 200"));
+    client.subscribe("1", "{ hello }").await;
+    assert_eq!(client.hear().await["type"], "next");
+    assert_eq!(client.closed().await.0, 1012);
+    timeout(PATIENCE, &mut server.serving).await.expect("still serving").unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_of_events_breaks_off_at_shutdown() {
+    let mut server = server().await;
+    let query = "/graphql?query=subscription%7Bticks(count:1000000,every:20)%7D";
+    let shutdown = server.shutdown.clone();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        shutdown.cancel();
+    };
+    let (events, ()) = tokio::join!(server.get(query, "accept: text/event-stream\r\n"), stop);
+    assert!(events.contains("event: next") && !events.contains("event: complete"), "{events}");
+    timeout(PATIENCE, &mut server.serving).await.expect("still serving").unwrap();
 }
 
 #[tokio::test]
