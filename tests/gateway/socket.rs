@@ -319,6 +319,8 @@ async fn shutdown_closes_sockets_with_1012_and_waits_for_them() {
     clients[0].subscribe("1", "subscription { ticks(count: 1000000, every: 10) }").await;
     clients[0].hear().await;
     server.shutdown.cancel();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!server.serving.is_finished(), "the clients had no time to read why");
     for client in &mut clients {
         assert_eq!(client.closed().await.0, 1012);
     }
@@ -349,29 +351,27 @@ async fn timers_run_while_a_client_does_not_read() {
     let mut config = socket_config(|socket| socket.queue_bytes = 64 * 1024);
     config.socket.slow_deadline = Duration::from_secs(60);
     config.socket.close_deadline = Duration::from_millis(200);
-    let mut server = server_with(config).await;
+    config.sockets = 1;
+    let server = server_with(config).await;
     let mut client = server.client().await;
     client.say(json!({ "type": "connection_init", "payload": { "token": "brief" } })).await;
     assert_eq!(client.hear().await["type"], "connection_ack");
     client.subscribe("1", "subscription { ticks(count: 1000000, bytes: 50000) }").await;
-    // The token expires after 300 ms, though nothing can be written; then the connection is dropped.
+    // The token expires after 300 ms, though nothing can be written; then the only place is free again.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    server.shutdown.cancel();
-    timeout(Duration::from_secs(2), &mut server.serving).await.expect("a socket hangs").unwrap();
+    server.acknowledged().await;
 }
 
 #[tokio::test]
 async fn a_flood_of_pings_from_a_client_that_does_not_read_stops_being_read() {
     let server = server_with(socket_config(|socket| socket.queue_bytes = 64 * 1024)).await;
     let mut client = server.acknowledged().await;
-    let flood = async {
-        loop {
-            client.0.feed(Message::text(r#"{"type":"ping"}"#)).await.unwrap();
-        }
+    // What the server does not read piles up here, until nothing can be sent for a while.
+    let stalled = async {
+        let ping = || Message::text(r#"{"type":"ping"}"#);
+        while timeout(Duration::from_millis(500), client.0.feed(ping())).await.is_ok() {}
     };
-    // The server must stop reading at some time, and the flood with it; it would go on for ever otherwise.
-    let stalled = timeout(Duration::from_secs(2), flood).await.is_err();
-    assert!(stalled);
+    timeout(Duration::from_secs(30), stalled).await.expect("the server reads on for ever");
     let mut other = server.acknowledged().await;
     other.subscribe("1", "{ hello }").await;
     assert_eq!(other.hear().await["type"], "next");
