@@ -102,6 +102,6 @@ say = printf '\n\033[1m== %s\033[0m\n' "$(1)"
 sudo := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # install,packages of Debian,packages of Homebrew
 install = if command -v apt-get >/dev/null; then \
-		$(sudo) apt-get -qq update && DEBIAN_FRONTEND=noninteractive $(sudo) apt-get -qq install -y --no-install-recommends $(1); \
+		$(sudo) apt-get -qq update && DEBIAN_FRONTEND=noninteractive $(sudo) apt-get -qq install -y --no-install-recommends $(1) >/dev/null; \
 	elif command -v brew >/dev/null; then brew install -q $(2); \
 	else echo "please install: $(1)" >&2; false; fi

@@ -214,6 +214,15 @@ impl Viewer {
         self.places.get(&tenant_id)
     }
 
+    /// The same for an object that the viewer has been shown, as one shared from above: it is there, so where the
+    /// permission is missing the answer is forbidden.
+    pub fn permit_seen(&self, permission: Permission, tenant_id: Uuid) -> Result<Permit, Error> {
+        self.permit(permission, tenant_id).map_err(|error| match error {
+            Error::NotFound(_) => Error::Forbidden(permission),
+            error => error,
+        })
+    }
+
     /// Proof that the viewer may write in `tenant_id` with `permission`. Not visible: not found; visible but not
     /// allowed: forbidden (rule P2).
     pub fn permit(&self, permission: Permission, tenant_id: Uuid) -> Result<Permit, Error> {

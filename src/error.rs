@@ -160,3 +160,41 @@ impl From<InputError> for WriteError {
         Self::Input(vec![error])
     }
 }
+
+/// The mistakes of an input, gathered so that a client is told all of them at once.
+#[derive(Debug, Default)]
+pub struct Mistakes(Vec<InputError>);
+
+impl Mistakes {
+    /// Adds one, at a path given as `input.version.versionName`.
+    pub fn add(&mut self, path: &str, code: InputErrorCode, message: impl Into<String>) {
+        self.0.push(InputError::at(path, code, message));
+    }
+
+    /// A text that must say something and may have at most `longest` characters.
+    pub fn text(&mut self, path: &str, text: &str, longest: usize) {
+        if text.trim().is_empty() {
+            self.add(path, InputErrorCode::Required, "This must not be blank.");
+        }
+        self.length(path, Some(text), longest);
+    }
+
+    /// A text of at most `longest` characters, if there is one.
+    pub fn length(&mut self, path: &str, text: Option<&str>, longest: usize) {
+        let Some(text) = text else { return };
+        if text.chars().count() > longest {
+            self.add(path, InputErrorCode::TooLong, format!("This may have at most {longest} characters."));
+        }
+        if text.contains('\0') {
+            self.add(path, InputErrorCode::Invalid, "This holds the character U+0000: leave it out.");
+        }
+    }
+
+    /// Nothing, or all that was found.
+    ///
+    /// # Errors
+    /// [`WriteError::Input`] when anything was found.
+    pub fn none(self) -> Result<(), WriteError> {
+        if self.0.is_empty() { Ok(()) } else { Err(WriteError::Input(self.0)) }
+    }
+}

@@ -7,6 +7,7 @@ pub mod asking;
 pub mod document;
 pub mod filter;
 pub mod gateway;
+pub mod input;
 pub mod load;
 mod look_ahead;
 pub mod node;
@@ -28,7 +29,7 @@ nouns! {
     standard_service_request, team, tenant, time_entry,
 }
 
-use async_graphql::{EmptyMutation, ErrorExtensions, MergedObject, SDLExportOptions};
+use async_graphql::{ErrorExtensions, MergedObject, SDLExportOptions};
 
 use crate::error::Error;
 
@@ -74,12 +75,17 @@ pub struct Query(
     AuditEntryQuery,
 );
 
+/// Everything that can be written. Who may not is told so before the input is looked at; what is wrong with an input is
+/// data, in the payload, all of it at once.
+#[derive(Default, MergedObject)]
+pub struct Mutation(SlaMutation);
+
 /// The schema of the gateway.
-pub type Schema = async_graphql::Schema<Query, EmptyMutation, BreachSubscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, BreachSubscription>;
 
 /// Builds the schema.
 pub fn schema() -> Schema {
-    Schema::build(Query::default(), EmptyMutation, BreachSubscription)
+    Schema::build(Query::default(), Mutation::default(), BreachSubscription)
         .extension(document::Prechecked)
         .disable_suggestions()
         .finish()

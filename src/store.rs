@@ -8,6 +8,7 @@ pub mod id;
 pub mod migrations;
 pub mod noun;
 pub mod page;
+pub mod reference;
 mod schema;
 pub mod sql;
 pub mod word;
@@ -36,7 +37,7 @@ use futures_util::TryStreamExt;
 use tokio::sync::{OnceCell, RwLock, RwLockWriteGuard};
 
 use crate::error::Error;
-use sql::{Bind, Sql};
+use sql::Sql;
 
 /// A row as it comes from the wire.
 pub type PgRow = <AsyncPgConnection as AsyncConnectionCore>::Row<'static, 'static>;
@@ -141,9 +142,4 @@ pub(crate) async fn rows(
     sql: Sql,
 ) -> Result<Vec<PgRow>, diesel::result::Error> {
     AsyncConnectionCore::load(conn, sql).await?.try_collect().await
-}
-
-/// Whether a text could be stored: Postgres has no U+0000.
-pub(crate) fn storable(text: &str) -> bool {
-    !Sql::default().bind(Bind::Text(text.to_owned())).holds_nul()
 }

@@ -452,10 +452,7 @@ impl Deadlines {
     /// a pause moved its target but not the instant at which it was due (rule C11).
     fn happen(&mut self, pending: Vec<Deadline>, until: Option<DateTime<Utc>>) {
         for deadline in pending {
-            let due = match deadline.phase {
-                BreachPhase::Warning => until.is_none_or(|until| deadline.at <= until),
-                _ => until.is_none_or(|until| deadline.at < until),
-            };
+            let due = until.is_none_or(|until| deadline.at < until);
             let identity =
                 if deadline.phase == BreachPhase::Warning { deadline.at } else { deadline.target_at };
             if due && self.seen.insert((deadline.kind, deadline.phase, identity)) {

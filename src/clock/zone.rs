@@ -92,3 +92,37 @@ pub(super) fn offset_at(zone: Tz, at: i64) -> i64 {
     let table = shifts(zone);
     table[table.partition_point(|shift| shift.at <= at).saturating_sub(1)].offset
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The step of the probe stands on this: no zone returns to an offset within two steps.
+    #[test]
+    fn every_zone_has_every_change_of_its_offset_in_the_table() {
+        for zone in TZ_VARIANTS {
+            let table = shifts(zone);
+            for pair in table[1..].windows(2) {
+                assert!(pair[1].at - pair[0].at > PROBE * SECOND, "{zone}");
+            }
+            // A step that is no divisor of a week, over the years in which governments were busiest.
+            for second in (0..2_200_000_000).step_by(100_003) {
+                let utc = DateTime::from_timestamp(second, 0).unwrap().naive_utc();
+                let offset = i64::from(zone.offset_from_utc_datetime(&utc).fix().local_minus_utc());
+                assert_eq!(offset_at(zone, second * SECOND), offset * SECOND, "{zone} {utc}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_whose_midnight_is_skipped_begins_at_the_end_of_the_gap() {
+        let date = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let begins = |zone, text| {
+            DateTime::from_timestamp_micros(start_of_day(zone, date(text))).unwrap().to_rfc3339()
+        };
+        assert_eq!(begins(Tz::Europe__Berlin, "2024-03-31"), "2024-03-30T23:00:00+00:00");
+        assert_eq!(begins(Tz::America__Sao_Paulo, "2018-11-04"), "2018-11-04T03:00:00+00:00");
+        assert_eq!(begins(Tz::America__Havana, "2024-11-03"), "2024-11-03T04:00:00+00:00");
+        assert_eq!(begins(Tz::Pacific__Apia, "2011-12-30"), begins(Tz::Pacific__Apia, "2011-12-31"));
+    }
+}

@@ -1,5 +1,7 @@
 //! Sla: A promise of a tenant, as seen at the moment of reading. What is promised stands in its versions, of which one is active.
 
+mod write;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
@@ -11,6 +13,8 @@ use super::scalar::{Date, DateTime};
 use super::word::{SlaKind, SlaStatus, SlaCoverage};
 use super::{AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Organization, Person, ServiceInstance, ServiceOffering, SlaVersion, SlaVersionFilter, SlaVersionOrder, Tenant};
 use crate::store;
+
+pub use write::*;
 
 entity!(Sla over sla);
 

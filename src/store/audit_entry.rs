@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::id;
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
-use crate::access::Permission;
+use super::sql::{Bind, Sql};
+use crate::access::{Permission, Permit};
 
 noun! {
     /// An entry of the audit log: who did what, when (rule P4).
@@ -64,3 +66,35 @@ pub const UNDER_TENANT: Under = Under("audit_entry t WHERE t.root_id = k.root_id
 
 /// What happened to an object.
 pub const UNDER_OBJECT: Under = Under("audit_entry t WHERE t.root_id = k.root_id AND t.object_id = k.id");
+
+/// Appends to a write the entry that tells of it (rule P4), as a part of the same statement. `before` and `after` are
+/// SQL of this room.
+pub(super) fn append(
+    sql: &mut Sql,
+    permit: &Permit,
+    action: &'static str,
+    object_type: &'static str,
+    object_id: Uuid,
+    before: &'static str,
+    after: &'static str,
+) {
+    sql.push(", audit AS (INSERT INTO audit_entry (root_id, id, tenant_id, actor_person_id, actor_service_token_id, ");
+    sql.push("actor_name, action, object_type, object_id, before, after) SELECT ").bind(Bind::Uuid(permit.root_id));
+    for value in [
+        Some(Bind::Uuid(id::new())),
+        Some(Bind::Uuid(permit.tenant_id)),
+        permit.person_id.map(Bind::Uuid),
+        permit.service_token_id.map(Bind::Uuid),
+        Some(Bind::Text(permit.actor_name.clone())),
+        Some(Bind::Text(action.to_owned())),
+        Some(Bind::Text(object_type.to_owned())),
+        Some(Bind::Uuid(object_id)),
+    ] {
+        sql.push(", ");
+        match value {
+            Some(value) => sql.bind(value),
+            None => sql.push("NULL::uuid"),
+        };
+    }
+    sql.push(", ").push(before).push("::jsonb, ").push(after).push("::jsonb)");
+}

@@ -152,3 +152,19 @@ impl QueryId for Sql {
 impl Query for Sql {
     type SqlType = Untyped;
 }
+
+impl Sql {
+    /// Appends ` name = value` pairs as `(columns) VALUES (values)` of an insert; a null value is written as such.
+    pub fn values(&mut self, pairs: Vec<(&'static str, Option<Bind>)>) -> &mut Self {
+        let columns: Vec<&str> = pairs.iter().map(|(column, _)| *column).collect();
+        self.made(format!(" ({}) VALUES (", columns.join(", ")));
+        for (index, (_, value)) in pairs.into_iter().enumerate() {
+            self.push(if index > 0 { ", " } else { "" });
+            match value {
+                Some(value) => self.bind(value),
+                None => self.push("NULL"),
+            };
+        }
+        self.push(")")
+    }
+}

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use async_graphql::{
-    EmptyMutation, EmptySubscription, Enum, ID, InputObject, Object, Schema, ServerError, SimpleObject,
-    Variables,
+    EmptyMutation, EmptySubscription, Enum, ID, InputObject, Object, OneofObject, Schema, ServerError,
+    SimpleObject, Variables,
 };
 use serde_json::{Value, json};
 use sla_gateway::graphql::document::{Documents, Limits, Prechecked};
@@ -29,6 +29,12 @@ enum Color {
     Green,
 }
 
+#[derive(OneofObject, Debug)]
+enum Key {
+    Id(ID),
+    Name(String),
+}
+
 #[derive(InputObject, Debug)]
 struct Filter {
     name: String,
@@ -49,6 +55,13 @@ impl Query {
     }
     async fn nodes(&self, ids: Vec<ID>) -> Vec<Thing> {
         ids.iter().map(|_| Thing).collect()
+    }
+    async fn by(&self, key: Key) -> String {
+        format!("{key:?}")
+    }
+    #[graphql(deprecation = "use thing")]
+    async fn old(&self, at: Option<chrono::DateTime<chrono::Utc>>) -> String {
+        format!("{at:?}")
     }
     async fn thing(&self) -> Thing {
         Thing
@@ -400,6 +413,8 @@ async fn the_engine_runs_a_checked_document_as_it_would_run_the_text() {
             json!({ "f": { "name": "x", "and": [{ "name": "y", "colors": "GREEN" }] }, "no": true }),
         ),
         ("query($c: Color) { thing { color(not: $c) } }", None, json!({ "c": "RED" })),
+        ("query($k: Key!) { by(key: $k) a: by(key: { id: 1 }) }", None, json!({ "k": { "name": "x" } })),
+        ("{ old(at: \"2026-01-01T00:00:00Z\") }", None, json!({})),
         (INTROSPECTION, None, json!({})),
     ] {
         let values = variables(values);

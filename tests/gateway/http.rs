@@ -128,6 +128,7 @@ async fn a_malformed_request_is_400_in_every_media_type_and_not_echoed() {
         r#"{"query":"{ hello }","query":"{ hello }"}"#,
         r#"[{"query":"{ hello }"},{"query":"{ hello }"}]"#,
         " []",
+        r#"["{ hello }",null,{},{}]"#,
     ] {
         for accept in [RESPONSE, JSON] {
             let answer = send(door(), post(accept, body)).await;

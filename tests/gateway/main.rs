@@ -1,6 +1,8 @@
 //! The gateway through its public door, against a real Postgres.
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod breach_figures;
+mod breaches;
 mod cli;
 mod clock;
 mod database;

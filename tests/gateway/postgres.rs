@@ -1,9 +1,10 @@
 //! The private Postgres: kept between starts, recovered after crashes, one per data directory, gone with the gateway.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -43,8 +44,16 @@ async fn after_a_crash_committed_data_is_there() {
 async fn a_process_id_that_passed_to_another_process_does_not_prevent_a_start() {
     let data = data_directory();
     Postgres::start(None, data.path()).unwrap().stop().unwrap();
-    let mut innocent = Command::new("sleep").arg("600").spawn().unwrap();
     let cluster = data.path().join("postgres/cluster");
+    // Of the same account: Postgres ignores processes that it could not have started.
+    let account = fs::metadata(&cluster).unwrap();
+    let mut innocent = Command::new("sleep")
+        .arg("600")
+        .stdout(Stdio::null())
+        .uid(account.uid())
+        .gid(account.gid())
+        .spawn()
+        .unwrap();
     let stale = format!("{}\n{}\n0\n5432\n/nowhere\n\n0 0\nready\n", innocent.id(), cluster.display());
     fs::write(cluster.join("postmaster.pid"), stale).unwrap();
 

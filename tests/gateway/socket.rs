@@ -64,6 +64,16 @@ impl Server {
         client_async(request, stream).await.map(|(socket, _)| Client(socket))
     }
 
+    /// Everything that is answered to a `GET` until the connection ends.
+    async fn get(&self, path: &str, headers: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        answer
+    }
+
     async fn client(&self) -> Client {
         self.open(&[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap()
     }
@@ -309,6 +319,8 @@ async fn shutdown_closes_sockets_with_1012_and_waits_for_them() {
     clients[0].subscribe("1", "subscription { ticks(count: 1000000, every: 10) }").await;
     clients[0].hear().await;
     server.shutdown.cancel();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!server.serving.is_finished(), "the clients had no time to read why");
     for client in &mut clients {
         assert_eq!(client.closed().await.0, 1012);
     }
@@ -339,29 +351,27 @@ async fn timers_run_while_a_client_does_not_read() {
     let mut config = socket_config(|socket| socket.queue_bytes = 64 * 1024);
     config.socket.slow_deadline = Duration::from_secs(60);
     config.socket.close_deadline = Duration::from_millis(200);
-    let mut server = server_with(config).await;
+    config.sockets = 1;
+    let server = server_with(config).await;
     let mut client = server.client().await;
     client.say(json!({ "type": "connection_init", "payload": { "token": "brief" } })).await;
     assert_eq!(client.hear().await["type"], "connection_ack");
     client.subscribe("1", "subscription { ticks(count: 1000000, bytes: 50000) }").await;
-    // The token expires after 300 ms, though nothing can be written; then the connection is dropped.
+    // The token expires after 300 ms, though nothing can be written; then the only place is free again.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    server.shutdown.cancel();
-    timeout(Duration::from_secs(2), &mut server.serving).await.expect("a socket hangs").unwrap();
+    server.acknowledged().await;
 }
 
 #[tokio::test]
 async fn a_flood_of_pings_from_a_client_that_does_not_read_stops_being_read() {
     let server = server_with(socket_config(|socket| socket.queue_bytes = 64 * 1024)).await;
     let mut client = server.acknowledged().await;
-    let flood = async {
-        loop {
-            client.0.feed(Message::text(r#"{"type":"ping"}"#)).await.unwrap();
-        }
+    // What the server does not read piles up here, until nothing can be sent for a while.
+    let stalled = async {
+        let ping = || Message::text(r#"{"type":"ping"}"#);
+        while timeout(Duration::from_millis(500), client.0.feed(ping())).await.is_ok() {}
     };
-    // The server must stop reading at some time, and the flood with it; it would go on for ever otherwise.
-    let stalled = timeout(Duration::from_secs(2), flood).await.is_err();
-    assert!(stalled);
+    timeout(Duration::from_secs(30), stalled).await.expect("the server reads on for ever");
     let mut other = server.acknowledged().await;
     other.subscribe("1", "{ hello }").await;
     assert_eq!(other.hear().await["type"], "next");
@@ -430,6 +440,46 @@ async fn a_page_of_another_origin_may_not_open_a_socket_unless_it_is_allowed() {
             Err(other) => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn headers_that_never_end_are_not_waited_for() {
+    let config = HttpConfig { header_deadline: Duration::from_millis(100), ..HttpConfig::default() };
+    let server = server_with(config).await;
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    stream.write_all(b"POST /graphql HTTP/1.1\r\nhost: x\r\nx-slow: ").await.unwrap();
+    let mut rest = Vec::new();
+    let closed = timeout(Duration::from_secs(3), stream.read_to_end(&mut rest)).await;
+    assert!(closed.is_ok(), "still open");
+}
+
+#[tokio::test]
+async fn while_draining_new_connections_are_served_but_told_that_it_is_not_ready() {
+    let config = HttpConfig { drain_delay: Duration::from_millis(500), ..HttpConfig::default() };
+    let mut server = server_with(config).await;
+    let mut client = server.acknowledged().await;
+    server.shutdown.cancel();
+    let ready = server.get("/readyz", "").await;
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("shutting down\n"), "{ready}");
+    assert!(server.get("/livez", "").await.starts_with("HTTP/1.1 200"));
+    client.subscribe("1", "{ hello }").await;
+    assert_eq!(client.hear().await["type"], "next");
+    assert_eq!(client.closed().await.0, 1012);
+    timeout(PATIENCE, &mut server.serving).await.expect("still serving").unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_of_events_breaks_off_at_shutdown() {
+    let mut server = server().await;
+    let query = "/graphql?query=subscription%7Bticks(count:1000000,every:20)%7D";
+    let shutdown = server.shutdown.clone();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        shutdown.cancel();
+    };
+    let (events, ()) = tokio::join!(server.get(query, "accept: text/event-stream\r\n"), stop);
+    assert!(events.contains("event: next") && !events.contains("event: complete"), "{events}");
+    timeout(PATIENCE, &mut server.serving).await.expect("still serving").unwrap();
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@ use sla_gateway::clock::calendar::Calendar;
 use sla_gateway::clock::events::{Change, Event, Status};
 use sla_gateway::clock::explain::{ClockKind, Reason, explain};
 use sla_gateway::clock::fold::{Facts, fold};
-use sla_gateway::clock::state::{AffectedSla, BreachKind, BreachPhase, Outcome, StopCause, WarningShare};
+use sla_gateway::clock::state::{
+    Accountability, AffectedSla, BreachKind, BreachPhase, Outcome, WarningShare,
+};
 use sla_gateway::clock::targets::{Impact, OfferingTargets};
 
 use super::affected::{ELSEWHERE, INSTANCE, LOWER, facts_with, promise};
@@ -85,12 +87,11 @@ fn walk(facts: &Facts, events: &[Event], state: &AffectedSla) -> Walked {
     let promised = state.resolution.promised.minutes().map_or(i64::MAX, i64::from);
     let (mut status, mut instance, mut team, mut unaccountable) = (Status::Assigned, None, None, false);
     let mut walked = Walked::default();
-    let mut counted_since_completion = 0;
     let mut minute_counts = 0;
     let mut response_counts = 0;
     let mut told = told.into_iter().peekable();
     let mut now = facts.started_at - TimeDelta::minutes(60);
-    let end = facts.started_at + TimeDelta::minutes(SPAN + 20 * 1_440);
+    let end = facts.started_at + TimeDelta::minutes(SPAN + 10 * 1_440);
     while now < end {
         let mut responded = false;
         while let Some(event) = told.next_if(|event| event.occurred_at == now) {
@@ -117,7 +118,6 @@ fn walk(facts: &Facts, events: &[Event], state: &AffectedSla) -> Walked {
             } else if walked.resolution_at.is_none() {
                 walked.resolution_at = Some(now);
                 walked.resolution_minutes = minute_counts;
-                counted_since_completion = 0;
             }
             if minute_counts == promised && walked.target_at.is_none() && promised > 0 {
                 walked.target_at = Some(now);
@@ -131,12 +131,10 @@ fn walk(facts: &Facts, events: &[Event], state: &AffectedSla) -> Walked {
                 minute_counts += i64::from(!stopped);
                 response_counts += i64::from(!unaccountable);
                 walked.stopped_minutes += i64::from(stopped);
-                counted_since_completion += 1;
             }
         }
         now += TimeDelta::minutes(1);
     }
-    let _ = counted_since_completion;
     walked
 }
 
@@ -178,11 +176,10 @@ proptest! {
             prop_assert_eq!(state.stopped_clock_duration, TimeDelta::minutes(walked.stopped_minutes));
             prop_assert_eq!(state.stopped_clock_at, None);
             prop_assert_eq!(state.resolution.target_at, walked.target_at);
+        } else if state.accountability == Accountability::SlaNotAffected {
+            prop_assert_eq!(state.resolution.target_at, None);
         } else if walked.target_at.is_some() {
-            prop_assert!(
-                state.resolution.target_at == walked.target_at
-                    || state.stops.last().is_some_and(|stop| stop.cause == StopCause::NotAffected)
-            );
+            prop_assert_eq!(state.resolution.target_at, walked.target_at);
         }
     }
 

@@ -51,7 +51,7 @@ struct Business {
     minutes: Option<f64>,
     days: Option<u32>,
     expected_at: Option<DateTime<Utc>>,
-    expected_minutes: Option<i64>,
+    expected_minutes: Option<f64>,
     reference_closing: Option<DateTime<Utc>>,
     reference_opening: Option<DateTime<Utc>>,
     class: String,
@@ -80,6 +80,10 @@ struct Clock {
 struct State {
     at: DateTime<Utc>,
     state: String,
+}
+
+fn of_minutes(minutes: f64) -> TimeDelta {
+    TimeDelta::microseconds((minutes * 60e6).round() as i64)
 }
 
 fn minute_of_day(text: &str) -> u16 {
@@ -142,7 +146,7 @@ fn published_business_time_facts_hold_as_their_class_says() {
         let schedule = calendar.in_zone(vector.calendar.time_zone);
         match vector.op.as_str() {
             "add" => {
-                let amount = TimeDelta::microseconds((vector.minutes.unwrap() * 60e6) as i64);
+                let amount = of_minutes(vector.minutes.unwrap());
                 let target_at = schedule.target_at(vector.start, amount);
                 let breaches_at = schedule.breaches_at(vector.start, amount);
                 match class {
@@ -174,7 +178,7 @@ fn published_business_time_facts_hold_as_their_class_says() {
                 } else {
                     vector.calendar.active_between(vector.start, end)
                 };
-                assert_eq!(active, TimeDelta::minutes(vector.expected_minutes.unwrap()), "{id}");
+                assert_eq!(active, of_minutes(vector.expected_minutes.unwrap()), "{id}");
             }
             "add_business_days" => {
                 let end = schedule.business_days(vector.start, vector.days.unwrap()).unwrap();

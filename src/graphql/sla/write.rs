@@ -1,0 +1,377 @@
+//! Making SLAs and versions of them.
+
+use async_graphql::{Context, ID, InputObject, Object, OneofObject, Result};
+use uuid::Uuid;
+
+use crate::access::{self, Permit, Viewer};
+use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
+use crate::graphql::asking::Asking;
+use crate::graphql::input::payload;
+use crate::graphql::node::Kind;
+use crate::graphql::scalar::Date;
+use crate::graphql::word::{AbandonType, SlaCoverage, SlaStatus};
+use crate::graphql::{Sla, SlaVersion};
+use crate::store::sla::write::{self, New, NewVersion, Terms};
+use crate::store::word::{self, SlaKind};
+use crate::store::{self};
+
+/// The longest name (rule S7).
+const NAME: usize = 160;
+/// The longest description.
+const DESCRIPTION: usize = 65_536;
+/// The longest remarks, in bytes (rule S7).
+const REMARKS: usize = 65_536;
+
+/// What is promised: exactly one of the three.
+#[derive(Clone, Debug, OneofObject)]
+pub enum SlaTermsInput {
+    /// A service offering. Needs `slas:write`.
+    Service(ServiceTermsInput),
+    /// Seconds to answer. Needs `CUSTOM_STATS_UPDATE`.
+    Queue(QueueTermsInput),
+    /// Minutes until due. Needs `manage-livechat-sla`.
+    Livechat(LivechatTermsInput),
+}
+
+/// A promise over the calls of a queue.
+#[derive(Clone, Debug, InputObject)]
+pub struct QueueTermsInput {
+    /// A call is to be answered within so many seconds, at least 0; exactly so many is in time.
+    sla_threshold: i32,
+    /// What an abandoned call counts as.
+    abandon_type: AbandonType,
+    /// Abandons within so many seconds are ignored, at least 0. Required under `IGNORE_ABANDONS`, refused under
+    /// `COUNT_AGAINST_SLA`.
+    abandon_threshold: Option<i32>,
+}
+
+/// A promise over chats.
+#[derive(Clone, Debug, InputObject)]
+pub struct LivechatTermsInput {
+    /// A chat is to be taken within so many minutes, at least 1. Unique within the tenant.
+    due_time_in_minutes: i32,
+}
+
+/// A promise over a service.
+#[derive(Clone, Debug, InputObject)]
+pub struct ServiceTermsInput {
+    /// The conditions: an offering of the tenant or of one above it.
+    service_offering_id: ID,
+    /// The instance it is about, one of the offering's service; null = any of the service.
+    service_instance_id: Option<ID>,
+    /// How the people it covers are selected; null = nobody yet.
+    coverage: Option<SlaCoverage>,
+    /// The organizations of the coverage: required by the kinds that list organizations, refused by the others.
+    organization_ids: Option<Vec<ID>>,
+    /// The sites of the coverage: required by the kinds that list sites, refused by the others.
+    site_ids: Option<Vec<ID>>,
+    /// The people of the coverage: required by `PEOPLE`, refused by the others.
+    person_ids: Option<Vec<ID>>,
+    /// The instances whose support teams are covered: required by `SERVICE_INSTANCES`, refused by the others.
+    service_instance_ids: Option<Vec<ID>>,
+}
+
+/// A version to be made.
+#[derive(Clone, Debug, InputObject)]
+pub struct SlaVersionInput {
+    /// Its name, 1 to 160 characters.
+    version_name: String,
+    /// What is new in it.
+    description: Option<String>,
+    /// What is promised. The kind of an SLA's terms is that of its first version.
+    terms: SlaTermsInput,
+}
+
+/// An SLA to be made.
+#[derive(Clone, Debug, InputObject)]
+pub struct SlaCreateInput {
+    /// The tenant that will own it.
+    tenant_id: ID,
+    /// Its name, 1 to 160 characters. Unique among the livechat SLAs of a tenant, whatever the case.
+    name: String,
+    /// What it is about.
+    description: Option<String>,
+    /// Whether all tenants below use it too. Cannot be turned off again.
+    #[graphql(default = false)]
+    shared: bool,
+    /// The switch.
+    #[graphql(default = true)]
+    active: bool,
+    /// The stage of its lifecycle; null = `BEING_PREPARED` with service terms, else `ACTIVE` when it has no dates and
+    /// `SCHEDULED_FOR_ACTIVATION` when it has.
+    status: Option<SlaStatus>,
+    /// Its first version, which will be active.
+    version: SlaVersionInput,
+    /// The organization that pays for it; required with service terms.
+    customer_id: Option<ID>,
+    /// Who speaks for the customer.
+    customer_rep_id: Option<ID>,
+    /// Who manages it for the provider.
+    service_level_manager_id: Option<ID>,
+    /// The first day it is active; null = from the beginning.
+    start_date: Option<Date>,
+    /// The last day it is active, not before the start date; null = without end.
+    expiry_date: Option<Date>,
+    /// The last day on which it can be terminated, not after the expiry date.
+    notice_date: Option<Date>,
+    /// Anything else worth knowing, at most 64 KiB.
+    remarks: Option<String>,
+    /// The system it comes from, at most 30 characters.
+    source: Option<String>,
+    /// Its id in that system, at most 128 characters; unique within the tenant and source.
+    source_id: Option<String>,
+    /// A mark of the client's own, given back with the payload.
+    client_mutation_id: Option<String>,
+}
+
+/// A version to be made of an SLA.
+#[derive(Clone, Debug, InputObject)]
+pub struct SlaVersionCreateInput {
+    /// The SLA.
+    sla_id: ID,
+    /// The version.
+    version: SlaVersionInput,
+    /// Whether it is put in force at once. Clocks that run already keep the version they were started under.
+    #[graphql(default = true)]
+    make_active: bool,
+    /// A mark of the client's own, given back with the payload.
+    client_mutation_id: Option<String>,
+}
+
+payload! {
+    /// The SLA that was written, or what is wrong with the input.
+    SlaPayload {
+        /// The SLA; null when the input was refused.
+        sla: Sla
+    }
+}
+
+payload! {
+    /// The version that was written, or what is wrong with the input.
+    SlaVersionPayload {
+        /// The version; null when the input was refused.
+        sla_version: SlaVersion
+    }
+}
+
+/// Writing SLAs.
+#[derive(Default)]
+pub struct SlaMutation;
+
+#[Object]
+impl SlaMutation {
+    /// Makes an SLA with its first version, which is active. Needs, in its tenant, `CUSTOM_STATS_UPDATE` for queue terms,
+    /// `manage-livechat-sla` for livechat terms, `slas:write` for service terms.
+    async fn sla_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The SLA.")] input: SlaCreateInput,
+    ) -> Result<SlaPayload> {
+        let asking = Asking::of(ctx);
+        let tenant_id = Kind::Tenant.key(&input.tenant_id)?;
+        let permit = asking.permit(permission(input.version.terms.kind()), tenant_id)?;
+        let mark = input.client_mutation_id.clone();
+        let outcome = create(asking, &permit, input).await;
+        SlaPayload::of(ctx, outcome, mark).await
+    }
+
+    /// Makes a further version of an SLA and, by default, puts it in force. Needs, in the SLA's tenant, what `slaCreate`
+    /// needs for terms of its kind.
+    async fn sla_version_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The version.")] input: SlaVersionCreateInput,
+    ) -> Result<SlaVersionPayload> {
+        let asking = Asking::of(ctx);
+        let viewer = asking.viewer()?.clone();
+        let (sla, permit) = permit_on(asking, &viewer, &input.sla_id).await?;
+        let mark = input.client_mutation_id.clone();
+        let mut mistakes = Mistakes::default();
+        let outcome = match version(input.version, &mut mistakes) {
+            Ok(version) => {
+                write::create_version(&asking.conn(), &permit, sla, &version, input.make_active, mistakes).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        SlaVersionPayload::of(ctx, outcome, mark).await
+    }
+}
+
+/// What it takes to write SLAs of a kind (domain §8).
+fn permission(kind: SlaKind) -> access::Permission {
+    match kind {
+        SlaKind::Service => access::Permission::SlasWrite,
+        SlaKind::Queue => access::Permission::CustomStatsUpdate,
+        SlaKind::Livechat => access::Permission::ManageLivechatSla,
+    }
+}
+
+/// The permit to write an SLA: it must be visible, and the right be held in its own tenant.
+async fn permit_on(asking: &Asking, viewer: &Viewer, id: &ID) -> Result<(Uuid, Permit), Error> {
+    let key = Kind::Sla.key(id)?;
+    let sla = asking.row::<store::sla::Row>(key).await?.ok_or(Error::NotFound("SLA"))?;
+    Ok((key, viewer.permit_seen(permission(sla.kind), sla.tenant_id)?))
+}
+
+async fn create(asking: &Asking, permit: &Permit, input: SlaCreateInput) -> Result<Uuid, WriteError> {
+    let mut mistakes = Mistakes::default();
+    mistakes.text("input.name", &input.name, NAME);
+    mistakes.length("input.description", input.description.as_deref(), DESCRIPTION);
+    if input.remarks.as_ref().is_some_and(|remarks| remarks.len() > REMARKS) {
+        mistakes.add("input.remarks", InputErrorCode::TooLong, "This may have at most 64 KiB.");
+    }
+    mistakes.length("input.remarks", input.remarks.as_deref(), REMARKS);
+    mistakes.length("input.source", input.source.as_deref(), 30);
+    mistakes.length("input.sourceId", input.source_id.as_deref(), 128);
+    let after = |one: Option<Date>, other: Option<Date>| matches!((one, other), (Some(a), Some(b)) if a > b);
+    if after(input.start_date, input.expiry_date) {
+        mistakes.add("input.expiryDate", InputErrorCode::Invalid, "This must not be before the start date.");
+    }
+    if after(input.notice_date, input.expiry_date) {
+        mistakes.add("input.noticeDate", InputErrorCode::Invalid, "This must not be after the expiry date.");
+    }
+    let kind = input.version.terms.kind();
+    if kind == SlaKind::Service && input.customer_id.is_none() {
+        mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
+    }
+    let dated = input.start_date.is_some() || input.expiry_date.is_some();
+    let new = New {
+        name: input.name,
+        description: input.description,
+        shared: input.shared,
+        active: input.active,
+        // Rule S6.
+        status: input.status.map_or(
+            match (kind, dated) {
+                (SlaKind::Service, _) => word::SlaStatus::BeingPrepared,
+                (_, false) => word::SlaStatus::Active,
+                (_, true) => word::SlaStatus::ScheduledForActivation,
+            },
+            Into::into,
+        ),
+        customer_id: optional(Kind::Organization, input.customer_id)?,
+        customer_rep_id: optional(Kind::Person, input.customer_rep_id)?,
+        service_level_manager_id: optional(Kind::Person, input.service_level_manager_id)?,
+        start_date: input.start_date.map(|date| date.0),
+        notice_date: input.notice_date.map(|date| date.0),
+        expiry_date: input.expiry_date.map(|date| date.0),
+        remarks: input.remarks,
+        source: input.source,
+        source_id: input.source_id,
+        version: version(input.version, &mut mistakes)?,
+    };
+    write::create(&asking.conn(), permit, &new, mistakes).await
+}
+
+fn optional(kind: Kind, id: Option<ID>) -> Result<Option<Uuid>, Error> {
+    id.map(|id| kind.key(&id)).transpose()
+}
+
+fn listed(kind: Kind, ids: Option<Vec<ID>>) -> Result<Vec<Uuid>, Error> {
+    let mut keys = ids.unwrap_or_default().iter().map(|id| kind.key(id)).collect::<Result<Vec<_>, _>>()?;
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+fn version(input: SlaVersionInput, mistakes: &mut Mistakes) -> Result<NewVersion, Error> {
+    mistakes.text("input.version.versionName", &input.version_name, NAME);
+    mistakes.length("input.version.description", input.description.as_deref(), DESCRIPTION);
+    let terms = match input.terms {
+        SlaTermsInput::Queue(queue) => queue.terms(mistakes),
+        SlaTermsInput::Livechat(livechat) => livechat.terms(mistakes),
+        SlaTermsInput::Service(service) => service.terms(mistakes)?,
+    };
+    Ok(NewVersion { version_name: input.version_name, description: input.description, terms })
+}
+
+impl SlaTermsInput {
+    fn kind(&self) -> SlaKind {
+        match self {
+            Self::Service(_) => SlaKind::Service,
+            Self::Queue(_) => SlaKind::Queue,
+            Self::Livechat(_) => SlaKind::Livechat,
+        }
+    }
+}
+
+impl QueueTermsInput {
+    /// Rule S9.
+    fn terms(self, mistakes: &mut Mistakes) -> Terms {
+        let path = "input.version.terms.queue";
+        if self.sla_threshold < 0 {
+            mistakes.add(&format!("{path}.slaThreshold"), InputErrorCode::Invalid, "This must be 0 seconds or more.");
+        }
+        let abandon = format!("{path}.abandonThreshold");
+        match (self.abandon_type, self.abandon_threshold) {
+            (AbandonType::IgnoreAbandons, None) => {
+                mistakes.add(&abandon, InputErrorCode::Required, "IGNORE_ABANDONS needs an abandon threshold in seconds.");
+            }
+            (AbandonType::IgnoreAbandons, Some(seconds)) if seconds < 0 => {
+                mistakes.add(&abandon, InputErrorCode::Invalid, "This must be 0 seconds or more.");
+            }
+            (AbandonType::CountAgainstSla, Some(_)) => {
+                mistakes.add(&abandon, InputErrorCode::Invalid, "COUNT_AGAINST_SLA has no abandon threshold: leave it out.");
+            }
+            _ => {}
+        }
+        Terms::Queue {
+            sla_threshold: self.sla_threshold,
+            abandon_type: self.abandon_type.into(),
+            abandon_threshold: self.abandon_threshold,
+        }
+    }
+}
+
+impl LivechatTermsInput {
+    /// Rule S11.
+    fn terms(self, mistakes: &mut Mistakes) -> Terms {
+        if self.due_time_in_minutes < 1 {
+            let path = "input.version.terms.livechat.dueTimeInMinutes";
+            mistakes.add(path, InputErrorCode::Invalid, "This must be 1 minute or more.");
+        }
+        Terms::Livechat { due_time_in_minutes: self.due_time_in_minutes }
+    }
+}
+
+impl ServiceTermsInput {
+    /// Rule S8: a list is required by the kinds that select by it, and refused by the others.
+    fn terms(self, mistakes: &mut Mistakes) -> Result<Terms, Error> {
+        let coverage = self.coverage.map(word::Coverage::from);
+        let terms = Terms::Service {
+            service_offering_id: Kind::ServiceOffering.key(&self.service_offering_id)?,
+            service_instance_id: optional(Kind::ServiceInstance, self.service_instance_id)?,
+            coverage,
+            organizations: listed(Kind::Organization, self.organization_ids)?,
+            sites: listed(Kind::Site, self.site_ids)?,
+            people: listed(Kind::Person, self.person_ids)?,
+            service_instances: listed(Kind::ServiceInstance, self.service_instance_ids)?,
+        };
+        if let Terms::Service { organizations, sites, people, service_instances, .. } = &terms {
+            use word::Coverage as By;
+            let lists = [
+                (
+                    "organizationIds",
+                    organizations,
+                    &[By::Organizations, By::OrganizationsAndDescendants, By::OrganizationsAndSites][..],
+                ),
+                ("siteIds", sites, &[By::Sites, By::OrganizationsAndSites][..]),
+                ("personIds", people, &[By::People][..]),
+                ("serviceInstanceIds", service_instances, &[By::ServiceInstances][..]),
+            ];
+            for (field, ids, kinds) in lists {
+                let path = format!("input.version.terms.service.{field}");
+                match (coverage.is_some_and(|kind| kinds.contains(&kind)), ids.is_empty()) {
+                    (true, true) => {
+                        mistakes.add(&path, InputErrorCode::Required, "This coverage selects by this list: name at least one.");
+                    }
+                    (false, false) => {
+                        mistakes.add(&path, InputErrorCode::Invalid, "This coverage does not select by this list: leave it out.");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(terms)
+    }
+}

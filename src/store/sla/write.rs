@@ -1,0 +1,375 @@
+//! Writing SLAs and their versions: each write is one transaction and leaves an audit entry (rule P4).
+
+use chrono::NaiveDate;
+use diesel::result::{DatabaseErrorKind, Error as Failure};
+use diesel::sql_types::{BigInt, Integer, Text};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use uuid::Uuid;
+
+use super::super::noun::column;
+use super::super::reference::References;
+use super::super::sql::{Bind, Sql};
+use super::super::word::{AbandonType, Coverage, SlaKind, SlaStatus};
+use super::super::audit_entry::append;
+use super::super::{Conn, id, organization, person, rows, service_instance, service_offering, site};
+use crate::access::Permit;
+use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
+
+/// An SLA to be made, with its first version (rule S1).
+#[derive(Clone, Debug)]
+pub struct New {
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    pub description: Option<String>,
+    /// Whether descendants use it too.
+    pub shared: bool,
+    /// The switch.
+    pub active: bool,
+    /// The stage of its lifecycle.
+    pub status: SlaStatus,
+    /// Who pays for it; required with service terms.
+    pub customer_id: Option<Uuid>,
+    /// Who speaks for the customer.
+    pub customer_rep_id: Option<Uuid>,
+    /// Who manages it for the provider.
+    pub service_level_manager_id: Option<Uuid>,
+    /// The first day it is active.
+    pub start_date: Option<NaiveDate>,
+    /// The last day on which it can be terminated.
+    pub notice_date: Option<NaiveDate>,
+    /// The last day it is active.
+    pub expiry_date: Option<NaiveDate>,
+    /// Anything else worth knowing.
+    pub remarks: Option<String>,
+    /// The system it came from.
+    pub source: Option<String>,
+    /// Its id in that system.
+    pub source_id: Option<String>,
+    /// Its first version.
+    pub version: NewVersion,
+}
+
+/// A version to be made.
+#[derive(Clone, Debug)]
+pub struct NewVersion {
+    /// Its name.
+    pub version_name: String,
+    /// What is new in it.
+    pub description: Option<String>,
+    /// What is promised.
+    pub terms: Terms,
+}
+
+/// What a version promises.
+#[derive(Clone, Debug)]
+pub enum Terms {
+    /// A service offering (rules S7, S8).
+    Service {
+        /// The offering.
+        service_offering_id: Uuid,
+        /// The instance, one of the offering's service.
+        service_instance_id: Option<Uuid>,
+        /// How the people covered are selected.
+        coverage: Option<Coverage>,
+        /// The organizations that the coverage lists.
+        organizations: Vec<Uuid>,
+        /// The sites that it lists.
+        sites: Vec<Uuid>,
+        /// The people that it lists.
+        people: Vec<Uuid>,
+        /// The instances that it lists.
+        service_instances: Vec<Uuid>,
+    },
+    /// Seconds to answer (rule S9).
+    Queue {
+        /// Seconds.
+        sla_threshold: i32,
+        /// What abandons count as.
+        abandon_type: AbandonType,
+        /// Seconds.
+        abandon_threshold: Option<i32>,
+    },
+    /// Minutes until due (rule S11).
+    Livechat {
+        /// Minutes.
+        due_time_in_minutes: i32,
+    },
+}
+
+impl Terms {
+    /// Which world they come from.
+    pub fn kind(&self) -> SlaKind {
+        match self {
+            Self::Service { .. } => SlaKind::Service,
+            Self::Queue { .. } => SlaKind::Queue,
+            Self::Livechat { .. } => SlaKind::Livechat,
+        }
+    }
+
+    fn due_time(&self) -> Option<i32> {
+        match self {
+            Self::Livechat { due_time_in_minutes } => Some(*due_time_in_minutes),
+            _ => None,
+        }
+    }
+
+    fn columns(&self) -> Vec<(&'static str, Option<Bind>)> {
+        match self {
+            Self::Service { service_offering_id, service_instance_id, coverage, .. } => vec![
+                ("service_offering_id", Some(Bind::Uuid(*service_offering_id))),
+                ("service_instance_id", service_instance_id.map(Bind::Uuid)),
+                ("coverage", coverage.map(|coverage| text(coverage.word()))),
+            ],
+            Self::Queue { sla_threshold, abandon_type, abandon_threshold } => vec![
+                ("sla_threshold", Some(Bind::Int(*sla_threshold))),
+                ("abandon_type", Some(text(abandon_type.word()))),
+                ("abandon_threshold", abandon_threshold.map(Bind::Int)),
+            ],
+            Self::Livechat { due_time_in_minutes } => {
+                vec![("due_time_in_minutes", Some(Bind::Int(*due_time_in_minutes)))]
+            }
+        }
+    }
+
+    /// What they refer to must be there: objects of the tenant, or of those above it.
+    fn references(&self, permit: &Permit, references: &mut References) {
+        let Self::Service { service_offering_id, service_instance_id, organizations, sites, people, service_instances, .. } =
+            self
+        else {
+            return;
+        };
+        let at = |field: &str| format!("input.version.terms.service.{field}");
+        references.add::<service_offering::Row>(permit, at("serviceOfferingId"), Some(*service_offering_id));
+        references.add_if::<service_instance::Row>(
+            permit,
+            at("serviceInstanceId"),
+            *service_instance_id,
+            // Rule S7: the instance belongs to the service of the offering.
+            " AND t.service_id = (SELECT o.service_id FROM service_offering o WHERE o.root_id = t.root_id AND o.id = ",
+            |sql| {
+                sql.bind(Bind::Uuid(*service_offering_id)).push(")");
+            },
+        );
+        for (index, id) in organizations.iter().enumerate() {
+            references.add::<organization::Row>(permit, at(&format!("organizationIds.{index}")), Some(*id));
+        }
+        for (index, id) in sites.iter().enumerate() {
+            references.add::<site::Row>(permit, at(&format!("siteIds.{index}")), Some(*id));
+        }
+        for (index, id) in people.iter().enumerate() {
+            references.add::<person::Row>(permit, at(&format!("personIds.{index}")), Some(*id));
+        }
+        for (index, id) in service_instances.iter().enumerate() {
+            references.add::<service_instance::Row>(permit, at(&format!("serviceInstanceIds.{index}")), Some(*id));
+        }
+    }
+
+    /// The lists of a coverage: table, column, ids.
+    fn lists(&self) -> Vec<(&'static str, &'static str, &[Uuid])> {
+        match self {
+            Self::Service { organizations, sites, people, service_instances, .. } => vec![
+                ("sla_version_organization", "organization_id", organizations),
+                ("sla_version_site", "site_id", sites),
+                ("sla_version_person", "person_id", people),
+                ("sla_version_service_instance", "service_instance_id", service_instances),
+            ],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn text(word: &str) -> Bind {
+    Bind::Text(word.to_owned())
+}
+
+/// Makes an SLA and its first version, which is active (rule S1); gives its id. The checked parts of the input are
+/// told by `mistakes`, so that a client is told everything at once.
+pub async fn create(conn: &Conn, permit: &Permit, new: &New, mut mistakes: Mistakes) -> Result<Uuid, WriteError> {
+    let mut references = References::default();
+    references.add::<organization::Row>(permit, "input.customerId", new.customer_id);
+    references.add::<person::Row>(permit, "input.customerRepId", new.customer_rep_id);
+    references.add::<person::Row>(permit, "input.serviceLevelManagerId", new.service_level_manager_id);
+    new.version.terms.references(permit, &mut references);
+    let mut conn = conn.exclusive().await?;
+    references.check(&mut conn, &mut mistakes).await?;
+    mistakes.none()?;
+
+    let (sla_id, version_id) = (id::new(), id::new());
+    let by = permit.person_id.map(Bind::Uuid);
+    let mut sql = Sql::new("WITH s AS (INSERT INTO sla");
+    sql.values(vec![
+        ("root_id", Some(Bind::Uuid(permit.root_id))),
+        ("id", Some(Bind::Uuid(sla_id))),
+        ("tenant_id", Some(Bind::Uuid(permit.tenant_id))),
+        ("kind", Some(text(new.version.terms.kind().word()))),
+        ("name", Some(Bind::Text(new.name.clone()))),
+        ("description", new.description.clone().map(Bind::Text)),
+        ("shared", Some(Bind::Bool(new.shared))),
+        ("active", Some(Bind::Bool(new.active))),
+        ("status", Some(text(new.status.word()))),
+        ("active_version_id", Some(Bind::Uuid(version_id))),
+        ("livechat_due_minutes", new.version.terms.due_time().map(Bind::Int)),
+        ("customer_id", new.customer_id.map(Bind::Uuid)),
+        ("customer_rep_id", new.customer_rep_id.map(Bind::Uuid)),
+        ("service_level_manager_id", new.service_level_manager_id.map(Bind::Uuid)),
+        ("start_date", new.start_date.map(Bind::Date)),
+        ("notice_date", new.notice_date.map(Bind::Date)),
+        ("expiry_date", new.expiry_date.map(Bind::Date)),
+        ("remarks", new.remarks.clone().map(Bind::Text)),
+        ("source", new.source.clone().map(Bind::Text)),
+        ("source_id", new.source_id.clone().map(Bind::Text)),
+        ("created_by", by.clone()),
+        ("updated_by", by),
+    ]);
+    sql.push(" RETURNING to_jsonb(sla.*) AS after)");
+    version(&mut sql, permit, sla_id, version_id, 1, &new.version);
+    activation(&mut sql, permit, sla_id, version_id);
+    append(&mut sql, permit, "slaCreate", "Sla", sla_id, "NULL", "(SELECT after FROM s)");
+    sql.push(" SELECT 1");
+    rows(&mut conn, sql).await.map_err(mistaken)?;
+    Ok(sla_id)
+}
+
+/// Makes a version of an SLA and, if `activate`, puts it in force; gives its id. Versions are numbered without gaps:
+/// the SLA is locked meanwhile (rule S2).
+pub async fn create_version(
+    conn: &Conn,
+    permit: &Permit,
+    sla_id: Uuid,
+    new: &NewVersion,
+    activate: bool,
+    mut mistakes: Mistakes,
+) -> Result<Uuid, WriteError> {
+    let mut references = References::default();
+    new.terms.references(permit, &mut references);
+    let mut conn = conn.exclusive().await?;
+    references.check(&mut conn, &mut mistakes).await?;
+    mistakes.none()?;
+    conn.transaction(async |conn| add_version(conn, permit, sla_id, new, activate).await).await
+}
+
+async fn add_version(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    sla_id: Uuid,
+    new: &NewVersion,
+    activate: bool,
+) -> Result<Uuid, WriteError> {
+    let mut lock = Sql::new("SELECT t.kind FROM sla t WHERE t.root_id = ");
+    lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id)).push(" FOR UPDATE");
+    let locked = rows(conn, lock).await?;
+    let Some(sla) = locked.first() else { return Err(Error::NotFound("SLA").into()) };
+    let kind = column::<Text, SlaKind>(sla, 0)?;
+    if kind != new.terms.kind() {
+        let mut mistakes = Mistakes::default();
+        let message = format!("The terms of this SLA are of the kind {}: a version cannot change the kind.", kind.word());
+        mistakes.add("input.version.terms", InputErrorCode::Invalid, message);
+        mistakes.none()?;
+    }
+    let mut numbers = Sql::new("SELECT coalesce(max(v.number), 0) + 1 FROM sla_version v WHERE v.root_id = ");
+    numbers.bind(Bind::Uuid(permit.root_id)).push(" AND v.sla_id = ").bind(Bind::Uuid(sla_id));
+    let number = rows(conn, numbers).await?.first().map_or(Ok(1), |row| column::<Integer, i32>(row, 0))?;
+
+    let version_id = id::new();
+    let mut sql = Sql::new("WITH s AS (SELECT 1)");
+    version(&mut sql, permit, sla_id, version_id, number, new);
+    append(&mut sql, permit, "slaVersionCreate", "Sla", sla_id, "NULL", "(SELECT after FROM v)");
+    sql.push(" SELECT 1");
+    rows(conn, sql).await.map_err(mistaken)?;
+    if activate {
+        self::activate(conn, permit, sla_id, version_id).await?;
+    }
+    Ok(version_id)
+}
+
+/// Puts a version of an SLA in force and remembers who did and when (rule S2). Within a transaction that has locked
+/// the SLA.
+async fn activate(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    sla_id: Uuid,
+    version_id: Uuid,
+) -> Result<(), WriteError> {
+    let mut sql = Sql::new("WITH s AS (UPDATE sla t SET active_version_id = v.id, livechat_due_minutes = v.due_time_in_minutes");
+    sql.push(", revision = t.revision + 1, updated_at = now(), updated_by = ");
+    match permit.person_id {
+        Some(person) => sql.bind(Bind::Uuid(person)),
+        None => sql.push("NULL"),
+    };
+    sql.push(" FROM sla_version v WHERE v.root_id = t.root_id AND v.sla_id = t.id AND v.id = ").bind(Bind::Uuid(version_id));
+    sql.push(" AND t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id));
+    sql.push(" RETURNING to_jsonb(t.*) AS after)");
+    activation(&mut sql, permit, sla_id, version_id);
+    append(&mut sql, permit, "slaVersionActivate", "Sla", sla_id, "NULL", "(SELECT after FROM s)");
+    sql.push(" SELECT count(*) FROM s");
+    let changed = rows(conn, sql).await.map_err(mistaken)?;
+    let changed = changed.first().map_or(Ok(0), |row| column::<BigInt, i64>(row, 0))?;
+    if changed == 1 { Ok(()) } else { Err(Error::NotFound("SLA version").into()) }
+}
+
+fn version(sql: &mut Sql, permit: &Permit, sla_id: Uuid, version_id: Uuid, number: i32, new: &NewVersion) {
+    sql.push(", v AS (INSERT INTO sla_version");
+    let mut pairs = vec![
+        ("root_id", Some(Bind::Uuid(permit.root_id))),
+        ("id", Some(Bind::Uuid(version_id))),
+        ("tenant_id", Some(Bind::Uuid(permit.tenant_id))),
+        ("sla_id", Some(Bind::Uuid(sla_id))),
+        ("number", Some(Bind::Int(number))),
+        ("version_name", Some(Bind::Text(new.version_name.clone()))),
+        ("description", new.description.clone().map(Bind::Text)),
+        ("kind", Some(text(new.terms.kind().word()))),
+        ("created_by", permit.person_id.map(Bind::Uuid)),
+    ];
+    pairs.extend(new.terms.columns());
+    sql.values(pairs).push(" RETURNING to_jsonb(sla_version.*) AS after)");
+    for (table, column, ids) in new.terms.lists() {
+        if !ids.is_empty() {
+            sql.made(format!(", {table} AS (INSERT INTO {table} (root_id, tenant_id, sla_version_id, {column}) SELECT "));
+            sql.bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(permit.tenant_id)).push(", ");
+            sql.bind(Bind::Uuid(version_id)).push(", i FROM unnest(").bind(Bind::Uuids(ids.to_vec())).push(") i)");
+        }
+    }
+}
+
+fn activation(sql: &mut Sql, permit: &Permit, sla_id: Uuid, version_id: Uuid) {
+    sql.push(", a AS (INSERT INTO sla_activation").values(vec![
+        ("root_id", Some(Bind::Uuid(permit.root_id))),
+        ("id", Some(Bind::Uuid(id::new()))),
+        ("tenant_id", Some(Bind::Uuid(permit.tenant_id))),
+        ("sla_id", Some(Bind::Uuid(sla_id))),
+        ("sla_version_id", Some(Bind::Uuid(version_id))),
+        ("activated_by", permit.person_id.map(Bind::Uuid)),
+    ]);
+    sql.push(")");
+}
+
+/// Which mistake of the input a constraint has found. The constraints have the last word: of two racing creates only
+/// one wins (rule S11).
+fn mistaken(failure: Failure) -> WriteError {
+    let Failure::DatabaseError(kind, about) = &failure else { return failure.into() };
+    let (path, code, message) = match (kind, about.constraint_name()) {
+        (DatabaseErrorKind::UniqueViolation, Some("sla_livechat_name")) => (
+            "input.name",
+            InputErrorCode::DuplicatedSla,
+            "Another livechat SLA of this tenant has this name: choose another.",
+        ),
+        (DatabaseErrorKind::UniqueViolation, Some("sla_livechat_due_time")) => (
+            "input.version.terms.livechat.dueTimeInMinutes",
+            InputErrorCode::DuplicatedSla,
+            "Another livechat SLA of this tenant has this due time: choose another.",
+        ),
+        (DatabaseErrorKind::UniqueViolation, Some("sla_root_id_tenant_id_source_source_id_key")) => (
+            "input.sourceId",
+            InputErrorCode::Duplicate,
+            "Another SLA of this tenant has this source and sourceId.",
+        ),
+        (DatabaseErrorKind::ForeignKeyViolation, _) => (
+            "input",
+            InputErrorCode::NotFound,
+            "Something that the input refers to was deleted meanwhile: read it again.",
+        ),
+        _ => return failure.into(),
+    };
+    crate::error::InputError::at(path, code, message).into()
+}
