@@ -10,6 +10,7 @@ mod database;
 mod guard;
 mod http;
 mod postgres;
+mod sample;
 mod schema;
 mod socket;
 mod tls;

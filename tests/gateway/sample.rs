@@ -1,0 +1,205 @@
+//! The sample: the small worlds and the large store.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sla_gateway::sample::{self, Summary};
+use tokio_postgres::Client;
+
+use crate::database::Database;
+
+fn now() -> DateTime<Utc> {
+    "2026-11-21T18:30:00.123456Z".parse().unwrap()
+}
+
+fn quiet(_what: &str, _done: u64, _all: u64) {}
+
+async fn loaded() -> (Database, Client, Summary) {
+    let database = Database::new().await;
+    let mut client = database.client().await;
+    let summary = sample::load(&mut client, now(), &quiet).await.unwrap();
+    (database, client, summary)
+}
+
+/// Every table with its number of rows and a checksum of its content.
+async fn content(client: &Client) -> BTreeMap<String, (i64, String)> {
+    let tables = "SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
+                  WHERE nspname = 'public' AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname";
+    let mut content = BTreeMap::new();
+    for table in client.query(tables, &[]).await.unwrap() {
+        let table: String = table.get(0);
+        let sum = format!(
+            "SELECT count(*), coalesce(md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))), '') FROM {table} t"
+        );
+        let row = client.query_one(&sum, &[]).await.unwrap();
+        content.insert(table, (row.get(0), row.get(1)));
+    }
+    content
+}
+
+async fn texts(client: &Client, query: &str) -> Vec<String> {
+    client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+async fn number(client: &Client, query: &str) -> i64 {
+    client.query_one(query, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_is_loaded_once_and_is_the_same_everywhere() {
+    let (_database, mut client, summary) = loaded().await;
+    assert!(summary.loaded);
+    let first = content(&client).await;
+    for (table, rows) in &summary.rows {
+        assert_eq!(first[*table].0, *rows as i64, "{table}");
+    }
+    let again = sample::load(&mut client, now(), &quiet).await.unwrap();
+    assert_eq!(again, Summary { loaded: false, rows: Vec::new() });
+    assert_eq!(content(&client).await, first);
+    let (_other, client, _) = loaded().await;
+    assert_eq!(content(&client).await, first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_has_the_tenants_and_people_that_others_rely_on() {
+    let (_database, client, _) = loaded().await;
+    assert_eq!(
+        texts(&client, "SELECT slug FROM tenant WHERE parent_id IS NULL ORDER BY slug").await,
+        ["cxengage", "itrp", "rocketchat", "simplo", "wna"]
+    );
+    let of = |login: &str| {
+        format!(
+            "SELECT t.slug || ' ' || r.name FROM person p \
+             JOIN role_grant g ON g.root_id = p.root_id AND g.person_id = p.id \
+             JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
+             JOIN tenant t ON t.root_id = g.root_id AND t.id = g.tenant_id WHERE p.login = '{login}' ORDER BY 1"
+        )
+    };
+    let everywhere =
+        ["cxengage", "itrp", "rocketchat", "simplo", "wna"].map(|root| format!("{root} Operator"));
+    assert_eq!(texts(&client, &of("operator@example.com")).await, everywhere);
+    assert_eq!(texts(&client, &of("manager@wna.example.com")).await, ["wna Manager"]);
+    assert_eq!(texts(&client, &of("manager@itrp.example.com")).await, ["itrp Manager"]);
+    assert_eq!(texts(&client, &of("reader@wna.example.com")).await, ["wna Reader"]);
+    let reads = "SELECT unnest(permissions) FROM role JOIN tenant t ON t.id = tenant_id \
+                 WHERE role.name = 'Reader' AND slug = 'wna' ORDER BY 1";
+    assert_eq!(
+        texts(&client, reads).await,
+        [
+            "affected-slas:read",
+            "breaches:read",
+            "catalog:read",
+            "requests:read",
+            "service-level-agreement-limits:access",
+            "service-level-agreement-limits:read",
+            "slas:read",
+        ]
+    );
+    assert_eq!(number(&client, "SELECT count(*) FROM tenant WHERE slug LIKE 'wna-%'").await, 4);
+    // A person of an organization or with a parent above has that parent's tree, closed.
+    assert_eq!(
+        number(&client, "SELECT count(*) FROM tenant_closure").await,
+        number(
+            &client,
+            "WITH RECURSIVE up AS (SELECT id, id AS above FROM tenant \
+             UNION ALL SELECT up.id, parent_id FROM up JOIN tenant t ON t.id = up.above WHERE parent_id IS NOT NULL) \
+             SELECT count(*) FROM up"
+        )
+        .await
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c12_the_seeds_affected_slas_come_out_of_their_history() {
+    let (_database, client, _) = loaded().await;
+    let figures = |request: &str| {
+        format!(
+            "SELECT concat_ws(' | ', s.name, i.name, c.name, v.name, a.accountability, a.impact, a.next_target, \
+                actual_response_duration, actual_resolution_duration, downtime_duration, \
+                maximum_response_duration, maximum_resolution_duration, \
+                to_char(response_target_at AT TIME ZONE 'UTC', 'Dy HH24:MI:SS'), \
+                to_char(resolution_target_at AT TIME ZONE 'UTC', 'Dy HH24:MI:SS')) \
+             FROM affected_sla a JOIN request r ON r.id = request_id JOIN sla s ON s.id = a.sla_id \
+             JOIN service_instance i ON i.id = a.service_instance_id JOIN calendar c ON c.id = support_hours_id \
+             LEFT JOIN calendar v ON v.id = service_hours_id WHERE r.source_id = '{request}' AND r.source = '4me' \
+             AND s.source_id IN ('34', '104')"
+        )
+    };
+    assert_eq!(
+        texts(&client, &figures("70473")).await,
+        ["End-User Network Connectivity for Widget North America, HQ (New York) | New York Network \
+          | 24x7 (Monday through Sunday) | supplier | medium | none | 0 | 0 | 60 | 600 \
+          | Mon 10:00:11 | Mon 19:00:11"]
+    );
+    assert_eq!(
+        texts(&client, &figures("70231")).await,
+        ["Standard Expense Reporting for Widget Data Center | Expense Reporting Production \
+          | 24x6 (Monday through Saturday) | 24x7 except Sunday 5:00am until Noon | provider | top | none \
+          | 0 | 1635 | 2747 | 30 | 240 | Sat 12:52:00 | Sat 16:22:00"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_shows_every_state_of_a_clock() {
+    let (_database, client, summary) = loaded().await;
+    let rows: BTreeMap<_, _> = summary.rows.iter().copied().collect();
+    assert!(rows["request"] > 600, "{rows:?}");
+    assert!(rows["affected_sla"] > rows["request"], "{rows:?}");
+    for (column, words) in [
+        ("next_target", "best_effort clock_stopped desired_completion no_target none resolution response"),
+        ("accountability", "provider supplier"),
+        ("impact", "high low medium top"),
+    ] {
+        let found = format!(
+            "SELECT string_agg(w, ' ' ORDER BY w) FROM (SELECT DISTINCT {column} w FROM affected_sla) x"
+        );
+        assert_eq!(texts(&client, &found).await, [words], "{column}");
+    }
+    let kinds =
+        "SELECT string_agg(w, ' ' ORDER BY w) FROM (SELECT DISTINCT kind || '/' || phase w FROM breach) x";
+    assert_eq!(
+        texts(&client, kinds).await,
+        ["due_time/breached due_time/warning limit/breached limit/warning queue_threshold/breached \
+          queue_threshold/warning resolution/breached resolution/warning response/breached response/warning"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b2_the_samples_breach_log_is_dense_and_in_order() {
+    let (_database, client, _) = loaded().await;
+    let breaches = number(&client, "SELECT count(*) FROM breach").await;
+    assert!(breaches > 100);
+    for query in [
+        "SELECT pos FROM breach_log_head",
+        "SELECT max(pos) - min(pos) + 1 FROM breach_log",
+        "SELECT count(*) FROM breach_log JOIN breach b ON b.id = breach_id WHERE published_at = detected_at",
+        "SELECT count(*) FROM breach_key JOIN breach b ON b.id = breach_id",
+    ] {
+        assert_eq!(number(&client, query).await, breaches, "{query}");
+    }
+    let disorder = "SELECT count(*) FROM (SELECT published_at < lag(published_at) OVER (ORDER BY pos) AS late \
+                    FROM breach_log) x WHERE late";
+    assert_eq!(number(&client, disorder).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_fall_due_in_the_first_minutes_and_none_is_overdue() {
+    let (_database, client, _) = loaded().await;
+    let due = |until: i64| {
+        format!(
+            "SELECT count(*) FROM deadline WHERE due_at < '{}'::timestamptz + interval '{until} s'",
+            now()
+        )
+    };
+    assert_eq!(number(&client, &due(0)).await, 0);
+    assert!(number(&client, &due(30)).await >= 1);
+    assert!(number(&client, &due(120)).await >= 5);
+    assert!(number(&client, &due(900)).await >= 16);
+    let kinds = "SELECT string_agg(DISTINCT kind || '/' || phase, ' ' ORDER BY kind || '/' || phase) FROM deadline \
+                 WHERE due_at < (SELECT min(due_at) FROM deadline) + interval '15 minutes'";
+    assert_eq!(
+        texts(&client, kinds).await,
+        ["due_time/breached due_time/warning queue_threshold/breached queue_threshold/warning \
+          resolution/breached resolution/warning response/breached response/warning"]
+    );
+}
