@@ -16,7 +16,7 @@ use sla_gateway::graphql::gateway::Gateway;
 use sla_gateway::http::{HttpConfig, Person, Prefill};
 use sla_gateway::postgres::Postgres;
 use sla_gateway::store::{self, connect, migrations};
-use sla_gateway::{breach, graphql, http};
+use sla_gateway::{breach, graphql, http, sample};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -72,7 +72,10 @@ async fn execute(config: Config) -> Outcome {
             let check = migrate.check;
             with_store(data, &migrate.store, async |url| self::migrate(url, check).await).await
         }
-        Command::Sample(_) => Err("the sample is not here yet".into()),
+        Command::Sample(sample) => {
+            let scale = sample.scale;
+            with_store(data, &sample.store, async |url| self::sample(url, scale).await).await
+        }
         Command::Token(token) => self::token(data, &token.person, token.hours, &token.key),
         Command::Schema => Ok(write!(io::stdout(), "{}", graphql::sdl())?),
     }
@@ -85,6 +88,7 @@ async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
     let mut postgres = start(data, private).await?;
     let url = postgres.url("postgres");
     migrations::run(&url).await?;
+    sample(&url, None).await?;
 
     let shutdown = shutdown_on_signals()?;
     let prefill = prefill(&key)?;
@@ -150,6 +154,29 @@ async fn migrate(url: &str, check: bool) -> Outcome {
     match migrations::run(url).await?.len() {
         0 => writeln!(out, "The schema was up to date.")?,
         count => writeln!(out, "The schema is up to date: {count} migrations ran.")?,
+    }
+    Ok(())
+}
+
+/// Fills a migrated store: with the worlds for exploring, or with a large one for measuring.
+async fn sample(url: &str, scale: Option<f64>) -> Outcome {
+    let mut client = connect::client(url).await?;
+    let bar = indicatif::ProgressBar::new(0);
+    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}")?;
+    bar.set_style(style);
+    let progress = |what: &str, done: u64, all: u64| {
+        bar.set_message(what.to_owned());
+        bar.set_length(all);
+        bar.set_position(done);
+    };
+    let summary = match scale {
+        None => sample::load(&mut client, now(), &progress).await?,
+        Some(_) => return Err("the large sample is not here yet".into()),
+    };
+    bar.finish_and_clear();
+    if summary.loaded {
+        let rows: u64 = summary.rows.iter().map(|(_, count)| count).sum();
+        tracing::info!(rows, "sample data loaded");
     }
     Ok(())
 }

@@ -42,6 +42,21 @@ pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
     Target::parse(url)?.connect().await
 }
 
+/// A plain client of the database of `url`, for loads by COPY.
+///
+/// # Errors
+/// Those of [`connect`].
+pub async fn client(url: &str) -> ConnectionResult<tokio_postgres::Client> {
+    let target = Target::parse(url)?;
+    let (client, connection) = target.establish().await?;
+    tokio::spawn(async move {
+        if let Err(cause) = connection.await {
+            tracing::warn!(cause = causes(&cause), "a connection to Postgres ended");
+        }
+    });
+    Ok(client)
+}
+
 /// A pool of at most `size` connections, opened when first needed. A connection is handed out without a test query:
 /// one that broke while it lay idle is noticed and replaced, one that breaks in that very moment fails its statement.
 ///
@@ -62,6 +77,12 @@ pub fn pool(url: &str, size: usize) -> ConnectionResult<Pool<AsyncPgConnection>>
         .build()
         .map_err(|cause| ConnectionError::BadConnection(cause.to_string()))
 }
+
+/// What carries a client's messages.
+type Wire = tokio_postgres::Connection<
+    tokio_postgres::Socket,
+    <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>>::Stream,
+>;
 
 /// A server and how to speak to it.
 struct Target {
@@ -116,11 +137,16 @@ impl Target {
         Ok(Self { config, tls: MakeRustlsConnect::new(tls(trust, root.as_deref())?) })
     }
 
+    async fn establish(&self) -> ConnectionResult<(tokio_postgres::Client, Wire)> {
+        self.config
+            .connect(self.tls.clone())
+            .await
+            .map_err(|cause| ConnectionError::BadConnection(format!("{}: {}", self.place(), causes(&cause))))
+    }
+
     async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
         let attempt = async {
-            let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(|cause| {
-                ConnectionError::BadConnection(format!("{}: {}", self.place(), causes(&cause)))
-            })?;
+            let (client, connection) = self.establish().await?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         };
         timeout(CONNECT_LIMIT, attempt).await.unwrap_or_else(|_elapsed| {
