@@ -14,7 +14,7 @@ use crate::error::Error;
 noun! {
     /// A tenant: a node of the tree that owns everything.
     tenant as Tenant, "tenant", tenant: id, visible: Upward,
-    by_id: None, list: TenantsAdmin,
+    by_id: None, list: None,
     relations: [
         relation!("parent" via parent_id => tenant),
         relation!("defaultSla" via default_sla_id => sla),

@@ -49,7 +49,8 @@ impl Backend for Toy {
         };
         #[expect(clippy::disallowed_methods, reason = "a token that is good for a moment from now")]
         let expires_at = left.map(|left| chrono::Utc::now() + left);
-        let (actor, places) = (Actor::Person { login: "somebody".into(), people: Vec::new() }, Default::default());
+        let (actor, places) =
+            (Actor::Person { login: "somebody".into(), people: Vec::new() }, Default::default());
         Ok(Some(Arc::new(Viewer::new(actor, "somebody".into(), expires_at, places, &[]))))
     }
 
