@@ -22,7 +22,7 @@ use serde_json::error::Category;
 use tokio::time;
 
 use super::{
-    Entrance, RequestErrors, Unanswered,
+    Entrance, RequestErrors, Unanswered, is_refusal,
     negotiate::{Accepted, Media, negotiate},
     socket, sse, token_of,
 };
@@ -77,10 +77,8 @@ async fn respond(
         Method::POST => in_body(entrance, headers, body).await?,
         _ => return Err(not_allowed("GET, POST", "Use POST, or GET for queries.")),
     };
-    let viewer = match token_of(headers) {
-        Ok(token) => entrance.backend.viewer(token).await.map_err(unauthenticated)?,
-        Err(error) => return Err(unauthenticated(error)),
-    };
+    let token = token_of(headers).map_err(unauthenticated)?;
+    let viewer = entrance.backend.viewer(token).await.map_err(unauthenticated)?;
     let media = accepted.best;
     let operation = match entrance.backend.prepare(ask) {
         Ok(operation) => operation,
@@ -92,7 +90,7 @@ async fn respond(
             return Err(not_allowed("POST", "A mutation is not run by GET: use POST."));
         }
         OperationType::Subscription if accepted.events => {
-            return sse::subscribe(entrance, operation, viewer);
+            return sse::subscribe(entrance, operation, viewer, token.map(str::to_owned));
         }
         OperationType::Subscription => {
             let message = "A subscription is delivered over a websocket (graphql-transport-ws) on this path, or \
@@ -263,11 +261,13 @@ fn not_allowed(methods: &'static str, message: &str) -> Refused {
     refused
 }
 
+/// The answer to a token that was refused, or that could not be looked up.
 fn unauthenticated(error: ServerError) -> Refused {
-    let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-    Refused {
-        status: Some(StatusCode::UNAUTHORIZED),
-        errors: vec![error],
-        header: Some((header::WWW_AUTHENTICATE, challenge)),
-    }
+    let (status, header) = if is_refusal(&error) {
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        (StatusCode::UNAUTHORIZED, (header::WWW_AUTHENTICATE, challenge))
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, (header::RETRY_AFTER, HeaderValue::from_static("1")))
+    };
+    Refused { status: Some(status), errors: vec![error], header: Some(header) }
 }
