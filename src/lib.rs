@@ -27,14 +27,15 @@
 //! ```
 //!
 //! # What of `async-graphql-axum` is used, and what is replaced
-//! Its value here is that it ties the versions of `async-graphql` and `axum` together; its handlers are replaced, since
-//! each breaks a standard that clients rely on:
+//! `GraphQLResponse` makes the body and headers of every answer to a query or mutation. The rest is replaced, since each
+//! part breaks a standard that clients rely on:
 //!
-//! - `GraphQLRequest` and `GraphQLResponse` ignore `Accept`, answer 200 to everything, run mutations by GET, take JSON
-//!   out of any content type, and read bodies without limit. [`http`] negotiates, says 400, 405, 406, 408, 413, 415,
-//!   and passes the `graphql-http` audit.
-//! - `GraphQLWebSocket` and `GraphQLProtocol` know no init timeout, replace a duplicate id, close with the wrong codes,
-//!   send validation errors as `next` and let a peer that does not read block its timers. [`http`] speaks
+//! - Of `GraphQLResponse` the media type and status, which do not depend on what the client accepts or on whether the
+//!   request could be run; and the extractor `GraphQLRequest`, which runs mutations by GET, takes JSON out of any content
+//!   type, and reads bodies without limit. [`http`] negotiates, says 400, 405, 406, 408, 413, 415, and passes the
+//!   `graphql-http` audit.
+//! - `GraphQLWebSocket` and `GraphQLProtocol`, which know no init timeout, replace a duplicate id, close with the wrong
+//!   codes, send validation errors as `next` and let a peer that does not read block its timers. [`http`] speaks
 //!   graphql-transport-ws with every close code.
 //! - The engine's own parser and rules recurse without bound on a client's text: [`graphql::document`] reads, measures
 //!   and validates a document in front of them, once, and remembers it.
