@@ -20,7 +20,7 @@ use sla_gateway::{breach, graphql, http, sample};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -93,9 +93,13 @@ async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
     let shutdown = shutdown_on_signals()?;
     let prefill = prefill(&key)?;
     welcome(listener.local_addr()?, &url, &prefill)?;
-    tokio::select! {
-        served = gateway(listener, &url, key, Some(prefill), server, shutdown) => served?,
+    let served = tokio::select! {
+        served = gateway(listener, &url, key, Some(prefill), server, shutdown) => served,
         cause = death(&mut postgres) => return Err(cause),
+    };
+    if let Err(failure) = served {
+        // A gateway whose Postgres ends may notice before the watch on the process does; that is the reason to name.
+        return Err(timeout(Duration::from_secs(2), death(&mut postgres)).await.unwrap_or(failure));
     }
     stop(postgres).await
 }
@@ -246,7 +250,7 @@ async fn stop(postgres: Postgres) -> Outcome {
 async fn death(postgres: &mut Postgres) -> Box<dyn Error + Send + Sync> {
     loop {
         match postgres.is_running() {
-            Ok(true) => sleep(Duration::from_secs(1)).await,
+            Ok(true) => sleep(Duration::from_millis(200)).await,
             Ok(false) => {
                 return "the private Postgres has ended; its log is postgres.log in the data directory"
                     .into();
