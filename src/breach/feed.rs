@@ -179,7 +179,7 @@ impl Feed {
     pub async fn subscribe(
         &self,
         filter: Filter,
-        reach: watch::Receiver<Arc<Reach>>,
+        mut reach: watch::Receiver<Arc<Reach>>,
         after: Option<&str>,
     ) -> Result<impl Stream<Item = Result<Item, Error>> + Send + use<>, Error> {
         let after = after
@@ -196,11 +196,13 @@ impl Feed {
             }
         };
         let filter = Arc::new(filter);
+        let rights = reach.borrow_and_update().clone();
         let mut follower = Follower {
-            hung: hang(&self.room, &filter, &reach, pos)?,
+            hung: hang(&self.room, &filter, &rights, pos)?,
             room: self.room.clone(),
             filter,
             reach,
+            rights,
             epoch,
             pos,
             next: None,
@@ -208,7 +210,6 @@ impl Feed {
             told: told.unwrap_or(pos),
             told_at: Instant::now(),
         };
-        follower.reach.mark_unchanged();
         if told.is_none() {
             follower.held.push_back((pos, None));
         }
@@ -242,17 +243,11 @@ fn expired(head: &Head) -> Error {
     Error::CursorExpired { oldest: Cursor { epoch: head.epoch, pos: head.low_pos }.encode() }
 }
 
-fn hang(
-    room: &Arc<Room>,
-    filter: &Arc<Filter>,
-    reach: &watch::Receiver<Arc<Reach>>,
-    after: i64,
-) -> Result<Hung, Error> {
-    let reach = reach.borrow().clone();
-    if reach.tenants.is_empty() {
+fn hang(room: &Arc<Room>, filter: &Arc<Filter>, rights: &Arc<Reach>, after: i64) -> Result<Hung, Error> {
+    if rights.tenants.is_empty() {
         return Err(Error::Forbidden(Permission::BreachesRead));
     }
-    Ok(Tail::hang(room, Arc::new(Scope::new(filter.clone(), reach)), after))
+    Ok(Tail::hang(room, Arc::new(Scope::new(filter.clone(), rights.clone())), after))
 }
 
 /// A subscriber's walk along the log.
@@ -260,6 +255,8 @@ struct Follower {
     room: Arc<Room>,
     filter: Arc<Filter>,
     reach: watch::Receiver<Arc<Reach>>,
+    /// The reach that `hung` listens by.
+    rights: Arc<Reach>,
     hung: Hung,
     epoch: i32,
     /// Everything up to here was looked at, and is in `held` or was told.
@@ -324,8 +321,7 @@ impl Follower {
     async fn wait(&mut self) {
         select! {
             () = self.hung.rung() => {}
-            // Marked again, since it is `mind_reach` that acts on it.
-            Ok(()) = self.reach.changed() => self.reach.mark_changed(),
+            Ok(()) = self.reach.changed() => {}
             () = sleep_until(self.told_at + CHECKPOINT_EVERY) => {}
         }
     }
@@ -342,9 +338,10 @@ impl Follower {
 
     /// Listens by the rights of this moment, if they have changed.
     fn mind_reach(&mut self) -> Result<(), Error> {
-        if self.reach.has_changed().unwrap_or(false) {
-            self.reach.mark_unchanged();
-            self.hung = hang(&self.room, &self.filter, &self.reach, self.pos)?;
+        // Not `has_changed`: that fails once the other end is gone, and would hide the last value it sent.
+        if !Arc::ptr_eq(&self.rights, &self.reach.borrow()) {
+            self.rights = self.reach.borrow_and_update().clone();
+            self.hung = hang(&self.room, &self.filter, &self.rights, self.pos)?;
             let hung = &self.hung;
             self.held.retain(|(_, breach)| breach.as_ref().is_none_or(|row| hung.scope().lets(row)));
         }

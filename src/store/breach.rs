@@ -1,12 +1,16 @@
 //! A record of the breach log: a warning, a breach, a retraction.
 
 use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
+use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
+use super::rows;
+use super::sql::{Bind, Sql};
 use super::word::{BreachKind, BreachPhase};
-use crate::access::Permission;
+use crate::access::{Permission, Permit};
 
 noun! {
     /// A record of the breach log: a warning, a breach, a retraction.
@@ -83,3 +87,109 @@ pub const UNDER_LIMIT: Under = Under("breach t WHERE t.root_id = k.root_id AND t
 
 /// What retracts a record.
 pub const UNDER_RETRACTED: Under = Under("breach t WHERE t.root_id = k.root_id AND t.retracts_id = k.id");
+
+/// What the history of a clock says: it warned, was breached, or will be, at an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truth {
+    /// The tenant of the clock.
+    pub tenant_id: Uuid,
+    /// The clock.
+    pub affected_sla_id: Uuid,
+    /// Its SLA.
+    pub sla_id: Uuid,
+    /// Which target.
+    pub kind: BreachKind,
+    /// [`BreachPhase::Warning`] or [`BreachPhase::Breached`].
+    pub phase: BreachPhase,
+    /// The target that a reader is shown.
+    pub target_at: DateTime<Utc>,
+    /// The last instant at which it is still met (rule X1).
+    pub due_at: DateTime<Utc>,
+}
+
+/// Makes the deadlines and the log of clocks agree with their histories, which have just been computed anew: what
+/// lies ahead becomes a deadline, what is past and was not recorded is recorded, what was recorded and is no longer
+/// true is retracted (rule X14). `truths` is all there is to say of `clocks`: what a change in order left behind, and
+/// was true before it, must be among them (rule B5).
+///
+/// To be called in the transaction that locked the clocks' requests; after its commit, `Breaches::wake`. A record that
+/// was retracted stays so, even if a still later event makes it true again: its key is used up (rule B1).
+///
+/// # Errors
+/// Those of the database; the transaction is then to be rolled back.
+pub async fn settle(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    clocks: &[Uuid],
+    truths: &[Truth],
+) -> QueryResult<()> {
+    // First, and by itself: this waits for a watch that is recording one of them, and only a statement that begins
+    // after that sees what it has recorded. A deadline that is still here is ours, and no watch will claim it.
+    let mut clear = Sql::new("DELETE FROM deadline WHERE root_id = ");
+    clear.bind(Bind::Uuid(permit.root_id)).push(" AND affected_sla_id = ANY(").bind(Bind::Uuids(clocks.to_vec()));
+    clear.push(")");
+    rows(conn, clear).await?;
+
+    let ids = |id: fn(&Truth) -> Uuid| Bind::Uuids(truths.iter().map(id).collect());
+    let texts = |text: fn(&Truth) -> String| Bind::Texts(truths.iter().map(text).collect());
+    let mut sql = Sql::new("WITH truth AS MATERIALIZED (SELECT ");
+    sql.bind(Bind::Uuid(permit.root_id)).push("::uuid AS root_id, uuid_v7() AS breach_id, t.* FROM unnest(");
+    sql.bind(ids(|t| t.tenant_id)).push(", ").bind(ids(|t| t.affected_sla_id)).push(", ");
+    sql.bind(ids(|t| t.sla_id)).push(", ").bind(texts(|t| t.kind.word().to_owned())).push(", ");
+    sql.bind(texts(|t| t.phase.word().to_owned())).push(", ");
+    sql.bind(texts(|t| t.target_at.to_rfc3339())).push("::timestamptz[], ");
+    sql.bind(texts(|t| t.due_at.to_rfc3339())).push(
+        "::timestamptz[]) t(tenant_id, subject_id, sla_id, kind, phase, target_at, due_at)), \
+         ahead AS (INSERT INTO deadline (root_id, tenant_id, affected_sla_id, sla_id, kind, phase, target_at, due_at) \
+           SELECT root_id, tenant_id, subject_id, sla_id, kind, phase, target_at, due_at FROM truth \
+           WHERE due_at >= statement_timestamp() ORDER BY due_at ON CONFLICT DO NOTHING), \
+         wrong AS MATERIALIZED (SELECT b.*, k.due_at, uuid_v7() AS retraction_id FROM breach_key k \
+           JOIN breach b ON b.root_id = k.root_id AND b.id = k.breach_id WHERE k.phase <> 'retracted' AND k.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND k.subject_id = ANY(").bind(Bind::Uuids(clocks.to_vec())).push(
+        ") AND NOT EXISTS (SELECT FROM truth t WHERE t.subject_id = k.subject_id AND t.kind = k.kind \
+             AND t.phase = k.phase AND t.due_at = k.due_at)), \
+         fresh AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id) \
+           SELECT root_id, tenant_id, subject_id, kind, phase, due_at, breach_id FROM truth \
+             WHERE due_at < statement_timestamp() \
+           UNION ALL SELECT root_id, tenant_id, affected_sla_id, kind, 'retracted', due_at, retraction_id FROM wrong \
+           ON CONFLICT DO NOTHING RETURNING root_id, tenant_id, breach_id, due_at), \
+         recorded AS (INSERT INTO breach \
+             (root_id, id, tenant_id, kind, phase, sla_id, affected_sla_id, target_at, detected_at, retracts_id) \
+           SELECT root_id, breach_id, tenant_id, kind, phase, sla_id, subject_id, target_at, statement_timestamp(), \
+             NULL::uuid FROM truth WHERE breach_id IN (SELECT breach_id FROM fresh) \
+           UNION ALL SELECT root_id, retraction_id, tenant_id, kind, 'retracted', sla_id, affected_sla_id, target_at, \
+             statement_timestamp(), id FROM wrong WHERE retraction_id IN (SELECT breach_id FROM fresh)) \
+         INSERT INTO breach_pending (root_id, tenant_id, breach_id) \
+         SELECT root_id, tenant_id, breach_id FROM fresh ORDER BY due_at",
+    );
+    rows(conn, sql).await?;
+    Ok(())
+}
+
+/// Records that a limit was reached, or nearly, in the period that began at `period_start`; once (rule L2). Says
+/// whether this was the first time. After the commit, `Breaches::wake`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn record_limit(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    sla_limit_id: Uuid,
+    phase: BreachPhase,
+    period_start: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let mut sql = Sql::new(
+        "WITH fresh AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id) VALUES (",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(permit.tenant_id)).push(", ");
+    sql.bind(Bind::Uuid(sla_limit_id)).push(", 'limit', ").bind(Bind::Text(phase.word().to_owned())).push(", ");
+    sql.bind(Bind::Time(period_start)).push(
+        ", uuid_v7()) ON CONFLICT DO NOTHING RETURNING *), \
+         recorded AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_limit_id, target_at, detected_at) \
+           SELECT root_id, breach_id, tenant_id, kind, phase, subject_id, due_at, statement_timestamp() FROM fresh) \
+         INSERT INTO breach_pending (root_id, tenant_id, breach_id) \
+         SELECT root_id, tenant_id, breach_id FROM fresh RETURNING breach_id",
+    );
+    Ok(!rows(conn, sql).await?.is_empty())
+}

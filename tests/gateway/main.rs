@@ -3,6 +3,7 @@
 
 mod app;
 mod breach_figures;
+mod breach_truths;
 mod breaches;
 mod cli;
 mod clock;
