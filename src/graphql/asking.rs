@@ -197,19 +197,20 @@ impl Asking {
     }
 
     /// Drives an answer: whenever no resolver can go on, all batches that were filled meanwhile are sent together,
-    /// pipelined on the operation's connection; resolvers go on when all of them have come back. So a level of the
-    /// answer costs one statement per kind of object, however the machine schedules us.
+    /// pipelined on the operation's connection; the next ones are sent when all of these have come back. So a level of
+    /// the answer costs one statement per kind of object, however the machine schedules us.
     pub async fn drive<T>(&self, answer: impl Future<Output = T>) -> T {
         let mut answer = pin!(answer);
         let mut running = FuturesUnordered::new();
         std::future::poll_fn(move |cx| {
             loop {
                 while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {}
-                if !running.is_empty() {
-                    return Poll::Pending;
-                }
+                // Resolvers run while batches are under way: a batch may wait for the connection that one of them takes.
                 if let Poll::Ready(done) = answer.as_mut().poll(cx) {
                     return Poll::Ready(done);
+                }
+                if !running.is_empty() {
+                    return Poll::Pending;
                 }
                 let filled =
                     std::mem::take(&mut *self.0.batches.lock().unwrap_or_else(PoisonError::into_inner));
