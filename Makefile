@@ -39,7 +39,8 @@ lint: cargo compiler ## Part of test: the compiler's and clippy's warnings, as e
 
 docs: cargo compiler ## Part of test: the documentation, without broken links
 	@$(call say,documentation)
-	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	@# It is for those who work on the gateway, so it shows, and may link to, what is private.
+	@RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 
 tests: cargo compiler postgres ## Part of test: the tests, against a private Postgres (schema, migrations and all)
 	@$(call say,tests)

@@ -61,6 +61,9 @@ pub struct HttpConfig {
     pub concurrency: usize,
     /// Websockets and event streams open at once in this process; more are refused with 503.
     pub sockets: usize,
+    /// How often the token of an open socket or event stream is looked at again: one that has expired or was
+    /// revoked is cut off within this time.
+    pub token_interval: Duration,
     /// How each websocket behaves.
     pub socket: SocketConfig,
     /// How long a connection may take to send the headers of its next request.
@@ -82,6 +85,7 @@ impl Default for HttpConfig {
             execution_deadline: Duration::from_secs(10),
             concurrency: 512,
             sockets: 10_000,
+            token_interval: Duration::from_secs(1),
             socket: SocketConfig::default(),
             header_deadline: Duration::from_secs(30),
             drain_delay: Duration::ZERO,
@@ -216,6 +220,17 @@ impl Entrance {
             None => routes,
         };
         routes.with_state(self)
+    }
+
+    /// Waits until a token stands for nobody any more. While the store cannot be asked, what was allowed stays so.
+    async fn refused(self: Arc<Self>, token: Option<String>) {
+        let Some(token) = token else { return std::future::pending().await };
+        loop {
+            time::sleep(self.config.token_interval).await;
+            if self.backend.viewer(Some(&token)).await.is_err_and(|error| is_refusal(&error)) {
+                return;
+            }
+        }
     }
 
     /// Runs a query or a mutation within the limits of this process.
@@ -356,15 +371,10 @@ async fn ready(State(entrance): State<Arc<Entrance>>) -> Response {
     }
 }
 
-/// When the viewer's token ends, on this process's own clock; None when it has no end.
-fn expires_at(viewer: Option<&Viewer>) -> Option<Instant> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a timer of this process; what the token allows was decided by the database's clock"
-    )]
-    let now = chrono::Utc::now();
-    let left = viewer?.expires_at?.signed_duration_since(now);
-    Instant::now().checked_add(left.to_std().unwrap_or_default())
+/// Whether an error says that a token stands for nobody, and not that nobody could be asked.
+fn is_refusal(error: &ServerError) -> bool {
+    let code = error.extensions.as_ref().and_then(|values| values.get("code"));
+    code.is_some_and(|code| *code == async_graphql::Value::from("UNAUTHENTICATED"))
 }
 
 /// Waits for a moment that may never come.

@@ -19,6 +19,22 @@ words! {
     }
 }
 
+words! {
+    /// The kinds of [`Reason`].
+    pub enum ReasonKind {
+        /// Within the hours, and the clock runs.
+        Counted = "counted",
+        /// Not within the hours of the weekday.
+        OutsideHours = "outside_hours",
+        /// Within a holiday.
+        Holiday = "holiday",
+        /// Active local time that daylight saving skips.
+        SkippedByDst = "skipped_by_dst",
+        /// The clock stood still.
+        ClockStopped = "clock_stopped",
+    }
+}
+
 /// A stretch of a clock. The counted ones add up to the actual duration; those stopped by events that have been
 /// undone add up to the stopped-clock duration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +71,19 @@ pub enum Reason {
         /// The event that stopped it; `None` when the request was so from the start.
         event: Option<Uuid>,
     },
+}
+
+impl Reason {
+    /// The kind, without its details.
+    pub fn kind(&self) -> ReasonKind {
+        match self {
+            Self::Counted => ReasonKind::Counted,
+            Self::OutsideHours => ReasonKind::OutsideHours,
+            Self::Holiday(_) => ReasonKind::Holiday,
+            Self::SkippedByDst { .. } => ReasonKind::SkippedByDst,
+            Self::ClockStopped { .. } => ReasonKind::ClockStopped,
+        }
+    }
 }
 
 impl Interval {

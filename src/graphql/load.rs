@@ -115,15 +115,18 @@ impl<N> Hash for Nested<N> {
     }
 }
 
-fn by_field<N>(keys: &[Nested<N>]) -> Vec<(Arc<Question>, Vec<&Nested<N>>)> {
-    let mut fields: Vec<(Pos, Arc<Question>, Vec<&Nested<N>>)> = Vec::new();
+/// The keys of one field: what is asked, and for which parents.
+type OfField<'a, N> = (Arc<Question>, Vec<&'a Nested<N>>);
+
+fn by_field<N>(keys: &[Nested<N>]) -> Vec<OfField<'_, N>> {
+    let mut fields: Vec<OfField<'_, N>> = Vec::new();
     for key in keys {
-        match fields.iter_mut().find(|(field, _, _)| *field == key.field) {
-            Some((_, _, same)) => same.push(key),
-            None => fields.push((key.field, key.question.clone(), vec![key])),
+        match fields.iter_mut().find(|(_, same)| same[0].field == key.field) {
+            Some((_, same)) => same.push(key),
+            None => fields.push((key.question.clone(), vec![key])),
         }
     }
-    fields.into_iter().map(|(_, question, keys)| (question, keys)).collect()
+    fields
 }
 
 fn parents<N>(keys: &[&Nested<N>]) -> Vec<(Uuid, Uuid)> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Interface, Lookahead, Object, OutputType, Result};
+use async_graphql::{Context, ID, Interface, Object, OutputType, Result};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use super::asking::Asking;
 use super::look_ahead::joins;
 use crate::error::Error;
 use crate::store::noun::Noun;
-use crate::store::page;
+use crate::store::page::{self, Wanted};
 
 /// An object type over a row.
 pub trait Entity: OutputType + Clone + From<Arc<Self::Row>> {
@@ -133,15 +133,15 @@ fn parse(id: &ID) -> Result<(Option<Kind>, Uuid), Error> {
 
 /// One object by its id, with the relations selected; not found is an error of one sentence, whatever the reason.
 pub(super) async fn lookup<T: Entity>(ctx: &Context<'_>, id: &ID) -> Result<Option<T>> {
-    lookup_with::<T>(ctx, id, ctx.look_ahead()).await
+    found(ctx, Wanted::id(T::KIND.key(id)?)).await
 }
 
-async fn lookup_with<T: Entity>(ctx: &Context<'_>, id: &ID, look: Lookahead<'_>) -> Result<Option<T>> {
+/// The same by whatever else tells one object.
+pub(super) async fn found<T: Entity>(ctx: &Context<'_>, wanted: Wanted) -> Result<Option<T>> {
     let asking = Asking::of(ctx);
     let reach = asking.reach_by_id::<T::Row>()?;
-    let key = T::KIND.key(id)?;
-    let joins = joins(asking, &reach, T::Row::TARGET, &[look])?;
-    let (row, loaded) = page::one::<T::Row>(&asking.conn(), &reach, key, &joins).await?;
+    let joins = joins(asking, &reach, T::Row::TARGET, &[ctx.look_ahead()])?;
+    let (row, loaded) = page::one::<T::Row>(&asking.conn(), &reach, wanted, &joins).await?;
     asking.prime(loaded);
     row.map(|row| Some(row.into())).ok_or_else(|| Error::NotFound(T::Row::NAME).into())
 }

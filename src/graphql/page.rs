@@ -14,7 +14,7 @@ use super::asking::Asking;
 use super::load::{Counted, Nested, Question};
 use super::look_ahead::joins;
 use super::node::Entity;
-use crate::access::Reach;
+use crate::access::{Permission, Reach};
 use crate::error::Error;
 use crate::store::noun::Noun;
 use crate::store::page::{self, Page, Position, Select, Slice, Sort, Under};
@@ -218,7 +218,10 @@ fn select<T: Entity, F: Filter, O: Order>(
     order: Option<Vec<O>>,
 ) -> Result<Select, Error> {
     let asking = Asking::of(ctx);
-    let reach = asking.reach(T::Row::LIST)?;
+    let reach = match T::Row::LIST {
+        Some(permission) => asking.reach(permission)?,
+        None => asking.viewer()?.reach_any(),
+    };
     let mut conditions = Sql::default();
     let reach = match filter {
         None => reach,
@@ -246,7 +249,7 @@ fn narrow(
     asking: &Asking,
     reach: &Reach,
     tenants: &[Uuid],
-    permission: crate::access::Permission,
+    permission: Option<Permission>,
 ) -> Result<Arc<Reach>, Error> {
     let known = asking.viewer()?.reach_any();
     for tenant in tenants {
@@ -254,7 +257,7 @@ fn narrow(
             return Err(Error::NotFound("tenant"));
         }
         if !reach.contains(*tenant) {
-            return Err(Error::Forbidden(permission));
+            return Err(permission.map_or(Error::NotFound("tenant"), Error::Forbidden));
         }
     }
     Ok(Arc::new(reach.within(tenants)))

@@ -3,9 +3,8 @@
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
-use super::asking::Asking;
 use super::filter::{filter, order};
-use super::node::{Entity, Kind, entity, lookup, related};
+use super::node::{Entity, entity, found, lookup, related};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime, TimeZone};
 use super::{AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Calendar, CalendarFilter, CalendarOrder, Organization, OrganizationFilter, OrganizationOrder, Person, PersonFilter, PersonOrder, Project, ProjectFilter, ProjectOrder, Request, RequestFilter, RequestOrder, Role, RoleFilter, RoleGrant, RoleGrantFilter, RoleGrantOrder, RoleOrder, Service, ServiceFilter, ServiceInstance, ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, ServiceOrder, ServiceToken, ServiceTokenFilter, ServiceTokenOrder, Site, SiteFilter, SiteOrder, Sla, SlaFilter, SlaLimit, SlaLimitFilter, SlaLimitOrder, SlaOrder, Team, TeamFilter, TeamOrder};
@@ -182,16 +181,10 @@ root_fields! {
         #[graphql(desc = "Its global id or bare UUID.")] id: Option<ID>,
         #[graphql(desc = "Its short name. Where several trees of the viewer use it: the one nearest to a root, then the oldest.")] slug: Option<String>,
     ) -> Result<Option<Tenant>> {
-        let id = match (id, slug) {
-            (Some(id), None) => id,
-            (None, Some(slug)) => {
-                let asking = Asking::of(ctx);
-                let reach = asking.reach_by_id::<store::tenant::Row>()?;
-                let key = store::tenant::by_slug(&asking.conn(), &reach, slug).await?;
-                Kind::Tenant.id(key.ok_or(Error::NotFound("tenant"))?)
-            }
-            _ => return Err(Error::BadRequest("Pass either id or slug.".into()).into()),
-        };
-        lookup::<Tenant>(ctx, &id).await
+        match (id, slug) {
+            (Some(id), None) => lookup::<Tenant>(ctx, &id).await,
+            (None, Some(slug)) => found::<Tenant>(ctx, store::tenant::of_slug(slug)).await,
+            _ => Err(Error::BadRequest("Pass either id or slug.".into()).into()),
+        }
     }
 }

@@ -10,6 +10,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use async_graphql::{Extensions, Response as Answer, ServerError, Variables, parser::types::OperationType};
+use async_graphql_axum::GraphQLResponse;
 use axum::{
     body::{Body, Bytes},
     extract::{Query, Request, State},
@@ -22,7 +23,7 @@ use serde_json::error::Category;
 use tokio::time;
 
 use super::{
-    Entrance, RequestErrors, Unanswered,
+    Entrance, RequestErrors, Unanswered, is_refusal,
     negotiate::{Accepted, Media, negotiate},
     socket, sse, token_of,
 };
@@ -77,10 +78,8 @@ async fn respond(
         Method::POST => in_body(entrance, headers, body).await?,
         _ => return Err(not_allowed("GET, POST", "Use POST, or GET for queries.")),
     };
-    let viewer = match token_of(headers) {
-        Ok(token) => entrance.backend.viewer(token).await.map_err(unauthenticated)?,
-        Err(error) => return Err(unauthenticated(error)),
-    };
+    let token = token_of(headers).map_err(unauthenticated)?;
+    let viewer = entrance.backend.viewer(token).await.map_err(unauthenticated)?;
     let media = accepted.best;
     let operation = match entrance.backend.prepare(ask) {
         Ok(operation) => operation,
@@ -92,7 +91,7 @@ async fn respond(
             return Err(not_allowed("POST", "A mutation is not run by GET: use POST."));
         }
         OperationType::Subscription if accepted.events => {
-            return sse::subscribe(entrance, operation, viewer);
+            return sse::subscribe(entrance, operation, viewer, token.map(str::to_owned));
         }
         OperationType::Subscription => {
             let message = "A subscription is delivered over a websocket (graphql-transport-ws) on this path, or \
@@ -108,12 +107,11 @@ async fn respond(
     }
 }
 
-fn answered(mut answer: Answer, media: Media) -> Response {
-    let headers = std::mem::take(&mut answer.http_headers);
-    match serde_json::to_vec(&answer) {
-        Ok(body) => ([(header::CONTENT_TYPE, media.content_type())], headers, body).into_response(),
-        Err(_) => Refused::from(Unanswered::broken()).answer(media),
-    }
+/// The body and headers as async-graphql-axum has them, under the media type that was negotiated.
+fn answered(answer: Answer, media: Media) -> Response {
+    let mut response = GraphQLResponse::from(answer).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+    response
 }
 
 /// The operation in the query string of a `GET`.
@@ -263,11 +261,13 @@ fn not_allowed(methods: &'static str, message: &str) -> Refused {
     refused
 }
 
+/// The answer to a token that was refused, or that could not be looked up.
 fn unauthenticated(error: ServerError) -> Refused {
-    let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-    Refused {
-        status: Some(StatusCode::UNAUTHORIZED),
-        errors: vec![error],
-        header: Some((header::WWW_AUTHENTICATE, challenge)),
-    }
+    let (status, header) = if is_refusal(&error) {
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        (StatusCode::UNAUTHORIZED, (header::WWW_AUTHENTICATE, challenge))
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, (header::RETRY_AFTER, HeaderValue::from_static("1")))
+    };
+    Refused { status: Some(status), errors: vec![error], header: Some(header) }
 }

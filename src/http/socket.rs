@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 4400 | a message that is not one of the protocol | no |
 //! | 4401 | `subscribe` before the connection was acknowledged | no |
-//! | 4403 | the token was refused, or has expired | yes |
+//! | 4403 | the token was refused, has expired or was revoked | yes |
 //! | 4406 | the client does not speak the protocol | no |
 //! | 4408 | no `connection_init` in time | yes |
 //! | 4409 | an operation's id is in use already | no |
@@ -42,11 +42,11 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::{AbortHandle, Id, JoinError, JoinSet},
-    time::{self, Instant},
+    time::{self, Instant, MissedTickBehavior},
 };
 
 use super::{
-    Entrance, Unanswered, bearer, capped, expires_at, graphql::Parameters, graphql::Refused, origin_allowed,
+    Entrance, Unanswered, bearer, capped, graphql::Parameters, graphql::Refused, is_refusal, origin_allowed,
     until,
 };
 use crate::{
@@ -65,7 +65,7 @@ type Close = (u16, &'static str);
 const INVALID: Close = (4400, "Invalid message: see the protocol graphql-transport-ws");
 const UNACKNOWLEDGED: Close = (4401, "Unauthorized: send connection_init and wait for connection_ack");
 const FORBIDDEN: Close = (4403, "Forbidden: the token was refused");
-const EXPIRED: Close = (4403, "Forbidden: the token has expired");
+const REVOKED: Close = (4403, "Forbidden: the token has expired or was revoked");
 const OTHER_PROTOCOL: Close = (4406, "Subprotocol not acceptable: use graphql-transport-ws");
 const INIT_TIMEOUT: Close = (4408, "Connection initialisation timeout");
 const DUPLICATE_ID: Close = (4409, "Subscriber for this id already exists");
@@ -164,10 +164,16 @@ struct Session {
     outbox: Outbox,
     /// What the upgrade request had for `Authorization`.
     header: Option<String>,
-    /// None until the connection is acknowledged; then who asks, if anybody.
-    viewer: Option<Option<Arc<Viewer>>>,
+    /// None until the connection is acknowledged.
+    login: Option<Login>,
     running: HashMap<String, Running>,
     tasks: JoinSet<(String, Outcome)>,
+}
+
+/// Who asks, if anybody.
+struct Login {
+    token: Option<String>,
+    viewer: Option<Arc<Viewer>>,
 }
 
 /// An operation, with the room for its last message.
@@ -185,7 +191,7 @@ enum Outcome {
 
 impl Session {
     fn new(entrance: Arc<Entrance>, outbox: Outbox, header: Option<String>) -> Self {
-        Self { entrance, outbox, header, viewer: None, running: HashMap::new(), tasks: JoinSet::new() }
+        Self { entrance, outbox, header, login: None, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Listens until the socket has to be closed; None when the client has gone.
@@ -196,18 +202,23 @@ impl Session {
         let config = self.entrance.config.socket.clone();
         let init_by = Instant::now() + config.init_deadline;
         let mut ping = time::interval_at(Instant::now() + config.ping_interval, config.ping_interval);
+        let mut look = time::interval(self.entrance.config.token_interval);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         let mut room = None;
         loop {
-            let due = if self.viewer.is_none() { Some(init_by) } else { None };
-            let expires = self.viewer.as_ref().and_then(|viewer| expires_at(viewer.as_deref()));
+            let due = if self.login.is_none() { Some(init_by) } else { None };
             tokio::select! {
                 () = self.entrance.shutdown.cancelled() => {
                     time::sleep(self.turn()).await;
                     return Some(RESTART);
                 }
                 () = until(due) => return Some(INIT_TIMEOUT),
-                () = until(expires) => return Some(EXPIRED),
+                _ = look.tick() => {
+                    if let Err(close) = self.renew().await {
+                        return Some(close);
+                    }
+                }
                 // While there is no room the client's pongs go unread, and slowness is judged by its operations.
                 _ = ping.tick(), if room.is_some() => {
                     if heard.elapsed() > config.ping_interval * 2 {
@@ -245,13 +256,13 @@ impl Session {
     /// Answers one message, in the room set aside for it.
     async fn hear(&mut self, text: &str, room: OwnedSemaphorePermit, init_by: Instant) -> Result<(), Close> {
         let said = serde_json::from_str(text).map_err(|_| INVALID)?;
-        match (said, &self.viewer) {
+        match (said, &self.login) {
             (Said::Ping {}, _) => self.outbox.tell(&Told::Pong, Some(room)),
             (Said::Pong {}, _) => {}
             (Said::ConnectionInit { payload }, None) => {
                 let login = self.log_in(payload.unwrap_or_default());
-                let viewer = time::timeout_at(init_by, login).await.map_err(|_| INIT_TIMEOUT)??;
-                self.viewer = Some(viewer);
+                let login = time::timeout_at(init_by, login).await.map_err(|_| INIT_TIMEOUT)??;
+                self.login = Some(login);
                 self.outbox.tell(&Told::ConnectionAck, Some(room));
             }
             (Said::ConnectionInit { .. }, Some(_)) => return Err(SECOND_INIT),
@@ -260,8 +271,9 @@ impl Session {
             (Said::Subscribe { id, .. }, Some(_)) if self.running.contains_key(&id) => {
                 return Err(DUPLICATE_ID);
             }
-            (Said::Subscribe { id, payload }, Some(viewer)) => {
-                let viewer = viewer.clone();
+            (Said::Subscribe { id, payload }, Some(_)) => {
+                self.renew().await?;
+                let viewer = self.login.as_ref().and_then(|login| login.viewer.clone());
                 let ask = payload.ask().ok_or(INVALID)?;
                 match self.admit().and_then(|()| self.entrance.backend.prepare(ask)) {
                     Ok(operation) => self.start(id, operation, viewer, room),
@@ -279,10 +291,7 @@ impl Session {
 
     /// The token comes in the payload, as `{"Authorization": "Bearer …"}` or `{"token": "…"}`, or came in the
     /// header of the upgrade request.
-    async fn log_in(
-        &self,
-        payload: HashMap<String, serde_json::Value>,
-    ) -> Result<Option<Arc<Viewer>>, Close> {
+    async fn log_in(&self, payload: HashMap<String, serde_json::Value>) -> Result<Login, Close> {
         let text = |name: &str| {
             let found =
                 payload.iter().find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null());
@@ -293,11 +302,25 @@ impl Session {
             (None, token) => token,
             (Some(header), _) => Some(bearer(header).map_err(|_| FORBIDDEN)?),
         };
-        self.entrance.backend.viewer(token).await.map_err(|error| {
-            let code = error.extensions.as_ref().and_then(|values| values.get("code"));
-            let refused = code.is_some_and(|code| *code == async_graphql::Value::from("UNAUTHENTICATED"));
-            if refused { FORBIDDEN } else { UNAVAILABLE }
-        })
+        match self.entrance.backend.viewer(token).await {
+            Ok(viewer) => Ok(Login { token: token.map(str::to_owned), viewer }),
+            Err(error) if is_refusal(&error) => Err(FORBIDDEN),
+            Err(_) => Err(UNAVAILABLE),
+        }
+    }
+
+    /// Looks at the token again, so that what starts now has the rights of now.
+    async fn renew(&mut self) -> Result<(), Close> {
+        let Some(Login { token: Some(token), viewer }) = &mut self.login else { return Ok(()) };
+        match time::timeout(self.entrance.config.token_interval, self.entrance.backend.viewer(Some(token)))
+            .await
+        {
+            Ok(Ok(anew)) => *viewer = anew,
+            Ok(Err(error)) if is_refusal(&error) => return Err(REVOKED),
+            // The store cannot be asked: what was allowed stays so.
+            Ok(Err(_)) | Err(_) => {}
+        }
+        Ok(())
     }
 
     fn admit(&self) -> Result<(), Vec<ServerError>> {

@@ -10,24 +10,25 @@ use axum::response::{
 };
 use futures_util::{StreamExt, stream};
 
-use super::{Entrance, RequestErrors, Unanswered, capped, expires_at, graphql::Refused, until};
+use super::{Entrance, RequestErrors, Unanswered, capped, graphql::Refused};
 use crate::{access::Viewer, graphql::document::Operation};
 
 /// How often a comment is sent while there is no event, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
 
-/// Streams a subscription until it ends, the viewer's token expires or the gateway shuts down. The stream of the
+/// Streams a subscription until it ends, the token expires or is revoked, or the gateway shuts down. The stream of the
 /// last two just breaks off, without `complete`: the client comes back.
 pub(super) fn subscribe(
     entrance: &Arc<Entrance>,
     operation: Operation,
     viewer: Option<Arc<Viewer>>,
+    token: Option<String>,
 ) -> Result<Response, Refused> {
     let Ok(place) = entrance.sockets.clone().try_acquire_owned() else {
         return Err(Unanswered::Busy.into());
     };
     let over = entrance.shutdown.clone().cancelled_owned();
-    let expires = expires_at(viewer.as_deref());
+    let refused = entrance.clone().refused(token);
     let answers = AssertUnwindSafe(entrance.backend.subscribe(operation, viewer)).catch_unwind();
     let answers = answers.map(move |answer| {
         let _held_as_long_as_the_stream = &place;
@@ -38,7 +39,7 @@ pub(super) fn subscribe(
     let events = events.take_until(async move {
         tokio::select! {
             () = over => {}
-            () = until(expires) => {}
+            () = refused => {}
         }
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())

@@ -11,7 +11,7 @@ use crate::access::Permission;
 noun! {
     /// An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
     affected_sla as AffectedSla, "affected SLA", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::AffectedSlasRead), list: AffectedSlasRead,
+    by_id: Some(Permission::AffectedSlasRead), list: Some(Permission::AffectedSlasRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("sla" via sla_id => sla),

@@ -12,7 +12,7 @@ use crate::access::{Permission, Permit};
 noun! {
     /// An entry of the audit log: who did what, when (rule P4).
     audit_entry as AuditEntry, "audit entry", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::TenantsAdmin), list: TenantsAdmin,
+    by_id: Some(Permission::TenantsAdmin), list: Some(Permission::TenantsAdmin),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("actor" via actor_person_id => person),

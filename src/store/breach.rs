@@ -11,7 +11,7 @@ use crate::access::Permission;
 noun! {
     /// A record of the breach log: a warning, a breach, a retraction.
     breach as Breach, "breach", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::BreachesRead), list: BreachesRead,
+    by_id: Some(Permission::BreachesRead), list: Some(Permission::BreachesRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("sla" via sla_id => sla),

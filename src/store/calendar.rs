@@ -10,13 +10,13 @@ use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, within};
 use super::Conn;
 use super::sql::{Bind, Sql};
-use crate::access::Reach;
+use crate::access::{Permission, Reach};
 use crate::error::Error;
 
 noun! {
     /// A calendar: hours of the week and holidays, in no zone of its own (rule O3).
     calendar as Calendar, "calendar", tenant: tenant_id, visible: Upward,
-    by_id: None, list: CatalogRead,
+    by_id: None, list: Some(Permission::CatalogRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
     ],

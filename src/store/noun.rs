@@ -20,8 +20,8 @@ pub trait Noun: Clone + Send + Sync + 'static {
     /// What it takes to read one by its id. None: any right in its tenant, or in one below it; so a reference
     /// can be followed by whoever may read what refers.
     const BY_ID: Option<Permission>;
-    /// What it takes to list them.
-    const LIST: Permission;
+    /// What it takes to list them. None: any right in their tenant.
+    const LIST: Option<Permission>;
 
     /// Its key.
     fn id(&self) -> Uuid;
@@ -99,7 +99,7 @@ macro_rules! noun {
     (
         $(#[$doc:meta])*
         $table:ident as $variant:ident, $name:literal, tenant: $tenant:ident, visible: $visible:ident,
-        by_id: $by_id:expr, list: $list:ident,
+        by_id: $by_id:expr, list: $list:expr,
         relations: [$($relation:expr),* $(,)?],
         { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? }
     ) => {
@@ -138,7 +138,7 @@ macro_rules! noun {
                 relations: &[$($relation),*],
             };
             const BY_ID: Option<$crate::access::Permission> = $by_id;
-            const LIST: $crate::access::Permission = $crate::access::Permission::$list;
+            const LIST: Option<$crate::access::Permission> = $list;
 
             fn id(&self) -> uuid::Uuid {
                 self.id

@@ -5,11 +5,12 @@ use uuid::Uuid;
 
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
+use crate::access::Permission;
 
 noun! {
     /// An organization: a customer, a provider, a part of one.
     organization as Organization, "organization", tenant: tenant_id, visible: Upward,
-    by_id: None, list: CatalogRead,
+    by_id: None, list: Some(Permission::CatalogRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("parent" via parent_id => organization),

@@ -189,11 +189,28 @@ pub async fn by_ids<N: Noun>(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result
     rows.iter().map(|row| decoded(row, 0)).collect::<QueryResult<_>>().map_err(Error::internal)
 }
 
-/// One row by id, with the relations that look-ahead asked for.
+/// Which one row: by its id, or by whatever else tells it.
+pub struct Wanted {
+    /// Conditions on `t`, each beginning with ` AND `.
+    pub condition: Sql,
+    /// Which comes first where several fit; empty where only one can.
+    pub order: &'static str,
+}
+
+impl Wanted {
+    /// The row of an id.
+    pub fn id(id: Uuid) -> Self {
+        let mut condition = Sql::new(" AND t.id = ");
+        condition.bind(Bind::Uuid(id));
+        Self { condition, order: "" }
+    }
+}
+
+/// One row, with the relations that look-ahead asked for.
 pub async fn one<N: Noun>(
     conn: &Conn,
     reach: &Reach,
-    id: Uuid,
+    wanted: Wanted,
     joins: &[Join],
 ) -> Result<(Option<Arc<N>>, Vec<Loaded>), Error> {
     let mut sql = Sql::new("SELECT ");
@@ -202,8 +219,9 @@ pub async fn one<N: Noun>(
     plan.columns(&mut sql);
     sql.made(format!(" FROM {} t", N::TARGET.table));
     plan.joins(&mut sql, reach);
-    sql.push(" WHERE t.id = ").bind(Bind::Uuid(id));
+    sql.push(" WHERE true");
     within(N::TARGET, "t", reach, true, &mut sql);
+    sql.append(wanted.condition).push(wanted.order);
     let rows = conn.rows(sql).await?;
     let mut loaded = Vec::new();
     let found = match rows.first() {

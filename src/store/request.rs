@@ -11,7 +11,7 @@ use crate::access::Permission;
 noun! {
     /// A request: anything a promise can apply to, in the latest state of its events.
     request as Request, "request", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::RequestsRead), list: RequestsRead,
+    by_id: Some(Permission::RequestsRead), list: Some(Permission::RequestsRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("requester" via requester_id => person),

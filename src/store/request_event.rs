@@ -11,7 +11,7 @@ use crate::access::Permission;
 noun! {
     /// An event of a request: what changed, and when it happened (rule X14).
     request_event as RequestEvent, "request event", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::RequestsRead), list: RequestsRead,
+    by_id: Some(Permission::RequestsRead), list: Some(Permission::RequestsRead),
     relations: [
         relation!("serviceInstance" via service_instance_id => service_instance),
         relation!("team" via team_id => team),

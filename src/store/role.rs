@@ -10,7 +10,7 @@ use crate::access::Permission;
 noun! {
     /// A role: a named set of permissions (rule P1).
     role as Role, "role", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::TenantsAdmin), list: TenantsAdmin,
+    by_id: Some(Permission::TenantsAdmin), list: Some(Permission::TenantsAdmin),
     relations: [
         relation!("tenant" via tenant_id => tenant),
     ],

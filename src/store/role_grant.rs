@@ -10,7 +10,7 @@ use crate::access::Permission;
 noun! {
     /// A grant: a role given in a tenant to a person or a service token (rule P1).
     role_grant as RoleGrant, "grant", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::TenantsAdmin), list: TenantsAdmin,
+    by_id: Some(Permission::TenantsAdmin), list: Some(Permission::TenantsAdmin),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("role" via role_id => role),

@@ -9,13 +9,13 @@ use super::page::{Key, Kind, Under, within};
 use super::Conn;
 use super::sql::{Bind, Sql};
 use super::word::RelationEffect;
-use crate::access::Reach;
+use crate::access::{Permission, Reach};
 use crate::error::Error;
 
 noun! {
     /// A service instance: a running piece of a service (rules O4, O5).
     service_instance as ServiceInstance, "service instance", tenant: tenant_id, visible: Upward,
-    by_id: None, list: CatalogRead,
+    by_id: None, list: Some(Permission::CatalogRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("service" via service_id => service),

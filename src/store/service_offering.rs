@@ -11,13 +11,13 @@ use super::page::{Key, Kind, Under, within};
 use super::word::{Impact, OfferingStatus, TargetKind};
 use super::Conn;
 use super::sql::{Bind, Sql};
-use crate::access::Reach;
+use crate::access::{Permission, Reach};
 use crate::error::Error;
 
 noun! {
     /// A service offering: the conditions a service can be had under (rule O1).
     service_offering as ServiceOffering, "service offering", tenant: tenant_id, visible: Upward,
-    by_id: None, list: CatalogRead,
+    by_id: None, list: Some(Permission::CatalogRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("service" via service_id => service),

@@ -10,7 +10,7 @@ use crate::access::Permission;
 noun! {
     /// A service token: how an integration logs in. The secret is not here.
     service_token as ServiceToken, "service token", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::TenantsAdmin), list: TenantsAdmin,
+    by_id: Some(Permission::TenantsAdmin), list: Some(Permission::TenantsAdmin),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("createdBy" via created_by => person),

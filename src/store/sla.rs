@@ -13,7 +13,7 @@ use crate::access::Permission;
 noun! {
     /// An SLA: a promise of a tenant. What is promised is in its versions.
     sla as Sla, "SLA", tenant: tenant_id, visible: Shared,
-    by_id: Some(Permission::SlasRead), list: SlasRead,
+    by_id: Some(Permission::SlasRead), list: Some(Permission::SlasRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("activeVersion" via active_version_id => sla_version, lifted: ["serviceOffering", "serviceInstance"]),

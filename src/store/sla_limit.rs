@@ -18,7 +18,7 @@ use crate::error::Error;
 noun! {
     /// A limit: a budget of hours of a project per week or month (rule L1).
     sla_limit as SlaLimit, "SLA limit", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::LimitsRead), list: LimitsAccess,
+    by_id: Some(Permission::LimitsRead), list: Some(Permission::LimitsAccess),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("project" via project_id => project),

@@ -16,7 +16,7 @@ use crate::error::Error;
 noun! {
     /// A version of an SLA: its terms, never changed once made (rule S2).
     sla_version as SlaVersion, "SLA version", tenant: tenant_id, visible: WithSla,
-    by_id: Some(Permission::SlasRead), list: SlasRead,
+    by_id: Some(Permission::SlasRead), list: Some(Permission::SlasRead),
     relations: [
         relation!("terms"."serviceOffering" via service_offering_id => service_offering),
         relation!("terms"."serviceInstance" via service_instance_id => service_instance),

@@ -6,11 +6,12 @@ use uuid::Uuid;
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
 use super::word::TargetKind;
+use crate::access::Permission;
 
 noun! {
     /// A standard service request: an offering's own targets for a frequent wish (rule O2).
     standard_service_request as StandardServiceRequest, "standard service request", tenant: tenant_id, visible: Upward,
-    by_id: None, list: CatalogRead,
+    by_id: None, list: Some(Permission::CatalogRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("serviceOffering" via service_offering_id => service_offering),

@@ -5,11 +5,12 @@ use uuid::Uuid;
 
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
+use crate::access::Permission;
 
 noun! {
     /// A team of people.
     team as Team, "team", tenant: tenant_id, visible: Upward,
-    by_id: None, list: CatalogRead,
+    by_id: None, list: Some(Permission::CatalogRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
     ],

@@ -1,20 +1,16 @@
 //! A tenant: a node of the tree that owns everything.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::Uuid as SqlUuid;
 use uuid::Uuid;
 
-use super::noun::{Noun, column, noun, relation};
-use super::page::{Key, Kind, Under, within};
-use super::Conn;
+use super::noun::{noun, relation};
+use super::page::{Key, Kind, Under, Wanted};
 use super::sql::{Bind, Sql};
-use crate::access::Reach;
-use crate::error::Error;
 
 noun! {
     /// A tenant: a node of the tree that owns everything.
     tenant as Tenant, "tenant", tenant: id, visible: Upward,
-    by_id: None, list: TenantsAdmin,
+    by_id: None, list: None,
     relations: [
         relation!("parent" via parent_id => tenant),
         relation!("defaultSla" via default_sla_id => sla),
@@ -64,15 +60,11 @@ pub mod key {
 /// Those right below a tenant.
 pub const UNDER_PARENT: Under = Under("tenant t WHERE t.root_id = k.root_id AND t.parent_id = k.id");
 
-/// The tenant of a slug that the viewer knows: of several, the one nearest to a root, then the oldest.
-pub async fn by_slug(conn: &Conn, reach: &Reach, slug: String) -> Result<Option<Uuid>, Error> {
-    let mut sql = Sql::new("SELECT t.id FROM tenant t WHERE t.slug = ");
-    sql.bind(Bind::Text(slug));
-    within(Row::TARGET, "t", reach, true, &mut sql);
-    sql.push(
-        " ORDER BY (SELECT max(c.depth) FROM tenant_closure c WHERE c.root_id = t.root_id AND c.descendant_id = t.id), \
-         t.created_at, t.id LIMIT 1",
-    );
-    let rows = conn.rows(sql).await?;
-    Ok(rows.first().map(|row| column::<SqlUuid, Uuid>(row, 0)).transpose()?)
+/// The tenant of a slug: of several that the viewer knows, the one nearest to a root, then the oldest.
+pub fn of_slug(slug: String) -> Wanted {
+    let mut condition = Sql::new(" AND t.slug = ");
+    condition.bind(Bind::Text(slug));
+    let order = " ORDER BY (SELECT max(c.depth) FROM tenant_closure c WHERE c.root_id = t.root_id \
+        AND c.descendant_id = t.id), t.created_at, t.id LIMIT 1";
+    Wanted { condition, order }
 }

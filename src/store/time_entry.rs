@@ -10,7 +10,7 @@ use crate::access::Permission;
 noun! {
     /// A time entry: hours spent on a project.
     time_entry as TimeEntry, "time entry", tenant: tenant_id, visible: Own,
-    by_id: Some(Permission::LimitsAccess), list: LimitsAccess,
+    by_id: Some(Permission::LimitsAccess), list: Some(Permission::LimitsAccess),
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("project" via project_id => project),

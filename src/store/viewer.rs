@@ -18,10 +18,10 @@ const PERSON: &str =
     "WITH me AS MATERIALIZED (SELECT root_id, id, first_name, last_name FROM person WHERE login = ";
 const PERSON_REST: &str = ") \
     SELECT 0::smallint, root_id, id, NULL::uuid, trim(first_name || ' ' || last_name), NULL::text[] FROM me \
-    UNION ALL SELECT 1, g.root_id, g.tenant_id, NULL, '', r.permissions FROM me \
+    UNION ALL SELECT 1::smallint, g.root_id, g.tenant_id, NULL, '', r.permissions FROM me \
       JOIN role_grant g ON g.root_id = me.root_id AND g.person_id = me.id \
       JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
-    UNION ALL SELECT 2, t.root_id, t.id, t.parent_id, t.time_zone, NULL FROM tenant t \
+    UNION ALL SELECT 2::smallint, t.root_id, t.id, t.parent_id, t.time_zone, NULL FROM tenant t \
       WHERE t.root_id IN (SELECT root_id FROM me)";
 
 /// The same of a service token.
@@ -29,10 +29,10 @@ const TOKEN: &str = "WITH me AS MATERIALIZED (SELECT root_id, id, name, secret_h
     WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AND id = ";
 const TOKEN_REST: &str = ") \
     SELECT 0::smallint, root_id, id, NULL::uuid, name, scopes, secret_hash, expires_at FROM me \
-    UNION ALL SELECT 1, g.root_id, g.tenant_id, NULL, '', r.permissions, NULL, NULL FROM me \
+    UNION ALL SELECT 1::smallint, g.root_id, g.tenant_id, NULL, '', r.permissions, NULL, NULL FROM me \
       JOIN role_grant g ON g.root_id = me.root_id AND g.service_token_id = me.id \
       JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
-    UNION ALL SELECT 2, t.root_id, t.id, t.parent_id, t.time_zone, NULL, NULL, NULL FROM tenant t \
+    UNION ALL SELECT 2::smallint, t.root_id, t.id, t.parent_id, t.time_zone, NULL, NULL, NULL FROM tenant t \
       WHERE t.root_id IN (SELECT root_id FROM me)";
 
 struct Found {

@@ -146,7 +146,13 @@ fn viewer(tenant: Uuid) -> Viewer {
     let place = |parent_id| Place { root_id: ROOT, parent_id, time_zone: chrono_tz::UTC };
     let places = HashMap::from([(ROOT, place(None)), (OTHER, place(Some(ROOT)))]);
     let grants = [(tenant, [Permission::BreachesRead].into_iter().collect())];
-    Viewer::new(Actor::Person { login: "somebody".into(), people: vec![] }, "Somebody".into(), None, places, &grants)
+    Viewer::new(
+        Actor::Person { login: "somebody".into(), people: vec![] },
+        "Somebody".into(),
+        None,
+        places,
+        &grants,
+    )
 }
 
 fn reach(tenant: Uuid) -> Arc<Reach> {

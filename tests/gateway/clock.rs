@@ -1,8 +1,5 @@
 //! The pure rules of time: against published facts, against a naive second implementation, and rule by rule.
 
-// Says to clippy what cargo knows: helpers outside a #[test] are tests too.
-#![cfg(test)]
-
 mod affected;
 mod coverage;
 mod explain;

@@ -224,6 +224,10 @@ async fn a_token_that_is_refused_is_401_and_no_token_is_nobodys_mistake() {
             assert!(answer.header(header::WWW_AUTHENTICATE).starts_with("Bearer"));
         }
     }
+    let mut request = post(JSON, r#"{"query":"{ known }"}"#);
+    request.headers_mut().insert(header::AUTHORIZATION, "Bearer down".parse().unwrap());
+    let answer = send(door(), request).await;
+    assert_eq!((answer.status, answer.header(header::RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "1"));
     for (authorization, known) in [(Some("Bearer good"), true), (Some("bearer  good"), true), (None, false)] {
         let mut request = post(JSON, r#"{"query":"{ known }"}"#);
         if let Some(authorization) = authorization {
