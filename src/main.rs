@@ -175,7 +175,7 @@ async fn sample(url: &str, scale: Option<f64>) -> Outcome {
     };
     let summary = match scale {
         None => sample::load(&mut client, now(), &progress).await?,
-        Some(_) => return Err("the large sample is not here yet".into()),
+        Some(n) => sample::scale(&mut client, n, now(), &progress).await?,
     };
     bar.finish_and_clear();
     if summary.loaded {

@@ -6,12 +6,15 @@
 //! keys included; objects that a seed shows have keys that do not depend on `now` at all.
 
 mod chats;
+mod copy;
 mod history;
 mod itrp;
 mod limits;
 mod queues;
 mod random;
 mod rows;
+mod scale;
+mod shelf;
 mod tickets;
 mod widget;
 mod world;
@@ -21,6 +24,7 @@ use std::fmt;
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio_postgres::Client;
 
+pub use scale::scale;
 use world::World;
 
 /// Is told how a load proceeds: what is being loaded, and how many of how many rows or steps are done.
@@ -40,6 +44,8 @@ pub struct Summary {
 pub enum Error {
     /// The database failed or refused; it holds what it held before.
     Database(tokio_postgres::Error),
+    /// The scale asked for is not between 0.01 and 100.
+    Scale,
     /// The sample contradicts itself: a fault of ours.
     Sample(String),
 }
@@ -51,6 +57,7 @@ impl fmt::Display for Error {
                 let said = cause.as_db_error().map_or_else(|| cause.to_string(), ToString::to_string);
                 write!(f, "the sample could not be loaded: {said}")
             }
+            Self::Scale => write!(f, "the scale must be between 0.01 and 100; 1 is 500 000 requests"),
             Self::Sample(cause) => write!(f, "the sample contradicts itself: {cause}"),
         }
     }

@@ -203,3 +203,112 @@ async fn targets_fall_due_in_the_first_minutes_and_none_is_overdue() {
           resolution/breached resolution/warning response/breached response/warning"]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_large_store_has_what_its_scale_says_and_is_the_same_twice() {
+    let database = Database::new().await;
+    let mut client = database.client().await;
+    let definitions = "SELECT string_agg(d, E'\n' ORDER BY d) FROM (SELECT indexdef AS d FROM pg_indexes \
+                       WHERE schemaname = 'public' UNION ALL SELECT conrelid::regclass || conname || \
+                       pg_get_constraintdef(oid) FROM pg_constraint) x";
+    let before = texts(&client, definitions).await;
+    let summary = sample::scale(&mut client, 0.01, now(), &quiet).await.unwrap();
+    assert_eq!(texts(&client, definitions).await, before, "indexes and foreign keys are made again");
+    let first = content(&client).await;
+    for (table, rows) in &summary.rows {
+        assert_eq!(first[*table].0, *rows as i64, "{table}");
+    }
+    for (table, rows) in [
+        ("tenant", 10),
+        ("sla", 500),
+        ("sla_version", 2_000),
+        ("request", 5_000),
+        ("affected_sla", 10_000),
+        ("sla_limit", 50),
+        ("breach", 1_000),
+        ("breach_key", 1_000),
+        ("breach_log", 1_000),
+    ] {
+        assert!((first[table].0 - rows).abs() <= rows / 100, "{table}: {} for {rows}", first[table].0);
+    }
+    let again = sample::scale(&mut client, 0.02, now(), &quiet).await.unwrap();
+    assert!(!again.loaded);
+    assert_eq!(content(&client).await, first);
+
+    // The other order of loads: beside the small worlds, and behind their breaches in the log.
+    let (_other, mut client, small) = loaded().await;
+    sample::scale(&mut client, 0.01, now(), &quiet).await.unwrap();
+    let rows: BTreeMap<_, _> = small.rows.into_iter().collect();
+    let positions = "SELECT max(pos) - min(pos) + 1 FROM breach_log";
+    assert_eq!(number(&client, positions).await, 1_000 + rows["breach"] as i64);
+    let both = content(&client).await;
+    for table in ["affected_sla", "request", "sla_version", "breach"] {
+        assert_eq!(both[table].0, first[table].0 + rows[table] as i64, "{table}");
+    }
+    let (third, _) = (Database::new().await, ());
+    let mut client = third.client().await;
+    sample::scale(&mut client, 0.01, now(), &quiet).await.unwrap();
+    let mut third = content(&client).await;
+    // The only rows with a time of their own making.
+    third.remove("__diesel_schema_migrations");
+    for (table, sum) in third {
+        assert_eq!(sum, first[&table], "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_large_store_keeps_the_rules_of_the_small_one() {
+    let database = Database::new().await;
+    let mut client = database.client().await;
+    sample::scale(&mut client, 0.01, now(), &quiet).await.unwrap();
+    for (rule, broken) in [
+        (
+            "X1: a target is its start plus its minutes",
+            "SELECT count(*) FROM affected_sla WHERE resolution_target_at <> \
+            started_at + maximum_resolution_duration * interval '1 minute'",
+        ),
+        (
+            "C8: the next target is there while the clock runs",
+            "SELECT count(*) FROM affected_sla \
+            WHERE (next_target IN ('response', 'resolution')) <> (next_target_at IS NOT NULL)",
+        ),
+        (
+            "C6: completed requests and clocks agree",
+            "SELECT count(*) FROM affected_sla a JOIN request r \
+            ON (r.root_id, r.id) = (a.root_id, a.request_id) WHERE channel = 'ticket' \
+            AND (status = 'completed') <> (actual_resolution_at IS NOT NULL)",
+        ),
+        (
+            "S3: the version is the one in force",
+            "SELECT count(*) FROM affected_sla a JOIN sla s \
+            ON (s.root_id, s.id) = (a.root_id, a.sla_id) WHERE sla_version_id <> active_version_id",
+        ),
+        (
+            "S7: the instance belongs to the offering's service",
+            "SELECT count(*) FROM sla_version v \
+            JOIN service_offering o ON o.id = service_offering_id JOIN service_instance i ON i.id = service_instance_id \
+            WHERE o.service_id <> i.service_id",
+        ),
+        (
+            "B1: what was late is in the log",
+            "SELECT count(*) FROM affected_sla a WHERE \
+            (coalesce(actual_response_at > response_breaches_at, false) \
+              OR coalesce(actual_resolution_at > resolution_breaches_at, false)) \
+            <> EXISTS (SELECT FROM breach b WHERE b.affected_sla_id = a.id AND phase = 'breached')",
+        ),
+        (
+            "B2: the log is in the order of detection",
+            "SELECT count(*) FROM (SELECT published_at < \
+            lag(published_at) OVER (ORDER BY pos) AS late FROM breach_log) x WHERE late",
+        ),
+        ("what comes lies ahead", "SELECT count(*) FROM deadline WHERE due_at < '2026-11-21T20:00:00Z'"),
+        ("what was lies behind", "SELECT count(*) FROM breach WHERE detected_at > '2026-11-21T18:30:00Z'"),
+    ] {
+        assert_eq!(number(&client, broken).await, 0, "{rule}");
+    }
+    assert!(number(&client, "SELECT count(*) FROM deadline").await > 500);
+    let login = "SELECT count(*) FROM person JOIN role_grant ON person_id = person.id WHERE login = 'operator@example.com'";
+    assert_eq!(number(&client, login).await, 1);
+    let no_scale = sample::scale(&mut client, 0.0, now(), &quiet).await.unwrap_err();
+    assert_eq!(no_scale.to_string(), "the scale must be between 0.01 and 100; 1 is 500 000 requests");
+}
