@@ -78,7 +78,7 @@ pub struct Query(
 /// Everything that can be written. Who may not is told so before the input is looked at; what is wrong with an input is
 /// data, in the payload, all of it at once.
 #[derive(Default, MergedObject)]
-pub struct Mutation(SlaMutation);
+pub struct Mutation(SlaMutation, RequestMutation);
 
 /// The schema of the gateway.
 pub type Schema = async_graphql::Schema<Query, Mutation, BreachSubscription>;

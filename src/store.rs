@@ -22,9 +22,12 @@ nouns! {
     standard_service_request, team, tenant, time_entry,
 }
 pub mod breach_log;
+mod candidate;
 pub mod deadline;
 pub mod filter;
+pub mod intake;
 pub mod partition;
+mod promise;
 pub mod viewer;
 
 use std::sync::Arc;

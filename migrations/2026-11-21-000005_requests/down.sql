@@ -1,1 +1,1 @@
-DROP TABLE deadline, affected_sla, request_event, request;
+DROP TABLE offering_promise, deadline, affected_sla, request_event, request;

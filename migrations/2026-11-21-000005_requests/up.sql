@@ -51,6 +51,8 @@ CREATE TABLE request_event (
   received_at timestamptz NOT NULL DEFAULT now(),
   -- The sender's own name of the event: the same event sent twice is stored once.
   event_key text NOT NULL CHECK (event_key <> '' AND length(event_key) <= 128),
+  -- Orders what happened at the same instant: the sender's number, and then the order of receipt.
+  sequence bigint NOT NULL DEFAULT 0 CHECK (sequence >= 0),
   status text CHECK (status IN ('declined', 'on_backlog', 'assigned', 'accepted', 'in_progress', 'waiting_for',
     'waiting_for_customer', 'reservation_pending', 'workflow_pending', 'project_pending', 'completed')),
   impact text CHECK (impact IN ('low', 'medium', 'high', 'top')),
@@ -74,7 +76,7 @@ CREATE TABLE request_event_1 PARTITION OF request_event FOR VALUES WITH (MODULUS
 CREATE TABLE request_event_2 PARTITION OF request_event FOR VALUES WITH (MODULUS 4, REMAINDER 2);
 CREATE TABLE request_event_3 PARTITION OF request_event FOR VALUES WITH (MODULUS 4, REMAINDER 3);
 CREATE INDEX request_event_tenant ON request_event (root_id, tenant_id);
-CREATE INDEX request_event_history ON request_event (root_id, request_id, occurred_at, id);
+CREATE INDEX request_event_history ON request_event (root_id, request_id, occurred_at, sequence, id);
 CREATE INDEX request_event_instance ON request_event (root_id, service_instance_id) WHERE service_instance_id IS NOT NULL;
 CREATE INDEX request_event_team ON request_event (root_id, team_id) WHERE team_id IS NOT NULL;
 CREATE INDEX request_event_requester ON request_event (root_id, requester_id) WHERE requester_id IS NOT NULL;
@@ -161,7 +163,8 @@ CREATE TABLE deadline (
   -- The target that a reader is shown, and the last instant at which it is still met (rule X1).
   target_at timestamptz NOT NULL,
   due_at timestamptz NOT NULL,
-  PRIMARY KEY (root_id, affected_sla_id, kind, phase),
+  -- History told late may hold several targets of one kind that were missed, each under its own instant (rule B1).
+  PRIMARY KEY (root_id, affected_sla_id, kind, phase, due_at),
   FOREIGN KEY (root_id, tenant_id) REFERENCES tenant (root_id, id),
   FOREIGN KEY (root_id, affected_sla_id) REFERENCES affected_sla (root_id, id) ON DELETE CASCADE,
   FOREIGN KEY (root_id, sla_id) REFERENCES sla (root_id, id)
@@ -169,3 +172,17 @@ CREATE TABLE deadline (
 CREATE INDEX deadline_due ON deadline (due_at);
 CREATE INDEX deadline_tenant ON deadline (root_id, tenant_id);
 CREATE INDEX deadline_sla ON deadline (root_id, sla_id);
+
+-- Rule C2: what an offering promised from an instant on, calendars included, so that later edits do not move a running
+-- target. A row is written when intake finds that the catalogue says something else than the last row.
+CREATE TABLE offering_promise (
+  root_id uuid NOT NULL,
+  tenant_id uuid NOT NULL,
+  service_offering_id uuid NOT NULL,
+  since timestamptz NOT NULL,
+  content jsonb NOT NULL,
+  PRIMARY KEY (root_id, service_offering_id, since),
+  FOREIGN KEY (root_id, tenant_id) REFERENCES tenant (root_id, id),
+  FOREIGN KEY (root_id, service_offering_id) REFERENCES service_offering (root_id, id) ON DELETE CASCADE
+);
+CREATE INDEX offering_promise_tenant ON offering_promise (root_id, tenant_id);

@@ -37,7 +37,8 @@ words! {
 /// One thing that happened to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Identifies the event: a second one with the same id is the same event.
+    /// Identifies the event: a second one with the same id and the same kind of change is the same event. What was
+    /// told at once, as a new status and a new team, has one id.
     pub id: Uuid,
     /// When it happened, whenever it was told (rule X14).
     pub occurred_at: DateTime<Utc>,
@@ -107,12 +108,12 @@ impl Change {
     }
 }
 
-/// The events as history: sorted by (instant, sequence, id), each id once. Any order of arrival gives the same
+/// The events as history: sorted by (instant, sequence, id), each change once. Any order of arrival gives the same
 /// history (rule X14).
 pub fn in_order(events: &[Event]) -> Vec<&Event> {
     let mut history: Vec<&Event> = events.iter().collect();
     history.sort_by_key(|event| (event.occurred_at, event.sequence, event.id));
     let mut seen = std::collections::HashSet::with_capacity(history.len());
-    history.retain(|event| seen.insert(event.id));
+    history.retain(|event| seen.insert((event.id, std::mem::discriminant(&event.change))));
     history
 }

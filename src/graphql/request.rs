@@ -1,5 +1,9 @@
 //! Request: Anything a promise can apply to: a ticket, a chat, a call; in the state of its latest event.
 
+mod write;
+
+pub use write::{RequestEventKind, RequestMutation, RequestPayload, RequestRecordInput, RequestRegisterInput};
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

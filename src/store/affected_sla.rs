@@ -1,12 +1,19 @@
 //! An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
 
 use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
+use diesel::sql_types::{Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::AsyncPgConnection;
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
+use super::candidate::{TERMS, Terms, terms};
+use super::noun::{column, noun, relation};
 use super::page::{Key, Kind, Under};
+use super::sql::{Bind, Sql};
 use super::word::{Accountability, Impact, NextTarget};
-use crate::access::Permission;
+use super::{PgRow, rows};
+use crate::access::{Permission, Permit};
 
 noun! {
     /// An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
@@ -153,3 +160,126 @@ pub const UNDER_SLA: Under = Under("affected_sla t WHERE t.root_id = k.root_id A
 
 /// Those of a request.
 pub const UNDER_REQUEST: Under = Under("affected_sla t WHERE t.root_id = k.root_id AND t.request_id = k.id");
+
+/// What is frozen when a clock is made (rule C2).
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Frozen {
+    pub(super) root_id: Uuid,
+    pub(super) id: Uuid,
+    pub(super) tenant_id: Uuid,
+    pub(super) sla_id: Uuid,
+    pub(super) sla_version_id: Uuid,
+    pub(super) request_id: Uuid,
+    pub(super) service_instance_id: Option<Uuid>,
+    pub(super) standard_service_request_id: Option<Uuid>,
+    pub(super) support_team_id: Option<Uuid>,
+    pub(super) first_line_team_id: Option<Uuid>,
+    pub(super) supplier_id: Option<Uuid>,
+    pub(super) time_zone: Option<String>,
+    pub(super) started_at: DateTime<Utc>,
+    #[serde(skip)]
+    pub(super) terms: Terms,
+}
+
+/// What moves with the history of the request.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Moving {
+    pub(super) support_hours_id: Option<Uuid>,
+    pub(super) service_hours_id: Option<Uuid>,
+    pub(super) impact: Option<&'static str>,
+    pub(super) accountability: &'static str,
+    pub(super) maximum_response_duration: Option<u32>,
+    pub(super) maximum_response_duration_in_days: Option<u32>,
+    pub(super) maximum_resolution_duration: Option<u32>,
+    pub(super) maximum_resolution_duration_in_days: Option<u32>,
+    pub(super) response_target_at: Option<DateTime<Utc>>,
+    pub(super) response_breaches_at: Option<DateTime<Utc>>,
+    pub(super) resolution_target_at: Option<DateTime<Utc>>,
+    pub(super) resolution_breaches_at: Option<DateTime<Utc>>,
+    pub(super) next_target: &'static str,
+    pub(super) next_target_at: Option<DateTime<Utc>>,
+    pub(super) actual_response_at: Option<DateTime<Utc>>,
+    pub(super) actual_response_duration: Option<i64>,
+    pub(super) actual_resolution_at: Option<DateTime<Utc>>,
+    pub(super) actual_resolution_duration: Option<i64>,
+    pub(super) desired_completion_at: Option<DateTime<Utc>>,
+    pub(super) stopped_clock_at: Option<DateTime<Utc>>,
+    pub(super) stopped_clock_duration: i64,
+    pub(super) downtime_start_at: Option<DateTime<Utc>>,
+    pub(super) downtime_end_at: Option<DateTime<Utc>>,
+    pub(super) downtime_duration: Option<i64>,
+    pub(super) provider_not_accountable: bool,
+    pub(super) provider_was_not_accountable: bool,
+}
+
+/// A clock in the state that its request's history gives it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Clock {
+    #[serde(flatten)]
+    pub(super) frozen: Frozen,
+    #[serde(flatten)]
+    pub(super) moving: Moving,
+}
+
+const FROZEN: &str = "root_id, id, tenant_id, sla_id, sla_version_id, request_id, service_instance_id, \
+    standard_service_request_id, support_team_id, first_line_team_id, supplier_id, time_zone";
+
+/// The start moves too: an event told late may have brought the SLA in earlier.
+const MOVING: &str = "started_at, support_hours_id, service_hours_id, impact, accountability, maximum_response_duration, \
+    maximum_response_duration_in_days, maximum_resolution_duration, maximum_resolution_duration_in_days, \
+    response_target_at, response_breaches_at, resolution_target_at, resolution_breaches_at, next_target, next_target_at, \
+    actual_response_at, actual_response_duration, actual_resolution_at, actual_resolution_duration, \
+    desired_completion_at, stopped_clock_at, stopped_clock_duration, downtime_start_at, downtime_end_at, \
+    downtime_duration, provider_not_accountable, provider_was_not_accountable";
+
+/// The clocks that requests have already.
+pub(super) async fn of_requests(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    requests: &[Uuid],
+) -> QueryResult<Vec<Frozen>> {
+    let mut sql = Sql::new(
+        "SELECT t.root_id, t.id, t.tenant_id, t.sla_id, t.sla_version_id, t.request_id, t.service_instance_id, \
+         t.standard_service_request_id, t.support_team_id, t.first_line_team_id, t.supplier_id, t.time_zone, \
+         t.started_at, ",
+    );
+    sql.push(TERMS).push(
+        " FROM affected_sla t JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.sla_version_id \
+         WHERE t.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.request_id = ANY(");
+    sql.bind(Bind::Uuids(requests.to_vec())).push(") ORDER BY t.id");
+    let frozen = |row: &PgRow| {
+        Ok(Frozen {
+            root_id: column::<SqlUuid, _>(row, 0)?,
+            id: column::<SqlUuid, _>(row, 1)?,
+            tenant_id: column::<SqlUuid, _>(row, 2)?,
+            sla_id: column::<SqlUuid, _>(row, 3)?,
+            sla_version_id: column::<SqlUuid, _>(row, 4)?,
+            request_id: column::<SqlUuid, _>(row, 5)?,
+            service_instance_id: column::<Nullable<SqlUuid>, _>(row, 6)?,
+            standard_service_request_id: column::<Nullable<SqlUuid>, _>(row, 7)?,
+            support_team_id: column::<Nullable<SqlUuid>, _>(row, 8)?,
+            first_line_team_id: column::<Nullable<SqlUuid>, _>(row, 9)?,
+            supplier_id: column::<Nullable<SqlUuid>, _>(row, 10)?,
+            time_zone: column::<Nullable<Text>, _>(row, 11)?,
+            started_at: column::<Timestamptz, _>(row, 12)?,
+            terms: terms(row, 13)?,
+        })
+    };
+    rows(conn, sql).await?.iter().map(frozen).collect()
+}
+
+/// Makes clocks, and moves those that are there already where there is news.
+pub(super) async fn put(conn: &mut AsyncPgConnection, clocks: &[Clock]) -> QueryResult<()> {
+    let mut sql = Sql::new("INSERT INTO affected_sla AS t (");
+    sql.push(FROZEN).push(", ").push(MOVING).push(") SELECT ").push(FROZEN).push(", ").push(MOVING);
+    sql.push(" FROM jsonb_populate_recordset(NULL::affected_sla, ").bind(Bind::rows(clocks)?);
+    let own = MOVING.replace(", ", ", t.");
+    let new = MOVING.replace(", ", ", excluded.");
+    sql.made(format!(
+        ") ON CONFLICT (root_id, request_id, sla_id) DO UPDATE SET updated_at = now(), ({MOVING}) = ROW (excluded.{new}) \
+         WHERE (t.{own}) IS DISTINCT FROM (excluded.{new})"
+    ));
+    rows(conn, sql).await.map(drop)
+}

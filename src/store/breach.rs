@@ -2,14 +2,24 @@
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
+<<<<<<< HEAD
+=======
+use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
+>>>>>>> intake
 use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
+use super::noun::{column, noun, relation};
 use super::page::{Key, Kind, Under};
+<<<<<<< HEAD
 use super::rows;
 use super::sql::{Bind, Sql};
 use super::word::{BreachKind, BreachPhase};
+=======
+use super::sql::{Bind, Sql};
+use super::word::{BreachKind, BreachPhase};
+use super::{PgRow, rows};
+>>>>>>> intake
 use crate::access::{Permission, Permit};
 
 noun! {
@@ -88,6 +98,7 @@ pub const UNDER_LIMIT: Under = Under("breach t WHERE t.root_id = k.root_id AND t
 /// What retracts a record.
 pub const UNDER_RETRACTED: Under = Under("breach t WHERE t.root_id = k.root_id AND t.retracts_id = k.id");
 
+<<<<<<< HEAD
 /// What the history of a clock says: it warned, was breached, or will be, at an instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truth {
@@ -192,4 +203,69 @@ pub async fn record_limit(
          SELECT root_id, tenant_id, breach_id FROM fresh RETURNING breach_id",
     );
     Ok(!rows(conn, sql).await?.is_empty())
+=======
+/// A record that was not retracted, by what makes it unique (rule B1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recorded {
+    /// The clock.
+    pub(super) clock: Uuid,
+    /// What fell due.
+    pub(super) kind: BreachKind,
+    /// A warning or the breach itself.
+    pub(super) phase: BreachPhase,
+    /// The target that it belongs to.
+    pub(super) target_at: DateTime<Utc>,
+    /// The instant after which it was true.
+    pub(super) due_at: DateTime<Utc>,
+    /// The record.
+    pub(super) id: Uuid,
+}
+
+/// What was recorded of clocks and not retracted.
+pub(super) async fn recorded(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    clocks: &[Uuid],
+) -> QueryResult<Vec<Recorded>> {
+    let mut sql = Sql::new(
+        "SELECT k.subject_id, k.kind, k.phase, b.target_at, k.due_at, k.breach_id FROM breach_key k \
+         JOIN breach b ON b.root_id = k.root_id AND b.id = k.breach_id WHERE k.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND k.subject_id = ANY(");
+    sql.bind(Bind::Uuids(clocks.to_vec())).push(")");
+    let record = |row: &PgRow| {
+        Ok(Recorded {
+            clock: column::<SqlUuid, _>(row, 0)?,
+            kind: column::<Text, _>(row, 1)?,
+            phase: column::<Text, _>(row, 2)?,
+            target_at: column::<Timestamptz, _>(row, 3)?,
+            due_at: column::<Timestamptz, _>(row, 4)?,
+            id: column::<SqlUuid, _>(row, 5)?,
+        })
+    };
+    rows(conn, sql).await?.iter().map(record).collect()
+}
+
+/// Records that records are wrong (rule X14). The key of each is given back, so that it is retracted once, and so that
+/// what it said can be recorded anew should a later event prove it right after all.
+pub(super) async fn retract(conn: &mut AsyncPgConnection, permit: &Permit, wrong: &[Uuid]) -> QueryResult<()> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let mut sql = Sql::new(
+        "WITH wrong AS (DELETE FROM breach_key k USING breach b WHERE b.root_id = k.root_id AND b.id = k.breach_id \
+           AND k.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ANY(").bind(Bind::Uuids(wrong.to_vec()));
+    sql.push(
+        ") RETURNING b.*, uuid_v7() AS retraction), \
+         recorded AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_id, affected_sla_id, sla_limit_id, \
+             target_at, detected_at, retracts_id) \
+           SELECT root_id, retraction, tenant_id, kind, 'retracted', sla_id, affected_sla_id, sla_limit_id, target_at, \
+             statement_timestamp(), id FROM wrong) \
+         INSERT INTO breach_pending (root_id, tenant_id, breach_id) SELECT root_id, tenant_id, retraction FROM wrong \
+         ORDER BY target_at, id",
+    );
+    rows(conn, sql).await.map(drop)
+>>>>>>> intake
 }

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Nullable};
 use diesel_async::AsyncPgConnection;
+use serde::Serialize;
+use uuid::Uuid;
 
 use super::noun::column;
 use super::rows;
 use super::sql::{Bind, Sql};
+use crate::access::Permit;
 use crate::error::Error;
 
 /// What one claim did.
@@ -33,7 +37,8 @@ const CLAIM: &str = "WITH due AS MATERIALIZED ( \
       FROM deadline WHERE due_at < statement_timestamp() ORDER BY due_at LIMIT ";
 const CLAIM_REST: &str = " FOR UPDATE SKIP LOCKED), \
     gone AS (DELETE FROM deadline d USING due WHERE d.root_id = due.root_id \
-      AND d.affected_sla_id = due.affected_sla_id AND d.kind = due.kind AND d.phase = due.phase), \
+      AND d.affected_sla_id = due.affected_sla_id AND d.kind = due.kind AND d.phase = due.phase \
+      AND d.due_at = due.due_at), \
     fresh AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id) \
       SELECT root_id, tenant_id, affected_sla_id, kind, phase, due_at, breach_id FROM due \
       ON CONFLICT DO NOTHING RETURNING breach_id), \
@@ -65,4 +70,47 @@ pub(crate) async fn claim(conn: &mut AsyncPgConnection, limit: i64) -> Result<Cl
         late: duration(2)?,
         next: duration(3)?,
     })
+}
+
+/// A deadline to be kept.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct New {
+    /// The root of its tenant.
+    pub(super) root_id: Uuid,
+    /// The tenant of its clock.
+    pub(super) tenant_id: Uuid,
+    /// The clock.
+    pub(super) affected_sla_id: Uuid,
+    /// The SLA of the clock.
+    pub(super) sla_id: Uuid,
+    /// What falls due.
+    pub(super) kind: &'static str,
+    /// A warning or the breach itself.
+    pub(super) phase: &'static str,
+    /// The target that a reader is shown.
+    pub(super) target_at: DateTime<Utc>,
+    /// It is recorded strictly after this instant (rule X2).
+    pub(super) due_at: DateTime<Utc>,
+}
+
+/// Forgets the deadlines of clocks. Waits for a claim that has hold of one: what it recorded is seen after this.
+pub(super) async fn forget(conn: &mut AsyncPgConnection, permit: &Permit, clocks: &[Uuid]) -> QueryResult<()> {
+    let mut sql = Sql::new("DELETE FROM deadline WHERE root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND affected_sla_id = ANY(");
+    sql.bind(Bind::Uuids(clocks.to_vec())).push(")");
+    rows(conn, sql).await.map(drop)
+}
+
+/// Keeps deadlines of clocks that have none.
+pub(super) async fn keep(conn: &mut AsyncPgConnection, new: &[New]) -> QueryResult<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut sql = Sql::new(
+        "INSERT INTO deadline (root_id, tenant_id, affected_sla_id, sla_id, kind, phase, target_at, due_at) \
+         SELECT root_id, tenant_id, affected_sla_id, sla_id, kind, phase, target_at, due_at \
+         FROM jsonb_populate_recordset(NULL::deadline, ",
+    );
+    sql.bind(Bind::rows(new)?).push(")");
+    rows(conn, sql).await.map(drop)
 }

@@ -335,7 +335,7 @@ pub(super) fn columns(sql: &mut Sql, alias: &str, target: &Target) {
     sql.made(list.join(", "));
 }
 
-fn decoded<N: Noun>(row: &PgRow, at: usize) -> QueryResult<Arc<N>> {
+pub(super) fn decoded<N: Noun>(row: &PgRow, at: usize) -> QueryResult<Arc<N>> {
     (N::TARGET.decode)(row, at)?
         .as_ref()
         .and_then(N::from_loaded)

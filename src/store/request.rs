@@ -1,12 +1,21 @@
 //! A request: anything a promise can apply to, in the latest state of its events.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
+use diesel::sql_types::Uuid as SqlUuid;
+use diesel_async::AsyncPgConnection;
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
-use super::page::{Key, Kind, Under};
+use super::noun::{Noun, column, noun, relation};
+use super::page::{Key, Kind, Under, columns, decoded, within};
+use super::sql::{Bind, Sql};
 use super::word::{Channel, Impact, RequestStatus};
-use crate::access::Permission;
+use super::{Conn, rows};
+use crate::access::{Permission, Permit, Reach};
+use crate::error::Error;
 
 noun! {
     /// A request: anything a promise can apply to, in the latest state of its events.
@@ -110,3 +119,103 @@ pub const UNDER_INSTANCE: Under = Under("request t WHERE t.root_id = k.root_id A
 
 /// Those a person asked.
 pub const UNDER_REQUESTER: Under = Under("request t WHERE t.root_id = k.root_id AND t.requester_id = k.id");
+
+/// What its events change: the latest state of each.
+const STATE: &str = "status, impact, requester_id, service_instance_id, team_id, desired_completion_at, \
+    downtime_start_at, downtime_end_at, provider_not_accountable";
+
+/// The latest state of a request.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct State {
+    pub(super) root_id: Uuid,
+    pub(super) id: Uuid,
+    pub(super) status: &'static str,
+    pub(super) impact: Option<&'static str>,
+    pub(super) requester_id: Option<Uuid>,
+    pub(super) service_instance_id: Option<Uuid>,
+    pub(super) team_id: Option<Uuid>,
+    pub(super) desired_completion_at: Option<DateTime<Utc>>,
+    pub(super) downtime_start_at: Option<DateTime<Utc>>,
+    pub(super) downtime_end_at: Option<DateTime<Utc>>,
+    pub(super) provider_not_accountable: bool,
+}
+
+/// A request to be made.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct New<'a> {
+    #[serde(flatten)]
+    pub(super) state: State,
+    pub(super) tenant_id: Uuid,
+    pub(super) channel: &'static str,
+    pub(super) subject: &'a str,
+    pub(super) standard_service_request_id: Option<Uuid>,
+    pub(super) sla_id: Option<Uuid>,
+    pub(super) registered_at: DateTime<Utc>,
+    pub(super) source: Option<&'a str>,
+    pub(super) source_id: Option<&'a str>,
+}
+
+/// Makes requests; one that its source told before only takes the new subject. Gives the id of each, in no order, and
+/// locks them.
+pub(super) async fn put(conn: &mut AsyncPgConnection, new: &[New<'_>]) -> QueryResult<Vec<Uuid>> {
+    let mut sql = Sql::new("INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
+    let rest = "standard_service_request_id, sla_id, registered_at, source, source_id";
+    sql.push(rest).push(", ").push(STATE).push(") SELECT root_id, id, tenant_id, channel, subject, ").push(rest);
+    sql.push(", ").push(STATE).push(" FROM jsonb_populate_recordset(NULL::request, ").bind(Bind::rows(new)?);
+    sql.push(
+        ") ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET subject = excluded.subject, \
+         revision = r.revision + (r.subject <> excluded.subject)::integer, \
+         updated_at = CASE WHEN r.subject <> excluded.subject THEN now() ELSE r.updated_at END RETURNING id",
+    );
+    rows(conn, sql).await?.iter().map(|row| column::<SqlUuid, _>(row, 0)).collect()
+}
+
+/// Reads requests of the permit's tenant and locks them: the events of one request are taken in one after the other.
+pub(super) async fn lock(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> QueryResult<Vec<Arc<Row>>> {
+    let mut sql = of(permit, ids);
+    // A reference to the row does not wait; another writer does.
+    sql.push(" ORDER BY t.id FOR NO KEY UPDATE");
+    rows(conn, sql).await?.iter().map(|row| decoded(row, 0)).collect()
+}
+
+/// Reads requests of the permit's tenant.
+pub(super) async fn read(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> QueryResult<Vec<Arc<Row>>> {
+    rows(conn, of(permit, ids)).await?.iter().map(|row| decoded(row, 0)).collect()
+}
+
+fn of(permit: &Permit, ids: &[Uuid]) -> Sql {
+    let mut sql = Sql::new("SELECT ");
+    columns(&mut sql, "t", Row::TARGET);
+    sql.push(" FROM request t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.tenant_id = ");
+    sql.bind(Bind::Uuid(permit.tenant_id)).push(" AND t.id = ANY(").bind(Bind::Uuids(ids.to_vec())).push(")");
+    sql
+}
+
+/// Stores the latest state of requests where it is news.
+pub(super) async fn update(conn: &mut AsyncPgConnection, states: &[State]) -> QueryResult<()> {
+    let mut sql = Sql::new("UPDATE request r SET revision = r.revision + 1, updated_at = now(), (");
+    sql.push(STATE).push(") = (SELECT ").push(STATE).push(" FROM jsonb_populate_record(NULL::request, n.state)) \
+         FROM (SELECT x AS state, (x ->> 'root_id')::uuid AS root_id, (x ->> 'id')::uuid AS id FROM jsonb_array_elements(");
+    sql.bind(Bind::rows(states)?).push(
+        ") x) n WHERE r.root_id = n.root_id AND r.id = n.id \
+         AND jsonb_populate_record(r, n.state) IS DISTINCT FROM r",
+    );
+    rows(conn, sql).await.map(drop)
+}
+
+/// The tenant of a request within reach; none where there is no such request.
+pub async fn tenant(conn: &Conn, reach: &Reach, id: Uuid) -> Result<Option<Uuid>, Error> {
+    let mut sql = Sql::new("SELECT t.tenant_id FROM request t WHERE t.id = ");
+    sql.bind(Bind::Uuid(id));
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    Ok(conn.rows(sql).await?.first().map(|row| column::<SqlUuid, _>(row, 0)).transpose()?)
+}
+
+/// The request that a source told of, in the permit's tenant.
+pub async fn of_source(conn: &Conn, permit: &Permit, source: &str, source_id: &str) -> Result<Option<Uuid>, Error> {
+    let mut sql = Sql::new("SELECT t.id FROM request t WHERE t.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
+    sql.push(" AND t.source = ").bind(Bind::Text(source.to_owned()));
+    sql.push(" AND t.source_id = ").bind(Bind::Text(source_id.to_owned()));
+    Ok(conn.rows(sql).await?.first().map(|row| column::<SqlUuid, _>(row, 0)).transpose()?)
+}

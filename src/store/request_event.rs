@@ -1,12 +1,20 @@
 //! An event of a request: what changed, and when it happened (rule X14).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
+use diesel::sql_types::Uuid as SqlUuid;
+use diesel_async::AsyncPgConnection;
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
-use super::page::{Key, Kind, Under};
+use super::noun::{Noun, column, noun, relation};
+use super::page::{Key, Kind, Under, columns, decoded};
+use super::rows;
+use super::sql::{Bind, Sql};
 use super::word::{Impact, RequestStatus};
-use crate::access::Permission;
+use crate::access::{Permission, Permit};
 
 noun! {
     /// An event of a request: what changed, and when it happened (rule X14).
@@ -32,6 +40,8 @@ noun! {
         received_at: DateTime<Utc>,
         /// The sender's name of it.
         event_key: String,
+        /// Orders what happened at the same instant; 0 where the sender gives no number.
+        sequence: i64,
         /// The new status; null = unchanged, as for all below.
         status: Option<RequestStatus>,
         /// The new impact.
@@ -65,3 +75,50 @@ pub mod key {
 
 /// The history of a request.
 pub const UNDER_REQUEST: Under = Under("request_event t WHERE t.root_id = k.root_id AND t.request_id = k.id");
+
+/// An event to be stored.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct New<'a> {
+    pub(super) root_id: Uuid,
+    pub(super) id: Uuid,
+    pub(super) tenant_id: Uuid,
+    pub(super) request_id: Uuid,
+    pub(super) occurred_at: DateTime<Utc>,
+    pub(super) event_key: &'a str,
+    pub(super) sequence: i64,
+    pub(super) status: Option<&'static str>,
+    pub(super) impact: Option<&'static str>,
+    pub(super) service_instance_id: Option<Uuid>,
+    pub(super) team_id: Option<Uuid>,
+    pub(super) requester_id: Option<Uuid>,
+    pub(super) desired_completion_at: Option<DateTime<Utc>>,
+    pub(super) downtime_start_at: Option<DateTime<Utc>>,
+    pub(super) downtime_end_at: Option<DateTime<Utc>>,
+    pub(super) provider_not_accountable: Option<bool>,
+}
+
+/// Stores events and gives the ids of those that were not known yet: the same event told twice is stored once.
+pub(super) async fn append(conn: &mut AsyncPgConnection, new: &[New<'_>]) -> QueryResult<Vec<Uuid>> {
+    const COLUMNS: &str = "root_id, id, tenant_id, request_id, occurred_at, event_key, sequence, status, impact, \
+        service_instance_id, team_id, requester_id, desired_completion_at, downtime_start_at, downtime_end_at, \
+        provider_not_accountable";
+    let mut sql = Sql::new("INSERT INTO request_event (");
+    sql.push(COLUMNS).push(") SELECT ").push(COLUMNS);
+    sql.push(" FROM jsonb_populate_recordset(NULL::request_event, ").bind(Bind::rows(new)?);
+    sql.push(") ON CONFLICT (root_id, request_id, event_key) DO NOTHING RETURNING id");
+    rows(conn, sql).await?.iter().map(|row| column::<SqlUuid, _>(row, 0)).collect()
+}
+
+/// The histories of requests, one after the other, each in order (rule X14).
+pub(super) async fn histories(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    requests: &[Uuid],
+) -> QueryResult<Vec<Arc<Row>>> {
+    let mut sql = Sql::new("SELECT ");
+    columns(&mut sql, "t", Row::TARGET);
+    sql.push(" FROM request_event t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push(" AND t.request_id = ANY(").bind(Bind::Uuids(requests.to_vec()));
+    sql.push(") ORDER BY t.request_id, t.occurred_at, t.sequence, t.id");
+    rows(conn, sql).await?.iter().map(|row| decoded(row, 0)).collect()
+}

@@ -169,7 +169,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    deadline (root_id, affected_sla_id, kind, phase) {
+    deadline (root_id, affected_sla_id, kind, phase, due_at) {
         root_id -> Uuid,
         tenant_id -> Uuid,
         affected_sla_id -> Uuid,
@@ -280,6 +280,7 @@ diesel::table! {
         occurred_at -> Timestamptz,
         received_at -> Timestamptz,
         event_key -> Text,
+        sequence -> Int8,
         status -> Nullable<Text>,
         impact -> Nullable<Text>,
         service_instance_id -> Nullable<Uuid>,

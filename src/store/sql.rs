@@ -10,8 +10,9 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::result::QueryResult;
-use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Text, Timestamptz, Untyped, Uuid as SqlUuid};
+use diesel::result::{Error as Failure, QueryResult};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Jsonb, Text, Timestamptz, Untyped, Uuid as SqlUuid};
+use serde::Serialize;
 use uuid::Uuid;
 
 /// One bound value.
@@ -37,6 +38,16 @@ pub enum Bind {
     Time(DateTime<Utc>),
     /// `date`
     Date(NaiveDate),
+    /// `jsonb`: rows of any length in one value, for `jsonb_to_recordset` and the like.
+    Json(serde_json::Value),
+}
+
+impl Bind {
+    /// Rows of a table as one value, for `jsonb_populate_recordset`: fields are named as columns.
+    pub fn rows<T: Serialize>(rows: &[T]) -> QueryResult<Self> {
+        let json = serde_json::to_value(rows);
+        json.map(Self::Json).map_err(|cause| Failure::SerializationError(cause.into()))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -137,6 +148,7 @@ impl QueryFragment<Pg> for Sql {
                     Bind::Bool(v) => out.push_bind_param::<Bool, _>(v)?,
                     Bind::Time(v) => out.push_bind_param::<Timestamptz, _>(v)?,
                     Bind::Date(v) => out.push_bind_param::<Date, _>(v)?,
+                    Bind::Json(v) => out.push_bind_param::<Jsonb, _>(v)?,
                 },
             }
         }

@@ -10,6 +10,7 @@ mod clock;
 mod database;
 mod guard;
 mod http;
+mod intake;
 mod postgres;
 mod sample;
 mod schema;

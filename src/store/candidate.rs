@@ -1,0 +1,304 @@
+//! Which SLAs a request may fall under, and what decides it (rules C1, C13, S5, S6, S8).
+//!
+//! The rules are the clock's; here is what they ask of the store, for many requests in a few statements.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::result::{Error as Failure, QueryResult};
+use diesel::sql_types::{Array, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::AsyncPgConnection;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::noun::column;
+use super::sql::{Bind, Sql};
+use super::word::{AbandonType, SlaStatus};
+use super::{PgRow, rows};
+use crate::access::Permit;
+use crate::clock::coverage::{Coverage, Covering, Requester, Uses};
+use crate::clock::lifecycle::{self, Term};
+use crate::clock::waiting::{Abandons, QueueTerms, WaitTerms};
+
+/// A question for SLAs. A request asks once for each stretch of its history in which its instance and its requester
+/// were the same.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Question {
+    /// The number of the stretch: what the answer names.
+    pub(super) stretch: i32,
+    /// The request's tenant.
+    pub(super) tenant_id: Uuid,
+    /// When the stretch began: terms and lifecycle are those of this instant.
+    pub(super) at: DateTime<Utc>,
+    /// SLAs on this instance.
+    pub(super) instance_id: Option<Uuid>,
+    /// The standard service request it was made from; where no instance is known, SLAs on its offering as a whole.
+    pub(super) standard_id: Option<Uuid>,
+    /// This SLA, whatever it covers.
+    pub(super) named_id: Option<Uuid>,
+    /// The default SLA of the tenant, whatever it covers (rule C13).
+    pub(super) by_default: bool,
+}
+
+/// An SLA that was active at the instant of the question.
+pub(super) struct Candidate {
+    /// Which stretch it answers.
+    pub(super) stretch: i32,
+    /// Whether it applies whatever it covers: it was named, or is the default.
+    pub(super) named: bool,
+    /// The SLA.
+    pub(super) sla_id: Uuid,
+    /// The version in force.
+    pub(super) version_id: Uuid,
+    /// What it promises.
+    pub(super) terms: Terms,
+    /// The offering's zone.
+    pub(super) zone: Option<String>,
+    /// Whom it covers; none when its version says nothing of that.
+    pub(super) covering: Option<Covering>,
+    /// The support team of the instance.
+    pub(super) support_team_id: Option<Uuid>,
+    /// The first-line team of the instance.
+    pub(super) first_line_team_id: Option<Uuid>,
+    /// The provider of the instance, if external.
+    pub(super) supplier_id: Option<Uuid>,
+    /// The instance that it is about.
+    pub(super) instance_id: Option<Uuid>,
+    /// The standard service request, if it is one of the offering promised (rule O2).
+    pub(super) standard_id: Option<Uuid>,
+}
+
+/// What a version promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Terms {
+    /// The targets of an offering.
+    Service(Uuid),
+    /// A wait.
+    Wait(WaitTerms),
+}
+
+/// The columns of a version that [`terms`] reads.
+pub(super) const TERMS: &str =
+    "v.service_offering_id, v.sla_threshold, v.abandon_type, v.abandon_threshold, v.due_time_in_minutes";
+
+/// What the version in columns from `at` on promises.
+pub(super) fn terms(row: &PgRow, at: usize) -> QueryResult<Terms> {
+    let number = |at| -> QueryResult<Option<u32>> {
+        Ok(column::<Nullable<Integer>, Option<i32>>(row, at)?.map(i32::unsigned_abs))
+    };
+    let offering: Option<Uuid> = column::<Nullable<SqlUuid>, _>(row, at)?;
+    let abandon_type: Option<AbandonType> = column::<Nullable<Text>, _>(row, at + 2)?;
+    match (offering, number(at + 1)?, number(at + 4)?) {
+        (Some(offering), _, _) => Ok(Terms::Service(offering)),
+        (None, Some(sla_threshold), _) => {
+            let abandons = match (abandon_type, number(at + 3)?) {
+                (Some(AbandonType::IgnoreAbandons), Some(seconds)) => Abandons::IgnoreWithin(seconds),
+                _ => Abandons::CountAgainstSla,
+            };
+            Ok(Terms::Wait(WaitTerms::Queue(QueueTerms { sla_threshold, abandons })))
+        }
+        (None, None, Some(due_time_in_minutes)) => Ok(Terms::Wait(WaitTerms::Livechat { due_time_in_minutes })),
+        (None, None, None) => Err(Failure::DeserializationError("a version promises nothing".into())),
+    }
+}
+
+/// The relations on the way up from instances, to those that use them, directly or not (rule O4).
+pub(super) async fn upward(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    instances: &[Uuid],
+) -> QueryResult<Vec<Uses>> {
+    if instances.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new(
+        "WITH RECURSIVE up AS (SELECT r.consumer_id, r.used_id, r.effect FROM service_instance_relation r \
+         WHERE r.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND r.used_id = ANY(").bind(Bind::Uuids(instances.to_vec()));
+    sql.push(
+        ") UNION SELECT r.consumer_id, r.used_id, r.effect FROM up JOIN service_instance_relation r \
+         ON r.used_id = up.consumer_id AND r.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(") SELECT consumer_id, used_id, effect FROM up");
+    let uses = |row: &PgRow| {
+        let effect: String = column::<Text, _>(row, 2)?;
+        Ok(Uses { upper: column::<SqlUuid, _>(row, 0)?, lower: column::<SqlUuid, _>(row, 1)?, effect: read(&effect)? })
+    };
+    rows(conn, sql).await?.iter().map(uses).collect()
+}
+
+/// What coverage asks of the people that requests are for (rule S8).
+pub(super) async fn requesters(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    people: &[Uuid],
+) -> QueryResult<HashMap<Uuid, Requester>> {
+    if people.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut sql = Sql::new(
+        "SELECT p.id, p.tenant_id, p.organization_id, p.site_id, \
+         ARRAY(WITH RECURSIVE up AS (SELECT o.parent_id FROM organization o WHERE o.root_id = p.root_id \
+             AND o.id = p.organization_id \
+           UNION SELECT o.parent_id FROM up JOIN organization o ON o.root_id = p.root_id AND o.id = up.parent_id) \
+           SELECT parent_id FROM up WHERE parent_id IS NOT NULL), \
+         ARRAY(SELECT u.service_instance_id FROM service_instance_user u WHERE u.root_id = p.root_id AND u.person_id = p.id), \
+         ARRAY(SELECT i.id FROM team_member m JOIN service_instance i ON i.root_id = m.root_id \
+           AND i.support_team_id = m.team_id WHERE m.root_id = p.root_id AND m.person_id = p.id) \
+         FROM person p WHERE p.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND p.id = ANY(").bind(Bind::Uuids(people.to_vec())).push(")");
+    let requester = |row: &PgRow| {
+        let person: Uuid = column::<SqlUuid, _>(row, 0)?;
+        let requester = Requester {
+            person: Some(person),
+            account: Some(column::<SqlUuid, _>(row, 1)?),
+            organization: column::<Nullable<SqlUuid>, _>(row, 2)?,
+            site: column::<Nullable<SqlUuid>, _>(row, 3)?,
+            organizations_above: set(row, 4)?,
+            uses_cis_of: set(row, 5)?,
+            supports: set(row, 6)?,
+        };
+        Ok((person, requester))
+    };
+    rows(conn, sql).await?.iter().map(requester).collect()
+}
+
+/// The SLAs that answer questions: visible from the request's tenant (rule S5), active at the instant asked for
+/// (rule S6), in the version in force then. Of the lists of a coverage only entries among `relevant` are told.
+pub(super) async fn candidates(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    questions: &[Question],
+    relevant: BTreeSet<Uuid>,
+) -> QueryResult<Vec<Candidate>> {
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let root = || Bind::Uuid(permit.root_id);
+    let mut sql = Sql::new("WITH k AS MATERIALIZED (SELECT ");
+    sql.bind(root()).push("::uuid AS root_id, q.* FROM jsonb_to_recordset(").bind(Bind::rows(questions)?).push(
+        ") AS q(stretch integer, tenant_id uuid, at timestamptz, instance_id uuid, standard_id uuid, named_id uuid, \
+         by_default boolean)), found AS (",
+    );
+    sql.push(NAMED).push(" UNION ALL ").push(DEFAULT).push(" UNION ALL ").push(ON_INSTANCE).push(" UNION ALL ");
+    sql.push(ON_SERVICE).push(" UNION ALL ").push(ON_STANDARD);
+    sql.push(") SELECT f.stretch, f.named, s.id, v.id, ").push(TERMS).push(
+        ", o.time_zone, v.coverage, u.tenant_id, s.status, s.start_date, s.expiry_date, z.time_zone, f.at, i.id, \
+         i.support_team_id, i.first_line_team_id, p.id, w.id",
+    );
+    let relevant: Vec<Uuid> = relevant.into_iter().collect();
+    for (table, column) in [
+        ("organization", "organization_id"),
+        ("site", "site_id"),
+        ("person", "person_id"),
+        ("service_instance", "service_instance_id"),
+    ] {
+        sql.made(format!(
+            ", ARRAY(SELECT l.{column} FROM sla_version_{table} l WHERE l.root_id = v.root_id AND l.sla_version_id = v.id \
+             AND l.{column} = ANY("
+        ));
+        sql.bind(Bind::Uuids(relevant.clone())).push("))");
+    }
+    sql.push(FACTS);
+    let mut found = Vec::new();
+    for row in &rows(conn, sql).await? {
+        found.extend(candidate(row)?);
+    }
+    Ok(found)
+}
+
+const NAMED: &str = "SELECT k.*, true AS named, k.named_id AS sla_id, NULL::uuid AS version_id FROM k \
+    WHERE k.named_id IS NOT NULL";
+
+const DEFAULT: &str = "SELECT k.*, true, (SELECT d.id FROM tenant_closure c \
+      JOIN tenant t ON t.root_id = c.root_id AND t.id = c.ancestor_id \
+      JOIN sla d ON d.root_id = t.root_id AND d.id = t.default_sla_id \
+      WHERE c.root_id = k.root_id AND c.descendant_id = k.tenant_id AND (c.depth = 0 OR d.shared) \
+      ORDER BY c.depth LIMIT 1), NULL FROM k WHERE k.by_default";
+
+const ON_INSTANCE: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
+    JOIN sla_version v ON v.root_id = k.root_id AND v.service_instance_id = k.instance_id";
+
+const ON_SERVICE: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
+    JOIN service_instance i ON i.root_id = k.root_id AND i.id = k.instance_id \
+    JOIN service_offering o ON o.root_id = i.root_id AND o.service_id = i.service_id \
+    JOIN sla_version v ON v.root_id = o.root_id AND v.service_offering_id = o.id AND v.service_instance_id IS NULL";
+
+const ON_STANDARD: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
+    JOIN standard_service_request w ON w.root_id = k.root_id AND w.id = k.standard_id \
+    JOIN sla_version v ON v.root_id = w.root_id AND v.service_offering_id = w.service_offering_id \
+      AND v.service_instance_id IS NULL \
+    WHERE k.instance_id IS NULL AND k.named_id IS NULL AND NOT k.by_default";
+
+/// Before the first activation that is known, the version active now stands for the terms.
+const FACTS: &str = " FROM found f \
+    JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id AND s.active AND (s.tenant_id = f.tenant_id \
+      OR s.shared AND EXISTS (SELECT FROM tenant_closure c WHERE c.root_id = s.root_id \
+        AND c.ancestor_id = s.tenant_id AND c.descendant_id = f.tenant_id)) \
+    JOIN sla_version v ON v.root_id = s.root_id AND v.sla_id = s.id AND v.id = coalesce( \
+      (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
+        AND a.activated_at <= f.at ORDER BY a.activated_at DESC, a.id DESC LIMIT 1), s.active_version_id) \
+      AND v.id = coalesce(f.version_id, v.id) \
+    JOIN tenant z ON z.root_id = s.root_id AND z.id = s.tenant_id \
+    LEFT JOIN service_offering o ON o.root_id = v.root_id AND o.id = v.service_offering_id \
+    LEFT JOIN organization u ON u.root_id = s.root_id AND u.id = s.customer_id \
+    LEFT JOIN service_instance i ON i.root_id = s.root_id AND i.id = coalesce(v.service_instance_id, f.instance_id) \
+    LEFT JOIN service y ON y.root_id = i.root_id AND y.id = i.service_id \
+    LEFT JOIN organization p ON p.root_id = i.root_id AND p.id = coalesce(i.provider_id, y.provider_id) AND p.external \
+    LEFT JOIN standard_service_request w ON w.root_id = f.root_id AND w.id = f.standard_id \
+      AND w.service_offering_id = v.service_offering_id \
+    ORDER BY f.stretch, s.id, i.id";
+
+/// None when the SLA was not active at the instant of the question.
+fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
+    let status: SlaStatus = column::<Text, _>(row, 12)?;
+    let start_date: Option<NaiveDate> = column::<Nullable<Date>, _>(row, 13)?;
+    let expiry_date: Option<NaiveDate> = column::<Nullable<Date>, _>(row, 14)?;
+    let zone: String = column::<Text, _>(row, 15)?;
+    let at: DateTime<Utc> = column::<Timestamptz, _>(row, 16)?;
+    let term = Term { start_date, expiry_date, zone: zone.parse().unwrap_or(chrono_tz::UTC) };
+    if term.status(read(status.word())?, at) != lifecycle::SlaStatus::Active {
+        return Ok(None);
+    }
+    let instance_id: Option<Uuid> = column::<Nullable<SqlUuid>, _>(row, 17)?;
+    let kind: Option<String> = column::<Nullable<Text>, _>(row, 10)?;
+    let covering = match kind {
+        None => None,
+        Some(kind) => Some(Covering {
+            instance: instance_id,
+            customer_account: column::<Nullable<SqlUuid>, _>(row, 11)?,
+            coverage: Coverage {
+                kind: read(&kind)?,
+                organizations: set(row, 22)?,
+                sites: set(row, 23)?,
+                people: set(row, 24)?,
+                service_instances: set(row, 25)?,
+            },
+        }),
+    };
+    Ok(Some(Candidate {
+        stretch: column::<Integer, _>(row, 0)?,
+        named: column::<Bool, _>(row, 1)?,
+        sla_id: column::<SqlUuid, _>(row, 2)?,
+        version_id: column::<SqlUuid, _>(row, 3)?,
+        terms: terms(row, 4)?,
+        zone: column::<Nullable<Text>, _>(row, 9)?,
+        covering,
+        support_team_id: column::<Nullable<SqlUuid>, _>(row, 18)?,
+        first_line_team_id: column::<Nullable<SqlUuid>, _>(row, 19)?,
+        supplier_id: column::<Nullable<SqlUuid>, _>(row, 20)?,
+        instance_id,
+        standard_id: column::<Nullable<SqlUuid>, _>(row, 21)?,
+    }))
+}
+
+fn set(row: &PgRow, at: usize) -> QueryResult<BTreeSet<Uuid>> {
+    Ok(column::<Array<SqlUuid>, Vec<Uuid>>(row, at)?.into_iter().collect())
+}
+
+/// A word of the store as the clock's own.
+pub(super) fn read<T: std::str::FromStr<Err = crate::clock::UnknownWord>>(word: &str) -> QueryResult<T> {
+    word.parse().map_err(|unknown| Failure::DeserializationError(format!("{unknown:?}").into()))
+}
