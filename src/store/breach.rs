@@ -2,24 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-<<<<<<< HEAD
-=======
 use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
->>>>>>> intake
 use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
 use super::noun::{column, noun, relation};
 use super::page::{Key, Kind, Under};
-<<<<<<< HEAD
-use super::rows;
-use super::sql::{Bind, Sql};
-use super::word::{BreachKind, BreachPhase};
-=======
 use super::sql::{Bind, Sql};
 use super::word::{BreachKind, BreachPhase};
 use super::{PgRow, rows};
->>>>>>> intake
 use crate::access::{Permission, Permit};
 
 noun! {
@@ -98,7 +89,6 @@ pub const UNDER_LIMIT: Under = Under("breach t WHERE t.root_id = k.root_id AND t
 /// What retracts a record.
 pub const UNDER_RETRACTED: Under = Under("breach t WHERE t.root_id = k.root_id AND t.retracts_id = k.id");
 
-<<<<<<< HEAD
 /// What the history of a clock says: it warned, was breached, or will be, at an instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truth {
@@ -203,7 +193,8 @@ pub async fn record_limit(
          SELECT root_id, tenant_id, breach_id FROM fresh RETURNING breach_id",
     );
     Ok(!rows(conn, sql).await?.is_empty())
-=======
+}
+
 /// A record that was not retracted, by what makes it unique (rule B1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Recorded {
@@ -267,5 +258,4 @@ pub(super) async fn retract(conn: &mut AsyncPgConnection, permit: &Permit, wrong
          ORDER BY target_at, id",
     );
     rows(conn, sql).await.map(drop)
->>>>>>> intake
 }
