@@ -3,7 +3,7 @@
 
 mod app;
 mod breach_figures;
-mod breach_truths;
+mod breach_limits;
 mod breaches;
 mod cli;
 mod clock;
