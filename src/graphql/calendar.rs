@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 use async_graphql::{Context, Enum, ID, Result, SimpleObject};
+use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::asking::Asking;
@@ -12,8 +13,10 @@ use super::filter::{filter, order};
 use super::load::Loaders;
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime, LocalDateTime, LocalTime};
+use super::scalar::{DateTime, LocalDateTime, LocalTime, TimeZone};
 use super::Tenant;
+use crate::clock::calendar;
+use crate::clock::schedule::Schedule;
 use crate::error::Error;
 use crate::store;
 
@@ -92,6 +95,59 @@ object! {
         Ok(rows.holidays.iter().map(Holiday::from).collect())
     }
 
+    /// When an amount of its time is used up: exactly one of `seconds`, `minutes`, `businessDays`.
+    async fn target_at(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "From when.")] start: DateTime,
+        #[graphql(desc = "Seconds of its hours, 0 or more.")] seconds: Option<i64>,
+        #[graphql(desc = "Minutes of its hours, 0 or more.")] minutes: Option<i64>,
+        #[graphql(desc = "Business days, 0 or more: the end of the hours of the Nth day that has any after the start's.")]
+        business_days: Option<i64>,
+        #[graphql(desc = "The zone that its hours are read in.")] time_zone: TimeZone,
+    ) -> Result<TargetInstant> {
+        let rules = self.rules(ctx).await?;
+        let schedule = rules.in_zone(time_zone.0);
+        let span = |amount: i64, seconds: i64| {
+            let span = amount.checked_mul(seconds).filter(|span| (0..=LONGEST).contains(span));
+            let sentence = "The amount must be 0 or more, and at most a hundred years.";
+            span.map(TimeDelta::seconds).ok_or_else(|| Error::BadRequest(sentence.into()))
+        };
+        let (target_at, breaches_at) = match (seconds, minutes, business_days) {
+            (Some(amount), None, None) => of_span(schedule, start.0, span(amount, 1)?),
+            (None, Some(amount), None) => of_span(schedule, start.0, span(amount, 60)?),
+            (None, None, Some(days)) => {
+                span(days, 24 * 60 * 60)?;
+                let end = schedule.business_days(start.0, u32::try_from(days).unwrap_or(u32::MAX));
+                (end, end.and_then(|end| schedule.next_active(end)))
+            }
+            _ => return Err(Error::BadRequest("Pass exactly one of seconds, minutes and businessDays.".into()).into()),
+        };
+        Ok(TargetInstant { target_at: target_at.map(Into::into), breaches_at: breaches_at.map(Into::into) })
+    }
+
+    /// How many seconds of its hours lie between two instants; 0 when `to` is not after `from`.
+    async fn seconds_between(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "From when.")] from: DateTime,
+        #[graphql(desc = "Until when.")] to: DateTime,
+        #[graphql(desc = "The zone that its hours are read in.")] time_zone: TimeZone,
+    ) -> Result<i64> {
+        Ok(self.rules(ctx).await?.in_zone(time_zone.0).active_between(from.0, to.0).num_seconds())
+    }
+
+    /// How many whole minutes of its hours lie between two instants; 0 when `to` is not after `from`.
+    async fn minutes_between(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "From when.")] from: DateTime,
+        #[graphql(desc = "Until when.")] to: DateTime,
+        #[graphql(desc = "The zone that its hours are read in.")] time_zone: TimeZone,
+    ) -> Result<i64> {
+        Ok(self.rules(ctx).await?.in_zone(time_zone.0).active_between(from.0, to.0).num_minutes())
+    }
+
     /// The system it was imported from; null when made here.
     async fn source(&self) -> Option<&str> {
         self.0.source.as_deref()
@@ -136,6 +192,34 @@ root_fields! {
     ) -> Result<Option<Calendar>> {
         lookup::<Calendar>(ctx, &id).await
     }
+}
+
+/// The longest span that a target is computed for: a hundred years, in seconds.
+const LONGEST: i64 = 100 * 366 * 24 * 60 * 60;
+
+impl Calendar {
+    async fn rules(&self, ctx: &Context<'_>) -> Result<calendar::Calendar, Error> {
+        let hours = Asking::of(ctx).load(HoursOf(self.0.id)).await?.unwrap_or_default();
+        hours.rules().map_err(Error::internal)
+    }
+}
+
+fn of_span(
+    schedule: Schedule<'_>,
+    start: chrono::DateTime<Utc>,
+    span: TimeDelta,
+) -> (Option<chrono::DateTime<Utc>>, Option<chrono::DateTime<Utc>>) {
+    (schedule.target_at(start, span), schedule.breaches_at(start, span))
+}
+
+/// When an amount of time is used up. Both are null where a calendar has no hours, or none within a hundred years.
+#[derive(SimpleObject)]
+pub struct TargetInstant {
+    /// The earliest instant at which it is used up: closing time when it is used up exactly then.
+    target_at: Option<DateTime>,
+    /// The last instant at which it is not exceeded: the next opening when it is used up exactly at closing time. What
+    /// happens then is still in time.
+    breaches_at: Option<DateTime>,
 }
 
 /// Hours of one weekday that count.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc, Weekday};
 use diesel::sql_types::{Nullable, SmallInt, Text, Timestamp, Uuid as SqlUuid};
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use super::page::{Key, Kind, Under, within};
 use super::Conn;
 use super::sql::{Bind, Sql};
 use crate::access::{Permission, Reach};
+use crate::clock::calendar;
 use crate::error::Error;
 
 noun! {
@@ -94,6 +95,26 @@ pub struct Hours {
     pub hours: Vec<HoursRow>,
     /// When it does not.
     pub holidays: Vec<HolidayRow>,
+}
+
+impl Hours {
+    /// The same as the rules of time read them.
+    ///
+    /// # Errors
+    /// What makes the rows no calendar; the writes see to it that there is nothing.
+    pub fn rules(&self) -> Result<calendar::Calendar, calendar::CalendarError> {
+        let hours = self.hours.iter().map(|row| calendar::WeeklyHours {
+            weekday: Weekday::try_from(u8::try_from(row.weekday - 1).unwrap_or_default()).unwrap_or(Weekday::Mon),
+            from: u16::try_from(row.from_minute).unwrap_or_default(),
+            until: u16::try_from(row.until_minute).unwrap_or_default(),
+        });
+        let holidays = self.holidays.iter().map(|row| calendar::Holiday {
+            name: row.name.clone(),
+            starts_at: row.starts_at,
+            ends_at: row.ends_at,
+        });
+        calendar::Calendar::new(hours, holidays)
+    }
 }
 
 /// The hours of many calendars, in one statement.

@@ -94,7 +94,11 @@ pub(super) struct New {
 }
 
 /// Forgets the deadlines of clocks. Waits for a claim that has hold of one: what it recorded is seen after this.
-pub(super) async fn forget(conn: &mut AsyncPgConnection, permit: &Permit, clocks: &[Uuid]) -> QueryResult<()> {
+pub(super) async fn forget(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    clocks: &[Uuid],
+) -> QueryResult<()> {
     let mut sql = Sql::new("DELETE FROM deadline WHERE root_id = ");
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND affected_sla_id = ANY(");
     sql.bind(Bind::Uuids(clocks.to_vec())).push(")");

@@ -114,9 +114,15 @@ pub async fn register(
         registration.standard_service_request_id,
     );
     // Rule S5: an SLA from above is for others only when it is shared.
-    references.add_if::<sla::Row>(permit, "input.slaId", registration.sla_id, " AND (t.shared OR t.tenant_id = ", |sql| {
-        sql.bind(Bind::Uuid(permit.tenant_id)).push(")");
-    });
+    references.add_if::<sla::Row>(
+        permit,
+        "input.slaId",
+        registration.sla_id,
+        " AND (t.shared OR t.tenant_id = ",
+        |sql| {
+            sql.bind(Bind::Uuid(permit.tenant_id)).push(")");
+        },
+    );
     let mut conn = conn.exclusive().await?;
     references.check(&mut conn, &mut mistakes).await?;
     mistakes.none()?;
@@ -240,7 +246,15 @@ async fn audit(
     let mut sql = Sql::new("WITH n AS (SELECT ");
     sql.bind(Bind::rows(events)?).push("::jsonb AS events)");
     let Some(event) = events.iter().find(|event| fresh.contains(&event.id)) else { return Ok(()) };
-    audit_entry::append(&mut sql, permit, action, "Request", event.request_id, "NULL", "(SELECT events -> 0 FROM n)");
+    audit_entry::append(
+        &mut sql,
+        permit,
+        action,
+        "Request",
+        event.request_id,
+        "NULL",
+        "(SELECT events -> 0 FROM n)",
+    );
     sql.push(" SELECT 1");
     rows(conn, sql).await.map(drop)
 }
@@ -263,7 +277,8 @@ async fn bring_up_to_date(
     let states: Vec<request::State> = requests.iter().map(|request| latest(request, told(request))).collect();
     request::update(conn, &states).await?;
 
-    let stretches: Vec<Stretch<'_>> = requests.iter().flat_map(|request| stretches(request, told(request))).collect();
+    let stretches: Vec<Stretch<'_>> =
+        requests.iter().flat_map(|request| stretches(request, told(request))).collect();
     let graph = Graph::load(conn, permit, &stretches).await?;
     let existing = affected_sla::of_requests(conn, permit, ids).await?;
     let found = graph.candidates(conn, permit, &stretches).await?;
@@ -339,7 +354,9 @@ fn says(deadline: &state::Deadline, record: &Recorded, now: DateTime<Utc>) -> bo
     deadline.kind.as_str() == record.kind.word()
         && deadline.phase.as_str() == record.phase.word()
         && (deadline.at == record.due_at
-            || record.phase == BreachPhase::Breached && deadline.target_at == record.target_at && deadline.at < now)
+            || record.phase == BreachPhase::Breached
+                && deadline.target_at == record.target_at
+                && deadline.at < now)
 }
 
 impl Change {
@@ -454,7 +471,8 @@ fn latest(request: &request::Row, history: &[Arc<request_event::Row>]) -> reques
         state.desired_completion_at = event.desired_completion_at.or(state.desired_completion_at);
         state.downtime_start_at = event.downtime_start_at.or(state.downtime_start_at);
         state.downtime_end_at = event.downtime_end_at.or(state.downtime_end_at);
-        state.provider_not_accountable = event.provider_not_accountable.unwrap_or(state.provider_not_accountable);
+        state.provider_not_accountable =
+            event.provider_not_accountable.unwrap_or(state.provider_not_accountable);
     }
     state
 }
@@ -465,7 +483,12 @@ fn history(stored: &[Arc<request_event::Row>]) -> QueryResult<Vec<Happened>> {
     let (mut start, mut end) = (None, None);
     for row in stored {
         let mut add = |change| {
-            history.push(Happened { id: row.id, occurred_at: row.occurred_at, sequence: row.sequence, change });
+            history.push(Happened {
+                id: row.id,
+                occurred_at: row.occurred_at,
+                sequence: row.sequence,
+                change,
+            });
         };
         if let Some(status) = row.status {
             add(Changed::Status(read(status.word())?));
@@ -530,7 +553,11 @@ struct Graph {
 }
 
 impl Graph {
-    async fn load(conn: &mut AsyncPgConnection, permit: &Permit, stretches: &[Stretch<'_>]) -> QueryResult<Self> {
+    async fn load(
+        conn: &mut AsyncPgConnection,
+        permit: &Permit,
+        stretches: &[Stretch<'_>],
+    ) -> QueryResult<Self> {
         let instances: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.instance).collect();
         let people: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.requester).collect();
         Ok(Self {

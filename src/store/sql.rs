@@ -11,7 +11,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{Error as Failure, QueryResult};
-use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Jsonb, Text, Timestamptz, Untyped, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Bool, Date, Integer, Jsonb, Text, Timestamptz, Untyped, Uuid as SqlUuid,
+};
 use serde::Serialize;
 use uuid::Uuid;
 
