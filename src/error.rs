@@ -139,6 +139,8 @@ pub enum InputErrorCode {
 pub enum WriteError {
     /// The input is at fault: all its mistakes.
     Input(Vec<InputError>),
+    /// The object of this id has changed since the client read it: its revision is another.
+    Conflict(Uuid),
     /// The operation is refused or has failed as a whole.
     Refused(Error),
 }

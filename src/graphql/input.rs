@@ -48,7 +48,8 @@ pub enum InputErrorCode {
     InUse,
 }
 
-/// The object that a write made or changed, read anew; or the mistakes of its input.
+/// The object that a write made or changed, read anew; or the mistakes of its input, with the object as it is now where
+/// another has changed it.
 pub(super) async fn written<T: Entity>(
     ctx: &Context<'_>,
     outcome: Result<Uuid, WriteError>,
@@ -60,10 +61,60 @@ pub(super) async fn written<T: Entity>(
             asking.services().breaches.wake();
             Ok((related::<T>(ctx, Some(id)).await?, Vec::new()))
         }
-        Err(WriteError::Input(mistakes)) => Ok((None, mistakes.into_iter().map(Into::into).collect())),
-        Err(WriteError::Refused(error)) => Err(error.into()),
+        Err(WriteError::Conflict(id)) => {
+            Asking::of(ctx).renew();
+            Ok((related::<T>(ctx, Some(id)).await?, refused(WriteError::Conflict(id))?))
+        }
+        Err(error) => Ok((None, refused(error)?)),
     }
 }
+
+/// Why nothing was written, as data where the client can mend it.
+pub(super) fn refused(error: WriteError) -> Result<Vec<InputError>> {
+    match error {
+        WriteError::Input(mistakes) => Ok(mistakes.into_iter().map(Into::into).collect()),
+        WriteError::Conflict(_) => Ok(vec![
+            error::InputError::at(
+                "input.expectedRevision",
+                error::InputErrorCode::Conflict,
+                "This has changed since it was read: look at it as it is now, and try again with its revision.",
+            )
+            .into(),
+        ]),
+        WriteError::Refused(error) => Err(error.into()),
+    }
+}
+
+/// Declares the payload of a mutation that deletes.
+macro_rules! delete_payload {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(async_graphql::SimpleObject)]
+        pub struct $name {
+            /// The id of what is gone; null when it was refused.
+            deleted_id: Option<async_graphql::ID>,
+            /// Why it was refused; empty when it is gone.
+            errors: Vec<$crate::graphql::input::InputError>,
+            /// The mark that the client sent along.
+            client_mutation_id: Option<String>,
+        }
+
+        impl $name {
+            fn of(
+                outcome: Result<async_graphql::ID, $crate::error::WriteError>,
+                client_mutation_id: Option<String>,
+            ) -> async_graphql::Result<Self> {
+                Ok(match outcome {
+                    Ok(id) => Self { deleted_id: Some(id), errors: Vec::new(), client_mutation_id },
+                    Err(error) => {
+                        Self { deleted_id: None, errors: $crate::graphql::input::refused(error)?, client_mutation_id }
+                    }
+                })
+            }
+        }
+    };
+}
+pub(super) use delete_payload;
 
 /// Declares the payload of a mutation: the object, its mistakes, and the client's own mark.
 macro_rules! payload {

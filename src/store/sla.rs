@@ -1,5 +1,6 @@
 //! An SLA: a promise of a tenant. What is promised is in its versions.
 
+pub mod change;
 pub mod write;
 
 use chrono::{DateTime, NaiveDate, Utc};

@@ -168,6 +168,18 @@ impl Query for Sql {
 }
 
 impl Sql {
+    /// Appends `name = value` pairs of an update.
+    pub fn assignments(&mut self, pairs: Vec<(&'static str, Option<Bind>)>) -> &mut Self {
+        for (index, (column, value)) in pairs.into_iter().enumerate() {
+            self.push(if index > 0 { ", " } else { "" }).push(column).push(" = ");
+            match value {
+                Some(value) => self.bind(value),
+                None => self.push("NULL"),
+            };
+        }
+        self
+    }
+
     /// Appends ` name = value` pairs as `(columns) VALUES (values)` of an insert; a null value is written as such.
     pub fn values(&mut self, pairs: Vec<(&'static str, Option<Bind>)>) -> &mut Self {
         let columns: Vec<&str> = pairs.iter().map(|(column, _)| *column).collect();

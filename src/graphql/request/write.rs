@@ -10,7 +10,7 @@ use crate::access::{Permission, Permit};
 use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
 use crate::graphql::Request;
 use crate::graphql::asking::Asking;
-use crate::graphql::input::InputError;
+use crate::graphql::input::{InputError, refused};
 use crate::graphql::node::Kind;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::word::{Impact, RequestChannel, RequestStatus};
@@ -159,11 +159,7 @@ impl RequestPayload {
                 asking.services().breaches.wake();
                 Ok(Self { request: Some(row.into()), errors: Vec::new(), client_mutation_id })
             }
-            Err(WriteError::Input(mistakes)) => {
-                let errors = mistakes.into_iter().map(Into::into).collect();
-                Ok(Self { request: None, errors, client_mutation_id })
-            }
-            Err(WriteError::Refused(error)) => Err(error.into()),
+            Err(error) => Ok(Self { request: None, errors: refused(error)?, client_mutation_id }),
         }
     }
 }

@@ -1,16 +1,17 @@
 //! Making SLAs and versions of them.
 
-use async_graphql::{Context, ID, InputObject, Object, OneofObject, Result};
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, OneofObject, Result};
 use uuid::Uuid;
 
 use crate::access::{self, Permit, Viewer};
 use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
 use crate::graphql::asking::Asking;
-use crate::graphql::input::payload;
+use crate::graphql::input::{delete_payload, payload};
 use crate::graphql::node::Kind;
 use crate::graphql::scalar::Date;
 use crate::graphql::word::{AbandonType, SlaCoverage, SlaStatus};
 use crate::graphql::{Sla, SlaVersion};
+use crate::store::sla::change;
 use crate::store::sla::write::{self, New, NewVersion, Terms};
 use crate::store::word::{self, SlaKind};
 use crate::store::{self};
@@ -138,6 +139,106 @@ pub struct SlaVersionCreateInput {
     client_mutation_id: Option<String>,
 }
 
+/// Changes of an SLA. What is left out stays; null empties what can be empty.
+#[derive(Clone, Debug, InputObject)]
+pub struct SlaUpdateInput {
+    /// The SLA.
+    id: ID,
+    /// Its `revision` as last read: if it has another by now, nothing is written and the errors say `CONFLICT`. Null =
+    /// whatever it is.
+    expected_revision: Option<i32>,
+    /// Its name, 1 to 160 characters.
+    name: Option<String>,
+    /// What it is about.
+    description: MaybeUndefined<String>,
+    /// Whether all tenants below use it too. Once true it cannot be turned off: `IRREVERSIBLE`.
+    shared: Option<bool>,
+    /// The switch.
+    active: Option<bool>,
+    /// The stage of its lifecycle.
+    status: Option<SlaStatus>,
+    /// The organization that pays for it; cannot be emptied with service terms.
+    customer_id: MaybeUndefined<ID>,
+    /// Who speaks for the customer.
+    customer_rep_id: MaybeUndefined<ID>,
+    /// Who manages it for the provider.
+    service_level_manager_id: MaybeUndefined<ID>,
+    /// The first day it is active.
+    start_date: MaybeUndefined<Date>,
+    /// The last day on which it can be terminated, not after the expiry date.
+    notice_date: MaybeUndefined<Date>,
+    /// The last day it is active, not before the start date.
+    expiry_date: MaybeUndefined<Date>,
+    /// Anything else worth knowing, at most 64 KiB.
+    remarks: MaybeUndefined<String>,
+    /// The system it comes from, at most 30 characters.
+    source: MaybeUndefined<String>,
+    /// Its id in that system, at most 128 characters; unique within the tenant and source.
+    source_id: MaybeUndefined<String>,
+    /// A mark of the client's own, given back with the payload.
+    client_mutation_id: Option<String>,
+}
+
+/// An SLA to be deleted.
+#[derive(Clone, Debug, InputObject)]
+pub struct SlaDeleteInput {
+    /// The SLA.
+    id: ID,
+    /// A mark of the client's own, given back with the payload.
+    client_mutation_id: Option<String>,
+}
+
+/// A version to be put in force.
+#[derive(Clone, Debug, InputObject)]
+pub struct SlaVersionActivateInput {
+    /// The version.
+    sla_version_id: ID,
+    /// A mark of the client's own, given back with the payload.
+    client_mutation_id: Option<String>,
+}
+
+impl SlaUpdateInput {
+    fn changes(self, mistakes: &mut Mistakes) -> Result<change::Changes, Error> {
+        if let Some(name) = &self.name {
+            mistakes.text("input.name", name, NAME);
+        }
+        described(
+            mistakes,
+            self.description.as_opt_deref::<str>().flatten(),
+            self.remarks.as_opt_deref::<str>().flatten(),
+            self.source.as_opt_deref::<str>().flatten(),
+            self.source_id.as_opt_deref::<str>().flatten(),
+        );
+        let day = |date: MaybeUndefined<Date>| -> Option<Option<chrono::NaiveDate>> { date.map_value(|date| date.0).into() };
+        let key = |kind: Kind, id: MaybeUndefined<ID>| match id {
+            MaybeUndefined::Undefined => Ok(None),
+            MaybeUndefined::Null => Ok(Some(None)),
+            MaybeUndefined::Value(id) => kind.key(&id).map(|key| Some(Some(key))),
+        };
+        Ok(change::Changes {
+            name: self.name,
+            description: self.description.into(),
+            shared: self.shared,
+            active: self.active,
+            status: self.status.map(Into::into),
+            customer_id: key(Kind::Organization, self.customer_id)?,
+            customer_rep_id: key(Kind::Person, self.customer_rep_id)?,
+            service_level_manager_id: key(Kind::Person, self.service_level_manager_id)?,
+            start_date: day(self.start_date),
+            notice_date: day(self.notice_date),
+            expiry_date: day(self.expiry_date),
+            remarks: self.remarks.into(),
+            source: self.source.into(),
+            source_id: self.source_id.into(),
+        })
+    }
+}
+
+delete_payload! {
+    /// The SLA that is gone, or why it is not.
+    SlaDeletePayload
+}
+
 payload! {
     /// The SLA that was written, or what is wrong with the input.
     SlaPayload {
@@ -195,6 +296,59 @@ impl SlaMutation {
         };
         SlaVersionPayload::of(ctx, outcome, mark).await
     }
+
+    /// Changes how an SLA is described and administered; what it promises changes by `slaVersionCreate`. Fields that are
+    /// left out stay; null empties. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind.
+    async fn sla_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What changes.")] input: SlaUpdateInput,
+    ) -> Result<SlaPayload> {
+        let asking = Asking::of(ctx);
+        let viewer = asking.viewer()?.clone();
+        let (sla, permit) = permit_on(asking, &viewer, &input.id).await?;
+        let mark = input.client_mutation_id.clone();
+        let expected = input.expected_revision;
+        let mut mistakes = Mistakes::default();
+        let outcome = match input.changes(&mut mistakes) {
+            Ok(changes) => {
+                change::update(&asking.conn(), &permit, sla, changes, expected, mistakes).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        SlaPayload::of(ctx, outcome, mark).await
+    }
+
+    /// Deletes an SLA and its versions. Refused with `IN_USE` when requests were measured by it or a tenant falls back on
+    /// it. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind.
+    async fn sla_delete(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] input: SlaDeleteInput,
+    ) -> Result<SlaDeletePayload> {
+        let asking = Asking::of(ctx);
+        let viewer = asking.viewer()?.clone();
+        let (sla, permit) = permit_on(asking, &viewer, &input.id).await?;
+        let outcome = change::delete(&asking.conn(), &permit, sla).await;
+        asking.renew();
+        SlaDeletePayload::of(outcome.map(|()| Kind::Sla.id(sla)), input.client_mutation_id)
+    }
+
+    /// Puts a version of an SLA in force again, or for the first time. Clocks that run already keep the version they were
+    /// started under. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind.
+    async fn sla_version_activate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] input: SlaVersionActivateInput,
+    ) -> Result<SlaVersionPayload> {
+        let asking = Asking::of(ctx);
+        let viewer = asking.viewer()?.clone();
+        let version = Kind::SlaVersion.key(&input.sla_version_id)?;
+        let row = asking.row::<store::sla_version::Row>(version).await?.ok_or(Error::NotFound("SLA version"))?;
+        let (sla, permit) = permit_on(asking, &viewer, &Kind::Sla.id(row.sla_id)).await?;
+        let outcome = change::activate_version(&asking.conn(), &permit, sla, version).await;
+        SlaVersionPayload::of(ctx, outcome, input.client_mutation_id).await
+    }
 }
 
 /// What it takes to write SLAs of a kind (domain §8).
@@ -216,20 +370,19 @@ async fn permit_on(asking: &Asking, viewer: &Viewer, id: &ID) -> Result<(Uuid, P
 async fn create(asking: &Asking, permit: &Permit, input: SlaCreateInput) -> Result<Uuid, WriteError> {
     let mut mistakes = Mistakes::default();
     mistakes.text("input.name", &input.name, NAME);
-    mistakes.length("input.description", input.description.as_deref(), DESCRIPTION);
-    if input.remarks.as_ref().is_some_and(|remarks| remarks.len() > REMARKS) {
-        mistakes.add("input.remarks", InputErrorCode::TooLong, "This may have at most 64 KiB.");
-    }
-    mistakes.length("input.remarks", input.remarks.as_deref(), REMARKS);
-    mistakes.length("input.source", input.source.as_deref(), 30);
-    mistakes.length("input.sourceId", input.source_id.as_deref(), 128);
-    let after = |one: Option<Date>, other: Option<Date>| matches!((one, other), (Some(a), Some(b)) if a > b);
-    if after(input.start_date, input.expiry_date) {
-        mistakes.add("input.expiryDate", InputErrorCode::Invalid, "This must not be before the start date.");
-    }
-    if after(input.notice_date, input.expiry_date) {
-        mistakes.add("input.noticeDate", InputErrorCode::Invalid, "This must not be after the expiry date.");
-    }
+    described(
+        &mut mistakes,
+        input.description.as_deref(),
+        input.remarks.as_deref(),
+        input.source.as_deref(),
+        input.source_id.as_deref(),
+    );
+    write::dates(
+        &mut mistakes,
+        input.start_date.map(|date| date.0),
+        input.notice_date.map(|date| date.0),
+        input.expiry_date.map(|date| date.0),
+    );
     let kind = input.version.terms.kind();
     if kind == SlaKind::Service && input.customer_id.is_none() {
         mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
@@ -261,6 +414,23 @@ async fn create(asking: &Asking, permit: &Permit, input: SlaCreateInput) -> Resu
         version: version(input.version, &mut mistakes)?,
     };
     write::create(&asking.conn(), permit, &new, mistakes).await
+}
+
+/// Rule S7: the lengths of what describes an SLA.
+fn described(
+    mistakes: &mut Mistakes,
+    description: Option<&str>,
+    remarks: Option<&str>,
+    source: Option<&str>,
+    source_id: Option<&str>,
+) {
+    mistakes.length("input.description", description, DESCRIPTION);
+    if remarks.is_some_and(|remarks| remarks.len() > REMARKS) {
+        mistakes.add("input.remarks", InputErrorCode::TooLong, "This may have at most 64 KiB.");
+    }
+    mistakes.length("input.remarks", remarks, REMARKS);
+    mistakes.length("input.source", source, 30);
+    mistakes.length("input.sourceId", source_id, 128);
 }
 
 fn optional(kind: Kind, id: Option<ID>) -> Result<Option<Uuid>, Error> {

@@ -285,7 +285,7 @@ async fn add_version(
 
 /// Puts a version of an SLA in force and remembers who did and when (rule S2). Within a transaction that has locked
 /// the SLA.
-async fn activate(
+pub(super) async fn activate(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     sla_id: Uuid,
@@ -346,7 +346,7 @@ fn activation(sql: &mut Sql, permit: &Permit, sla_id: Uuid, version_id: Uuid) {
 
 /// Which mistake of the input a constraint has found. The constraints have the last word: of two racing creates only
 /// one wins (rule S11).
-fn mistaken(failure: Failure) -> WriteError {
+pub(super) fn mistaken(failure: Failure) -> WriteError {
     let Failure::DatabaseError(kind, about) = &failure else { return failure.into() };
     let (path, code, message) = match (kind, about.constraint_name()) {
         (DatabaseErrorKind::UniqueViolation, Some("sla_livechat_name")) => (
@@ -372,4 +372,20 @@ fn mistaken(failure: Failure) -> WriteError {
         _ => return failure.into(),
     };
     crate::error::InputError::at(path, code, message).into()
+}
+
+/// Rule S7: the order of the dates.
+pub fn dates(
+    mistakes: &mut Mistakes,
+    start: Option<NaiveDate>,
+    notice: Option<NaiveDate>,
+    expiry: Option<NaiveDate>,
+) {
+    let after = |one: Option<NaiveDate>, other: Option<NaiveDate>| matches!((one, other), (Some(a), Some(b)) if a > b);
+    if after(start, expiry) {
+        mistakes.add("input.expiryDate", InputErrorCode::Invalid, "This must not be before the start date.");
+    }
+    if after(notice, expiry) {
+        mistakes.add("input.noticeDate", InputErrorCode::Invalid, "This must not be after the expiry date.");
+    }
 }

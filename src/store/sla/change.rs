@@ -1,0 +1,169 @@
+//! Changing how an SLA is described and administered, which of its versions is in force, and deleting it.
+
+use chrono::NaiveDate;
+use diesel::result::{DatabaseErrorKind, Error as Failure};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use uuid::Uuid;
+
+use super::super::audit_entry::append;
+use super::super::noun::Noun;
+use super::super::reference::References;
+use super::super::sql::{Bind, Sql};
+use super::super::word::{SlaKind, SlaStatus};
+use super::super::{Conn, organization, person, rows};
+use super::Row;
+use super::write::{activate, mistaken};
+use crate::access::Permit;
+use crate::error::{Error, InputError, InputErrorCode, Mistakes, WriteError};
+
+/// What is to change; none = stays, some none = is emptied.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Its name.
+    pub name: Option<String>,
+    /// What it is about.
+    pub description: Option<Option<String>>,
+    /// Whether descendants use it too; cannot be turned off again (rule S5).
+    pub shared: Option<bool>,
+    /// The switch.
+    pub active: Option<bool>,
+    /// The stage of its lifecycle.
+    pub status: Option<SlaStatus>,
+    /// Who pays for it.
+    pub customer_id: Option<Option<Uuid>>,
+    /// Who speaks for the customer.
+    pub customer_rep_id: Option<Option<Uuid>>,
+    /// Who manages it for the provider.
+    pub service_level_manager_id: Option<Option<Uuid>>,
+    /// The first day it is active.
+    pub start_date: Option<Option<NaiveDate>>,
+    /// The last day on which it can be terminated.
+    pub notice_date: Option<Option<NaiveDate>>,
+    /// The last day it is active.
+    pub expiry_date: Option<Option<NaiveDate>>,
+    /// Anything else worth knowing.
+    pub remarks: Option<Option<String>>,
+    /// The system it came from.
+    pub source: Option<Option<String>>,
+    /// Its id in that system.
+    pub source_id: Option<Option<String>>,
+}
+
+/// Changes an SLA, if it still has the revision that the client expects; gives its id.
+pub async fn update(
+    conn: &Conn,
+    permit: &Permit,
+    id: Uuid,
+    changes: Changes,
+    expected_revision: Option<i32>,
+    mut mistakes: Mistakes,
+) -> Result<Uuid, WriteError> {
+    let mut references = References::default();
+    references.add::<organization::Row>(permit, "input.customerId", changes.customer_id.flatten());
+    references.add::<person::Row>(permit, "input.customerRepId", changes.customer_rep_id.flatten());
+    references.add::<person::Row>(permit, "input.serviceLevelManagerId", changes.service_level_manager_id.flatten());
+    let mut conn = conn.exclusive().await?;
+    conn.transaction(async |conn| {
+        let row = locked(conn, permit, id).await?;
+        if expected_revision.is_some_and(|expected| expected != row.revision) {
+            return Err(WriteError::Conflict(id));
+        }
+        references.check(conn, &mut mistakes).await?;
+        let shared = changes.shared.unwrap_or(row.shared);
+        if row.shared && !shared {
+            mistakes.add("input.shared", InputErrorCode::Irreversible, "What is shared cannot be taken back.");
+        }
+        let start_date = changes.start_date.unwrap_or(row.start_date);
+        let notice_date = changes.notice_date.unwrap_or(row.notice_date);
+        let expiry_date = changes.expiry_date.unwrap_or(row.expiry_date);
+        let customer_id = changes.customer_id.unwrap_or(row.customer_id);
+        super::write::dates(&mut mistakes, start_date, notice_date, expiry_date);
+        if row.kind == SlaKind::Service && customer_id.is_none() {
+            mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
+        }
+        mistakes.none()?;
+
+        let text = |value: Option<String>| value.map(Bind::Text);
+        let mut sql = Sql::new("WITH s AS (UPDATE sla t SET ");
+        sql.assignments(vec![
+            ("name", Some(Bind::Text(changes.name.unwrap_or(row.name)))),
+            ("description", text(changes.description.unwrap_or(row.description))),
+            ("shared", Some(Bind::Bool(shared))),
+            ("active", Some(Bind::Bool(changes.active.unwrap_or(row.active)))),
+            ("status", Some(Bind::Text(changes.status.unwrap_or(row.status).word().to_owned()))),
+            ("customer_id", customer_id.map(Bind::Uuid)),
+            ("customer_rep_id", changes.customer_rep_id.unwrap_or(row.customer_rep_id).map(Bind::Uuid)),
+            (
+                "service_level_manager_id",
+                changes.service_level_manager_id.unwrap_or(row.service_level_manager_id).map(Bind::Uuid),
+            ),
+            ("start_date", start_date.map(Bind::Date)),
+            ("notice_date", notice_date.map(Bind::Date)),
+            ("expiry_date", expiry_date.map(Bind::Date)),
+            ("remarks", text(changes.remarks.unwrap_or(row.remarks))),
+            ("source", text(changes.source.unwrap_or(row.source))),
+            ("source_id", text(changes.source_id.unwrap_or(row.source_id))),
+            ("revision", Some(Bind::Int(row.revision + 1))),
+            ("updated_by", permit.person_id.map(Bind::Uuid)),
+        ]);
+        // What stood there before the update, as the statement began.
+        sql.push(", updated_at = now() FROM (SELECT b.id, to_jsonb(b.*) AS before FROM sla b WHERE b.root_id = ");
+        sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ").bind(Bind::Uuid(id)).push(") old WHERE t.root_id = ");
+        sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
+        append(&mut sql, permit, "slaUpdate", "Sla", id, "(SELECT before FROM s)", "(SELECT after FROM s)");
+        sql.push(" SELECT 1");
+        rows(conn, sql).await.map_err(mistaken)?;
+        Ok(id)
+    })
+    .await
+}
+
+/// Puts a version of an SLA in force (rule S2); gives the version's id.
+pub async fn activate_version(
+    conn: &Conn,
+    permit: &Permit,
+    sla_id: Uuid,
+    version_id: Uuid,
+) -> Result<Uuid, WriteError> {
+    let mut conn = conn.exclusive().await?;
+    conn.transaction(async |conn| {
+        let row = locked(conn, permit, sla_id).await?;
+        if row.active_version_id != version_id {
+            activate(conn, permit, sla_id, version_id).await?;
+        }
+        Ok(version_id)
+    })
+    .await
+}
+
+/// Deletes an SLA with its versions, where nothing was ever measured by it and no tenant falls back on it.
+pub async fn delete(conn: &Conn, permit: &Permit, id: Uuid) -> Result<(), WriteError> {
+    let mut sql = Sql::new("WITH s AS (DELETE FROM sla t WHERE t.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(id));
+    sql.push(" RETURNING to_jsonb(t.*) AS before)");
+    append(&mut sql, permit, "slaDelete", "Sla", id, "(SELECT before FROM s)", "NULL");
+    sql.push(" SELECT 1");
+    let mut conn = conn.exclusive().await?;
+    match rows(&mut conn, sql).await {
+        Ok(_) => Ok(()),
+        Err(Failure::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => Err(InputError::at(
+            "input.id",
+            InputErrorCode::InUse,
+            "Requests were measured by this SLA, or a tenant falls back on it: let it expire, or turn it off, instead.",
+        )
+        .into()),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// The SLA as it is, and stays until the transaction ends.
+async fn locked(conn: &mut AsyncPgConnection, permit: &Permit, id: Uuid) -> Result<Row, WriteError> {
+    let mut sql = Sql::new("SELECT ");
+    super::super::page::columns(&mut sql, "t", Row::TARGET);
+    sql.push(" FROM sla t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push(" AND t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
+    sql.push(" AND t.id = ").bind(Bind::Uuid(id)).push(" FOR UPDATE");
+    let found = rows(conn, sql).await?;
+    let row = found.first().map(|row| Row::decode(row, 0)).transpose()?.flatten();
+    row.ok_or_else(|| Error::NotFound("SLA").into())
+}
