@@ -97,7 +97,9 @@ pub(super) fn terms(row: &PgRow, at: usize) -> QueryResult<Terms> {
             };
             Ok(Terms::Wait(WaitTerms::Queue(QueueTerms { sla_threshold, abandons })))
         }
-        (None, None, Some(due_time_in_minutes)) => Ok(Terms::Wait(WaitTerms::Livechat { due_time_in_minutes })),
+        (None, None, Some(due_time_in_minutes)) => {
+            Ok(Terms::Wait(WaitTerms::Livechat { due_time_in_minutes }))
+        }
         (None, None, None) => Err(Failure::DeserializationError("a version promises nothing".into())),
     }
 }
@@ -123,7 +125,11 @@ pub(super) async fn upward(
     sql.bind(Bind::Uuid(permit.root_id)).push(") SELECT consumer_id, used_id, effect FROM up");
     let uses = |row: &PgRow| {
         let effect: String = column::<Text, _>(row, 2)?;
-        Ok(Uses { upper: column::<SqlUuid, _>(row, 0)?, lower: column::<SqlUuid, _>(row, 1)?, effect: read(&effect)? })
+        Ok(Uses {
+            upper: column::<SqlUuid, _>(row, 0)?,
+            lower: column::<SqlUuid, _>(row, 1)?,
+            effect: read(&effect)?,
+        })
     };
     rows(conn, sql).await?.iter().map(uses).collect()
 }
@@ -148,7 +154,10 @@ pub(super) async fn requesters(
            AND i.support_team_id = m.team_id WHERE m.root_id = p.root_id AND m.person_id = p.id) \
          FROM person p WHERE p.root_id = ",
     );
-    sql.bind(Bind::Uuid(permit.root_id)).push(" AND p.id = ANY(").bind(Bind::Uuids(people.to_vec())).push(")");
+    sql.bind(Bind::Uuid(permit.root_id))
+        .push(" AND p.id = ANY(")
+        .bind(Bind::Uuids(people.to_vec()))
+        .push(")");
     let requester = |row: &PgRow| {
         let person: Uuid = column::<SqlUuid, _>(row, 0)?;
         let requester = Requester {
@@ -182,7 +191,12 @@ pub(super) async fn candidates(
         ") AS q(stretch integer, tenant_id uuid, at timestamptz, instance_id uuid, standard_id uuid, named_id uuid, \
          by_default boolean)), found AS (",
     );
-    sql.push(NAMED).push(" UNION ALL ").push(DEFAULT).push(" UNION ALL ").push(ON_INSTANCE).push(" UNION ALL ");
+    sql.push(NAMED)
+        .push(" UNION ALL ")
+        .push(DEFAULT)
+        .push(" UNION ALL ")
+        .push(ON_INSTANCE)
+        .push(" UNION ALL ");
     sql.push(ON_SERVICE).push(" UNION ALL ").push(ON_STANDARD);
     sql.push(") SELECT f.stretch, f.named, s.id, v.id, ").push(TERMS).push(
         ", o.time_zone, v.coverage, u.tenant_id, s.status, s.start_date, s.expiry_date, z.time_zone, f.at, i.id, \

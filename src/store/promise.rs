@@ -142,7 +142,8 @@ impl Content {
             .into_iter()
             .map(|(id, rows)| Ok((id, Hours { id, calendar: Arc::new(rows.calendar()?) })))
             .collect::<QueryResult<HashMap<_, _>>>()?;
-        let promise = |target: &Option<Target>| target.as_ref().map_or(Ok(Promise::default()), |t| t.promise(&hours));
+        let promise =
+            |target: &Option<Target>| target.as_ref().map_or(Ok(Promise::default()), |t| t.promise(&hours));
         let targets = OfferingTargets {
             low: promise(&self.targets.low)?,
             medium: promise(&self.targets.medium)?,
@@ -204,10 +205,8 @@ impl Rows {
                 Ok(WeeklyHours { weekday, from, until })
             })
             .collect::<QueryResult<Vec<_>>>()?;
-        let holidays = self
-            .holidays
-            .into_iter()
-            .map(|(name, starts_at, ends_at)| Holiday { name, starts_at, ends_at });
+        let holidays =
+            self.holidays.into_iter().map(|(name, starts_at, ends_at)| Holiday { name, starts_at, ends_at });
         Calendar::new(hours, holidays).map_err(unreadable)
     }
 }

@@ -95,6 +95,7 @@ fn key(number: u32) -> String {
 }
 
 async fn world() -> Arc<App> {
+    let _ = tracing_subscriber::fmt().with_test_writer().try_init();
     let app = App::new().await;
     app.database.client().await.batch_execute(WORLD).await.unwrap();
     app
@@ -157,7 +158,8 @@ fn fields(clock: &Value, names: &[&str]) -> Value {
 
 /// What the breach log says of a request: kind and phase of each record, in order.
 async fn breaches(app: &App) -> Vec<(String, String)> {
-    let query = "{ breaches(orderBy: [{ field: ID }], first: 100) { nodes { kind phase retracts { kind phase } } } }";
+    let query =
+        "{ breaches(orderBy: [{ field: ID }], first: 100) { nodes { kind phase retracts { kind phase } } } }";
     let data = app.data("agent", query, json!({})).await;
     let nodes = data["breaches"]["nodes"].as_array().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -165,7 +167,9 @@ async fn breaches(app: &App) -> Vec<(String, String)> {
         .iter()
         .map(|node| match &node["retracts"] {
             Value::Null => (text(&node["kind"]), text(&node["phase"])),
-            retracted => (text(&retracted["kind"]), format!("{} {}", text(&node["phase"]), text(&retracted["phase"]))),
+            retracted => {
+                (text(&retracted["kind"]), format!("{} {}", text(&node["phase"]), text(&retracted["phase"])))
+            }
         })
         .collect();
     found.sort();
@@ -194,13 +198,26 @@ async fn number(app: &App, sql: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c1_c3_c4_a_ticket_falls_under_the_slas_on_its_instance_and_on_those_above_that_cover_its_requester() {
+async fn c1_c3_c4_a_ticket_falls_under_the_slas_on_its_instance_and_on_those_above_that_cover_its_requester()
+{
     let app = world().await;
     let request = written(&app, "requestRegister", with(ticket(), json!({ "impact": "TOP" }))).await;
     assert_eq!(request["affectedSlas"]["nodes"].as_array().unwrap().len(), 2, "a draft starts no clock (S6)");
     let own = clock(&request, "Mail server");
-    let names = ["impact", "accountability", "startedAt", "responseTargetAt", "responseBreachesAt", "resolutionTargetAt",
-        "nextTarget", "nextTargetAt", "maximumResponseDuration", "maximumResolutionDuration", "actualResponseAt", "timeZone"];
+    let names = [
+        "impact",
+        "accountability",
+        "startedAt",
+        "responseTargetAt",
+        "responseBreachesAt",
+        "resolutionTargetAt",
+        "nextTarget",
+        "nextTargetAt",
+        "maximumResponseDuration",
+        "maximumResolutionDuration",
+        "actualResponseAt",
+        "timeZone",
+    ];
     assert_eq!(
         fields(own, &names),
         json!({
@@ -236,7 +253,8 @@ async fn c1_c3_c4_a_ticket_falls_under_the_slas_on_its_instance_and_on_those_abo
 async fn c13_a_call_is_measured_by_the_sla_it_names_and_answered_within_its_seconds() {
     let app = world().await;
     let request = written(&app, "requestRegister", call()).await;
-    let names = ["nextTarget", "nextTargetAt", "responseBreachesAt", "actualResponseAt", "actualResponseDuration"];
+    let names =
+        ["nextTarget", "nextTargetAt", "responseBreachesAt", "actualResponseAt", "actualResponseDuration"];
     assert_eq!(
         fields(clock(&request, "Calls"), &names),
         json!({
@@ -244,7 +262,8 @@ async fn c13_a_call_is_measured_by_the_sla_it_names_and_answered_within_its_seco
             "actualResponseAt": null, "actualResponseDuration": null,
         })
     );
-    let answered = json!({ "requestId": request["id"], "kind": "ANSWERED", "occurredAt": "2026-03-02T10:00:20Z" });
+    let answered =
+        json!({ "requestId": request["id"], "kind": "ANSWERED", "occurredAt": "2026-03-02T10:00:20Z" });
     let request = written(&app, "requestRecord", answered).await;
     assert_eq!(request["status"], "IN_PROGRESS");
     assert_eq!(
@@ -256,7 +275,8 @@ async fn c13_a_call_is_measured_by_the_sla_it_names_and_answered_within_its_seco
     );
     // Rule S10: given up within the threshold, it counts for nothing.
     let request = written(&app, "requestRegister", call()).await;
-    let given_up = json!({ "requestId": request["id"], "kind": "ABANDONED", "occurredAt": "2026-03-02T10:00:10Z" });
+    let given_up =
+        json!({ "requestId": request["id"], "kind": "ABANDONED", "occurredAt": "2026-03-02T10:00:10Z" });
     let request = written(&app, "requestRecord", given_up).await;
     assert_eq!(request["status"], "DECLINED");
     assert_eq!(clock(&request, "Calls")["responseTargetAt"], Value::Null);
@@ -268,7 +288,10 @@ async fn c13_s12_a_chat_without_a_name_is_measured_by_the_default_that_a_tenant_
     let chat = json!({ "tenantId": key(BELOW), "channel": "CHAT", "subject": "Hi", "registeredAt": "2026-03-01T23:58:00Z" });
     let request = written(&app, "requestRegister", chat).await;
     let clock = clock(&request, "Chats");
-    assert_eq!((&clock["nextTargetAt"], &clock["maximumResponseDuration"]), (&json!("2026-03-02T00:03:00Z"), &json!(5)));
+    assert_eq!(
+        (&clock["nextTargetAt"], &clock["maximumResponseDuration"]),
+        (&json!("2026-03-02T00:03:00Z"), &json!(5))
+    );
     // A ticket is measured by coverage, and a default covers nobody.
     let ticket = json!({ "tenantId": key(BELOW), "subject": "Hi" });
     assert_eq!(written(&app, "requestRegister", ticket).await["affectedSlas"]["nodes"], json!([]));
@@ -282,7 +305,16 @@ async fn o2_a_standard_service_request_brings_its_own_targets_and_keeps_the_hour
     let clock = clock(&request, "Mail server");
     assert_eq!(clock["standardServiceRequest"]["name"], "New mailbox");
     assert_eq!(
-        fields(clock, &["nextTarget", "nextTargetAt", "responseTargetAt", "maximumResolutionDuration", "maximumResolutionDurationInDays"]),
+        fields(
+            clock,
+            &[
+                "nextTarget",
+                "nextTargetAt",
+                "responseTargetAt",
+                "maximumResolutionDuration",
+                "maximumResolutionDurationInDays"
+            ]
+        ),
         json!({
             "nextTarget": "RESOLUTION", "nextTargetAt": "2026-03-04T17:00:00Z", "responseTargetAt": null,
             "maximumResolutionDuration": null, "maximumResolutionDurationInDays": 2,
@@ -297,7 +329,14 @@ async fn x9_c7_waiting_for_the_customer_is_the_response_and_stops_the_clock_in_i
     assert_eq!(clock(&request, "Mail server")["resolutionTargetAt"], "2026-03-03T10:00:00Z");
     let waits = json!({ "requestId": request["id"], "status": "WAITING_FOR_CUSTOMER", "occurredAt": "2026-03-02T16:00:00Z" });
     let request = written(&app, "requestRecord", waits).await;
-    let names = ["nextTarget", "nextTargetAt", "stoppedClockAt", "stoppedClockDuration", "actualResponseAt", "actualResponseDuration"];
+    let names = [
+        "nextTarget",
+        "nextTargetAt",
+        "stoppedClockAt",
+        "stoppedClockDuration",
+        "actualResponseAt",
+        "actualResponseDuration",
+    ];
     assert_eq!(
         fields(clock(&request, "Mail server"), &names),
         json!({
@@ -305,7 +344,10 @@ async fn x9_c7_waiting_for_the_customer_is_the_response_and_stops_the_clock_in_i
             "stoppedClockDuration": 0, "actualResponseAt": "2026-03-02T16:00:00Z", "actualResponseDuration": 360,
         })
     );
-    assert_eq!(number(&app, "SELECT count(*) FROM deadline WHERE kind = 'resolution' AND phase = 'breached'").await, 0);
+    assert_eq!(
+        number(&app, "SELECT count(*) FROM deadline WHERE kind = 'resolution' AND phase = 'breached'").await,
+        0
+    );
     let goes_on = json!({ "requestId": request["uuid"], "status": "IN_PROGRESS", "occurredAt": "2026-03-03T09:30:00Z" });
     let request = written(&app, "requestRecord", goes_on).await;
     // One hour of Monday and half an hour of Tuesday.
@@ -316,7 +358,8 @@ async fn x9_c7_waiting_for_the_customer_is_the_response_and_stops_the_clock_in_i
             "stoppedClockDuration": 90,
         })
     );
-    let done = json!({ "requestId": request["id"], "status": "COMPLETED", "occurredAt": "2026-03-03T11:00:00Z" });
+    let done =
+        json!({ "requestId": request["id"], "status": "COMPLETED", "occurredAt": "2026-03-03T11:00:00Z" });
     let request = written(&app, "requestRecord", done).await;
     assert_eq!(clock(&request, "Mail server")["actualResolutionDuration"], 450);
     assert_eq!(clock(&request, "Mail server")["nextTarget"], "NONE");
@@ -327,7 +370,12 @@ async fn x14_a_late_event_retracts_what_it_proves_wrong_and_only_that() {
     let app = world().await;
     let input = with(ticket(), json!({ "requesterId": key(READER) }));
     let request = written(&app, "requestRegister", input).await;
-    let four = [("RESOLUTION", "BREACHED"), ("RESOLUTION", "WARNING"), ("RESPONSE", "BREACHED"), ("RESPONSE", "WARNING")];
+    let four = [
+        ("RESOLUTION", "BREACHED"),
+        ("RESOLUTION", "WARNING"),
+        ("RESPONSE", "BREACHED"),
+        ("RESPONSE", "WARNING"),
+    ];
     assert_eq!(recorded(&app, 4).await, pairs(&four));
     let late = json!({ "requestId": request["id"], "status": "IN_PROGRESS", "occurredAt": "2026-03-02T10:55:00Z", "eventKey": "late" });
     written(&app, "requestRecord", late).await;
@@ -398,8 +446,16 @@ async fn a_request_and_an_event_told_twice_are_one() {
     let input = with(ticket(), json!({ "source": "desk", "sourceId": "1" }));
     let first = written(&app, "requestRegister", input.clone()).await;
     assert_eq!(first, written(&app, "requestRegister", input.clone()).await);
-    let renamed = written(&app, "requestRegister", with(input, json!({ "subject": "No mail at all", "impact": "LOW" }))).await;
-    assert_eq!((&renamed["id"], &renamed["impact"], &renamed["revision"]), (&first["id"], &json!("HIGH"), &json!(2)));
+    let renamed = written(
+        &app,
+        "requestRegister",
+        with(input, json!({ "subject": "No mail at all", "impact": "LOW" })),
+    )
+    .await;
+    assert_eq!(
+        (&renamed["id"], &renamed["impact"], &renamed["revision"]),
+        (&first["id"], &json!("HIGH"), &json!(2))
+    );
     let event = json!({
         "tenantId": key(TENANT), "source": "desk", "sourceId": "1", "eventKey": "e", "status": "IN_PROGRESS",
         "occurredAt": "2026-03-02T10:20:00Z",
@@ -409,20 +465,26 @@ async fn a_request_and_an_event_told_twice_are_one() {
     assert_eq!(once, written(&app, "requestRecord", event.clone()).await);
     let other = with(event, json!({ "status": "COMPLETED" }));
     assert_eq!(once, written(&app, "requestRecord", other).await, "the first telling counts");
-    assert_eq!(number(&app, "SELECT count(*) FROM audit_entry").await, 2, "P4: one for each write that changed something");
+    assert_eq!(
+        number(&app, "SELECT count(*) FROM audit_entry").await,
+        2,
+        "P4: one for each write that changed something"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p2_p3_who_may_not_write_is_told_so_before_the_input_is_looked_at() {
     let app = world().await;
-    let query = "mutation($input: RequestRegisterInput!) { requestRegister(input: $input) { request { id } } }";
+    let query =
+        "mutation($input: RequestRegisterInput!) { requestRegister(input: $input) { request { id } } }";
     let bad = with(ticket(), json!({ "subject": "", "registeredAt": "2999-01-01T00:00:00Z" }));
     for (login, code) in [("", "UNAUTHENTICATED"), ("reader", "FORBIDDEN"), ("stranger", "NOT_FOUND")] {
         let answer = app.ask(login, query, json!({ "input": bad })).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{login}: {answer}");
     }
     let request = written(&app, "requestRegister", ticket()).await;
-    let query = "mutation($input: RequestRecordInput!) { requestRecord(input: $input) { request { status } } }";
+    let query =
+        "mutation($input: RequestRecordInput!) { requestRecord(input: $input) { request { status } } }";
     let event = json!({ "requestId": request["id"], "status": "COMPLETED", "sequence": -1 });
     for (login, code) in [("", "UNAUTHENTICATED"), ("reader", "FORBIDDEN"), ("stranger", "NOT_FOUND")] {
         let answer = app.ask(login, query, json!({ "input": event })).await;
@@ -445,7 +507,8 @@ async fn all_mistakes_of_an_input_are_told_at_once() {
             .unwrap()
             .iter()
             .map(|error| {
-                let path: Vec<&str> = error["path"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
+                let path: Vec<&str> =
+                    error["path"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
                 format!("{} {}", path.join("."), error["code"].as_str().unwrap())
             })
             .collect();
@@ -501,7 +564,10 @@ async fn b1_a_target_that_passes_is_in_the_log_a_moment_later() {
     let input = with(call(), json!({ "registeredAt": soon.to_rfc3339() }));
     written(&app, "requestRegister", input).await;
     assert_eq!(recorded(&app, 1).await, pairs(&[("QUEUE_THRESHOLD", "WARNING")]));
-    assert_eq!(recorded(&app, 2).await, pairs(&[("QUEUE_THRESHOLD", "BREACHED"), ("QUEUE_THRESHOLD", "WARNING")]));
+    assert_eq!(
+        recorded(&app, 2).await,
+        pairs(&[("QUEUE_THRESHOLD", "BREACHED"), ("QUEUE_THRESHOLD", "WARNING")])
+    );
     let late = number(
         &app,
         "SELECT (extract(epoch FROM b.detected_at - k.due_at) * 1000)::bigint FROM breach b \
@@ -518,10 +584,13 @@ async fn c2_an_edit_of_offering_or_calendar_moves_no_running_target() {
     let client = app.database.client().await;
     let request = written(&app, "requestRegister", ticket()).await;
     client
-        .batch_execute("UPDATE offering_target SET resolution_amount = 60; DELETE FROM calendar_hours WHERE weekday = 2")
+        .batch_execute(
+            "UPDATE offering_target SET resolution_amount = 60; DELETE FROM calendar_hours WHERE weekday = 2",
+        )
         .await
         .unwrap();
-    let event = json!({ "requestId": request["id"], "status": "ACCEPTED", "occurredAt": "2026-03-02T10:05:00Z" });
+    let event =
+        json!({ "requestId": request["id"], "status": "ACCEPTED", "occurredAt": "2026-03-02T10:05:00Z" });
     let request = written(&app, "requestRecord", event).await;
     assert_eq!(clock(&request, "Mail server")["resolutionTargetAt"], "2026-03-03T10:00:00Z");
     // What is registered from now on is promised what is offered from now on.
@@ -534,7 +603,8 @@ async fn c2_an_edit_of_offering_or_calendar_moves_no_running_target() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c1_another_instance_brings_in_its_slas_from_when_it_changed_and_leaves_the_others_unaffected() {
     let app = world().await;
-    let request = written(&app, "requestRegister", with(ticket(), json!({ "serviceInstanceId": key(71) }))).await;
+    let request =
+        written(&app, "requestRegister", with(ticket(), json!({ "serviceInstanceId": key(71) }))).await;
     assert_eq!(request["affectedSlas"]["nodes"].as_array().unwrap().len(), 1);
     let moved = json!({ "requestId": request["id"], "serviceInstanceId": key(MAIL_SERVER), "occurredAt": "2026-03-02T12:00:00Z" });
     let request = written(&app, "requestRecord", moved).await;
@@ -556,7 +626,8 @@ async fn events_of_one_request_that_arrive_at_once_are_taken_in_one_after_the_ot
         json!({ "requestId": request["id"], "status": status, "occurredAt": at, "sequence": n })
     });
     join_all(events.map(|event| written(&app, "requestRecord", event))).await;
-    let last = json!({ "requestId": request["id"], "status": "COMPLETED", "occurredAt": "2026-03-02T11:00:00Z" });
+    let last =
+        json!({ "requestId": request["id"], "status": "COMPLETED", "occurredAt": "2026-03-02T11:00:00Z" });
     let request = written(&app, "requestRecord", last).await;
     assert_eq!(request["events"]["nodes"].as_array().unwrap().len(), 14);
     assert_eq!(clock(&request, "Mail server")["stoppedClockDuration"], 6);
