@@ -182,6 +182,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    offering_promise (root_id, service_offering_id, since) {
+        root_id -> Uuid,
+        tenant_id -> Uuid,
+        service_offering_id -> Uuid,
+        since -> Timestamptz,
+        content -> Jsonb,
+    }
+}
+
+diesel::table! {
     offering_target (root_id, service_offering_id, impact) {
         root_id -> Uuid,
         tenant_id -> Uuid,

@@ -95,6 +95,7 @@ fn key(number: u32) -> String {
 }
 
 async fn world() -> Arc<App> {
+    let _ = tracing_subscriber::fmt().with_test_writer().try_init();
     let app = App::new().await;
     app.database.client().await.batch_execute(WORLD).await.unwrap();
     app

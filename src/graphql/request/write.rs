@@ -212,7 +212,10 @@ async fn register(
     let registration = Registration {
         channel: input.channel.into(),
         subject: input.subject,
-        standard_service_request_id: optional(Kind::StandardServiceRequest, input.standard_service_request_id)?,
+        standard_service_request_id: optional(
+            Kind::StandardServiceRequest,
+            input.standard_service_request_id,
+        )?,
         sla_id: optional(Kind::Sla, input.sla_id)?,
         registered_at,
         source: input.source,
@@ -321,7 +324,8 @@ fn happened(
 ) -> chrono::DateTime<Utc> {
     let at = at.map_or(asking.now(), |at| at.0);
     if at > asking.now() + AHEAD {
-        let message = "This lies in the future: send what has happened, by a clock that is right to five minutes.";
+        let message =
+            "This lies in the future: send what has happened, by a clock that is right to five minutes.";
         mistakes.add(path, InputErrorCode::Invalid, message);
     }
     at
@@ -335,10 +339,9 @@ fn down(mistakes: &mut Mistakes, start: Option<DateTime>, end: Option<DateTime>)
 }
 
 fn sourced(mistakes: &mut Mistakes, source: Option<&str>, source_id: Option<&str>) {
-    for (path, own, other, longest) in [
-        ("input.source", source, source_id, SOURCE),
-        ("input.sourceId", source_id, source, SOURCE_ID),
-    ] {
+    for (path, own, other, longest) in
+        [("input.source", source, source_id, SOURCE), ("input.sourceId", source_id, source, SOURCE_ID)]
+    {
         match (own, other) {
             (Some(text), _) => mistakes.text(path, text, longest),
             (None, Some(_)) => {

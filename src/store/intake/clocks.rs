@@ -1,0 +1,348 @@
+//! The clocks of requests: which there are, in which state, what is due and what proved wrong.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
+use diesel_async::AsyncPgConnection;
+use uuid::Uuid;
+
+use super::history::{Stretch, complete, events, latest, stretches};
+use crate::access::Permit;
+use crate::clock::coverage::{self, Covering, Requester, Uses};
+use crate::clock::events::Event;
+use crate::clock::fold::{Facts, fold};
+use crate::clock::state::{self, NextTarget, WarningShare};
+use crate::clock::targets::InForce;
+use crate::clock::waiting::{WaitTerms, wait};
+use crate::clock::whole_minutes;
+use crate::store::affected_sla::{self, Clock, Frozen, Moving};
+use crate::store::breach::{self, Recorded};
+use crate::store::candidate::{self, Candidate, Question, Terms};
+use crate::store::word::{BreachPhase, Channel};
+use crate::store::{deadline, id, promise, request, request_event};
+
+/// Brings the clocks of requests of one tenant up to date (rule C1): finds the SLAs that apply, folds each one's
+/// history, and stores the state, what is due and what proved wrong. The requests are locked. Their number does not
+/// change the number of statements.
+pub(super) async fn bring_up_to_date(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    now: DateTime<Utc>,
+    ids: &[Uuid],
+) -> QueryResult<()> {
+    let requests = request::lock(conn, permit, ids).await?;
+    let mut histories: HashMap<Uuid, Vec<Arc<request_event::Row>>> = HashMap::new();
+    for row in request_event::histories(conn, permit, ids).await? {
+        histories.entry(row.request_id).or_default().push(row);
+    }
+    for request in &requests {
+        complete(request, histories.entry(request.id).or_default());
+    }
+    let told = |request: &request::Row| histories.get(&request.id).map_or(&[][..], Vec::as_slice);
+    let states: Vec<request::State> = requests.iter().map(|request| latest(request, told(request))).collect();
+    request::update(conn, &states).await?;
+
+    let stretches: Vec<Stretch<'_>> =
+        requests.iter().flat_map(|request| stretches(request, told(request))).collect();
+    let graph = Graph::load(conn, permit, &stretches).await?;
+    let existing = affected_sla::of_requests(conn, permit, ids).await?;
+    let found = graph.candidates(conn, permit, &stretches).await?;
+    let frozen = concerned(permit, &stretches, &graph, found, existing);
+
+    let offerings: BTreeSet<Uuid> = frozen
+        .iter()
+        .filter_map(|frozen| if let Terms::Service(offering) = frozen.terms { Some(offering) } else { None })
+        .collect();
+    let earliest = frozen.iter().map(|frozen| frozen.started_at).min().unwrap_or(now);
+    let offerings: Vec<Uuid> = offerings.into_iter().collect();
+    let promises = promise::histories(conn, permit, &offerings, earliest).await?;
+
+    let mut happened: HashMap<Uuid, Vec<Event>> = HashMap::new();
+    for request in &requests {
+        happened.insert(request.id, events(told(request))?);
+    }
+    let mut clocks = Vec::with_capacity(frozen.len());
+    let mut due = Vec::with_capacity(frozen.len());
+    for frozen in frozen {
+        let events = happened.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
+        let (moving, deadlines) = match frozen.terms {
+            Terms::Service(offering) => {
+                let promised = promise::promised(promises.get(&offering), frozen.standard_service_request_id);
+                run(&frozen, promised, &graph.uses, events)
+            }
+            Terms::Wait(terms) => await_answer(&frozen, terms, events),
+        };
+        due.push(deadlines);
+        clocks.push(Clock { frozen, moving });
+    }
+    if clocks.is_empty() {
+        return Ok(());
+    }
+    store(conn, permit, now, &clocks, &due).await
+}
+
+/// Stores clocks, their deadlines, and what proved wrong of what was recorded of them.
+async fn store(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    now: DateTime<Utc>,
+    clocks: &[Clock],
+    due: &[Vec<state::Deadline>],
+) -> QueryResult<()> {
+    let ids: Vec<Uuid> = clocks.iter().map(|clock| clock.frozen.id).collect();
+    // First: once the deadlines are gone, nothing more is recorded of these clocks until the commit.
+    deadline::forget(conn, permit, &ids).await?;
+    let mut recorded: HashMap<Uuid, Vec<Recorded>> = HashMap::new();
+    for record in breach::recorded(conn, permit, &ids).await? {
+        recorded.entry(record.clock).or_default().push(record);
+    }
+    affected_sla::put(conn, clocks).await?;
+    let mut wrong = Vec::new();
+    let mut open = Vec::new();
+    for (clock, due) in clocks.iter().zip(due) {
+        let records = recorded.get(&clock.frozen.id).map_or(&[][..], Vec::as_slice);
+        wrong.extend(records.iter().filter(|r| !due.iter().any(|d| says(d, r, now))).map(|record| record.id));
+        let mut seen = BTreeSet::new();
+        for deadline in due.iter().filter(|d| !records.iter().any(|r| says(d, r, now))) {
+            if seen.insert((deadline.kind, deadline.phase, deadline.at)) {
+                open.push(clock.frozen.deadline(deadline));
+            }
+        }
+    }
+    breach::retract(conn, permit, &wrong).await?;
+    deadline::keep(conn, &open).await
+}
+
+/// Whether a record says what the history says of a deadline. A breach is known by its target, a warning by its instant
+/// (rules B1, C11); a breach recorded before its time, by what was known then, is wrong all the same.
+fn says(deadline: &state::Deadline, record: &Recorded, now: DateTime<Utc>) -> bool {
+    deadline.kind.as_str() == record.kind.word()
+        && deadline.phase.as_str() == record.phase.word()
+        && (deadline.at == record.due_at
+            || record.phase == BreachPhase::Breached
+                && deadline.target_at == record.target_at
+                && deadline.at < now)
+}
+
+/// How the instances that requests were about hang together, and what is known of the requesters.
+struct Graph {
+    uses: Vec<Uses>,
+    requesters: HashMap<Uuid, Requester>,
+}
+
+impl Graph {
+    async fn load(
+        conn: &mut AsyncPgConnection,
+        permit: &Permit,
+        stretches: &[Stretch<'_>],
+    ) -> QueryResult<Self> {
+        let instances: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.instance).collect();
+        let people: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.requester).collect();
+        Ok(Self {
+            uses: candidate::upward(conn, permit, &instances.into_iter().collect::<Vec<_>>()).await?,
+            requesters: candidate::requesters(conn, permit, &people.into_iter().collect::<Vec<_>>()).await?,
+        })
+    }
+
+    /// The SLAs that may apply to each stretch. Tickets are measured by coverage and may name an SLA besides; chats and
+    /// calls are measured by the SLA named, else by the tenant's default (rule C13), from the registration on.
+    async fn candidates(
+        &self,
+        conn: &mut AsyncPgConnection,
+        permit: &Permit,
+        stretches: &[Stretch<'_>],
+    ) -> QueryResult<Vec<Candidate>> {
+        let mut questions = Vec::new();
+        let mut relevant = BTreeSet::new();
+        for (stretch, number) in stretches.iter().zip(0..) {
+            let request = stretch.request;
+            let plain = Question {
+                stretch: number,
+                tenant_id: request.tenant_id,
+                at: stretch.from,
+                instance_id: None,
+                standard_id: request.standard_service_request_id,
+                named_id: None,
+                by_default: false,
+            };
+            let ticket = request.channel == Channel::Ticket;
+            if stretch.from == request.registered_at && (request.sla_id.is_some() || !ticket) {
+                let by_default = request.sla_id.is_none();
+                questions.push(Question { named_id: request.sla_id, by_default, ..plain.clone() });
+            }
+            if !ticket {
+                continue;
+            }
+            if let Some(instance) = stretch.instance {
+                let above = coverage::above(instance, &self.uses);
+                for instance in above.into_keys().chain([instance]) {
+                    relevant.insert(instance);
+                    questions.push(Question { instance_id: Some(instance), ..plain.clone() });
+                }
+            } else if request.standard_service_request_id.is_some() {
+                questions.push(plain);
+            }
+        }
+        for requester in self.requesters.values() {
+            relevant.extend([requester.person, requester.organization, requester.site].into_iter().flatten());
+            relevant.extend(&requester.organizations_above);
+            relevant.extend(&requester.supports);
+        }
+        candidate::candidates(conn, permit, &questions, relevant).await
+    }
+}
+
+/// The clocks that there are to be: those that there are, and one for each further SLA that applies to a stretch
+/// (rule C1), started when the first such stretch began.
+fn concerned(
+    permit: &Permit,
+    stretches: &[Stretch<'_>],
+    graph: &Graph,
+    found: Vec<Candidate>,
+    existing: Vec<Frozen>,
+) -> Vec<Frozen> {
+    let nobody = Requester::default();
+    let mut clocks: BTreeMap<(Uuid, Uuid), Frozen> =
+        existing.into_iter().map(|frozen| ((frozen.request_id, frozen.sla_id), frozen)).collect();
+    let mut found = found.into_iter().peekable();
+    let mut started = BTreeSet::new();
+    for (stretch, number) in stretches.iter().zip(0..) {
+        let mut named = Vec::new();
+        let mut covering: Vec<(Candidate, Covering)> = Vec::new();
+        while let Some(mut candidate) = found.next_if(|candidate| candidate.stretch == number) {
+            if candidate.named {
+                named.push(candidate);
+            } else if let Some(covers) = candidate.covering.take() {
+                covering.push((candidate, covers));
+            }
+        }
+        let requester = stretch.requester.and_then(|id| graph.requesters.get(&id)).unwrap_or(&nobody);
+        // An SLA on a service as a whole may be found on several instances: the request's own goes first.
+        covering.sort_by_key(|(candidate, _)| candidate.instance_id != stretch.instance);
+        let (candidates, covers): (Vec<Candidate>, Vec<Covering>) = covering.into_iter().unzip();
+        let applying: BTreeSet<usize> =
+            coverage::concerned(&covers, requester, stretch.instance, &graph.uses).into_iter().collect();
+        let covered = candidates.into_iter().enumerate().filter(|(index, _)| applying.contains(index));
+        for candidate in covered.map(|(_, candidate)| candidate).chain(named) {
+            let key = (stretch.request.id, candidate.sla_id);
+            if !started.insert(key) {
+                continue;
+            }
+            let frozen = clocks.entry(key).or_insert_with(|| candidate.freeze(permit, stretch));
+            // An event told late may have brought the SLA in at another time (rule X14).
+            frozen.started_at = stretch.from;
+        }
+    }
+    clocks.into_values().collect()
+}
+
+impl Candidate {
+    /// Rule C2.
+    fn freeze(&self, permit: &Permit, stretch: &Stretch<'_>) -> Frozen {
+        Frozen {
+            root_id: permit.root_id,
+            id: id::new(),
+            tenant_id: stretch.request.tenant_id,
+            sla_id: self.sla_id,
+            sla_version_id: self.version_id,
+            request_id: stretch.request.id,
+            service_instance_id: self.instance_id,
+            standard_service_request_id: self.standard_id,
+            support_team_id: self.support_team_id,
+            first_line_team_id: self.first_line_team_id,
+            supplier_id: self.supplier_id,
+            time_zone: self.zone.clone(),
+            started_at: stretch.from,
+            terms: self.terms,
+        }
+    }
+}
+
+/// A clock with service terms.
+fn run(
+    frozen: &Frozen,
+    promised: Vec<InForce>,
+    uses: &[Uses],
+    events: &[Event],
+) -> (Moving, Vec<state::Deadline>) {
+    let facts = Facts {
+        started_at: frozen.started_at,
+        zone: frozen.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::UTC),
+        instance: frozen.service_instance_id,
+        below: frozen.service_instance_id.map(|id| coverage::below(id, uses)).unwrap_or_default(),
+        support_team: frozen.support_team_id,
+        first_line_team: frozen.first_line_team_id,
+        promised,
+    };
+    let state = fold(&facts, events, WarningShare::default());
+    let (response, resolution) = (&state.response, &state.resolution);
+    let moving = Moving {
+        support_hours_id: state.support_hours.as_ref().map(|hours| hours.id),
+        service_hours_id: state.service_hours.as_ref().map(|hours| hours.id),
+        impact: state.impact.map(|impact| impact.as_str()),
+        accountability: state.accountability.as_str(),
+        maximum_response_duration: response.promised.minutes(),
+        maximum_response_duration_in_days: response.promised.business_days(),
+        maximum_resolution_duration: resolution.promised.minutes(),
+        maximum_resolution_duration_in_days: resolution.promised.business_days(),
+        response_target_at: response.target_at,
+        response_breaches_at: response.breaches_at,
+        resolution_target_at: resolution.target_at,
+        resolution_breaches_at: resolution.breaches_at,
+        next_target: state.next_target.as_str(),
+        next_target_at: state.next_target_at,
+        actual_response_at: response.actual_at,
+        actual_response_duration: response.actual_duration.map(whole_minutes),
+        actual_resolution_at: resolution.actual_at,
+        actual_resolution_duration: resolution.actual_duration.map(whole_minutes),
+        desired_completion_at: state.desired_completion_at,
+        stopped_clock_at: state.stopped_clock_at,
+        stopped_clock_duration: whole_minutes(state.stopped_clock_duration),
+        downtime_start_at: state.downtime_start_at,
+        downtime_end_at: state.downtime_end_at,
+        downtime_duration: state.downtime_duration.map(whole_minutes),
+        provider_not_accountable: state.provider_not_accountable,
+        provider_was_not_accountable: state.provider_was_not_accountable,
+    };
+    (moving, state.deadlines)
+}
+
+/// A clock with queue or livechat terms: the wait is its response. One that is left out of the service level
+/// (rule S10) has no target.
+fn await_answer(frozen: &Frozen, terms: WaitTerms, events: &[Event]) -> (Moving, Vec<state::Deadline>) {
+    let wait = wait(frozen.started_at, terms, events, WarningShare::default());
+    let target_at = (!wait.ignored).then_some(wait.due_at);
+    let (next_target, next_target_at) =
+        if wait.is_queued() { (NextTarget::Response, target_at) } else { (NextTarget::None, None) };
+    let moving = Moving {
+        accountability: state::Accountability::Provider.as_str(),
+        maximum_response_duration: match terms {
+            WaitTerms::Livechat { due_time_in_minutes } => Some(due_time_in_minutes),
+            WaitTerms::Queue(_) => None,
+        },
+        response_target_at: target_at,
+        response_breaches_at: target_at,
+        next_target: next_target.as_str(),
+        next_target_at,
+        actual_response_at: wait.taken_at,
+        actual_response_duration: wait.taken_at.map(|at| whole_minutes(at - wait.queued_at)),
+        ..Moving::default()
+    };
+    (moving, wait.deadlines)
+}
+impl Frozen {
+    fn deadline(&self, deadline: &state::Deadline) -> deadline::New {
+        deadline::New {
+            root_id: self.root_id,
+            tenant_id: self.tenant_id,
+            affected_sla_id: self.id,
+            sla_id: self.sla_id,
+            kind: deadline.kind.as_str(),
+            phase: deadline.phase.as_str(),
+            target_at: deadline.target_at,
+            due_at: deadline.at,
+        }
+    }
+}
