@@ -86,12 +86,6 @@ impl Error {
     }
 }
 
-impl From<diesel::result::Error> for Error {
-    fn from(cause: diesel::result::Error) -> Self {
-        Self::internal(cause)
-    }
-}
-
 /// What is wrong with one field of an input. Part of a payload, beside the object, and never an exception:
 /// a form shows each at its field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,12 +142,6 @@ pub enum WriteError {
 impl From<Error> for WriteError {
     fn from(error: Error) -> Self {
         Self::Refused(error)
-    }
-}
-
-impl From<diesel::result::Error> for WriteError {
-    fn from(cause: diesel::result::Error) -> Self {
-        Self::Refused(cause.into())
     }
 }
 

@@ -39,7 +39,7 @@ use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures_util::TryStreamExt;
 use tokio::sync::{OnceCell, RwLock, RwLockWriteGuard};
 
-use crate::error::Error;
+use crate::error::{Error, WriteError};
 use sql::Sql;
 
 /// A row as it comes from the wire.
@@ -145,4 +145,16 @@ pub(crate) async fn rows(
     sql: Sql,
 ) -> Result<Vec<PgRow>, diesel::result::Error> {
     AsyncConnectionCore::load(conn, sql).await?.try_collect().await
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(cause: diesel::result::Error) -> Self {
+        Self::internal(cause)
+    }
+}
+
+impl From<diesel::result::Error> for WriteError {
+    fn from(cause: diesel::result::Error) -> Self {
+        Self::Refused(cause.into())
+    }
 }

@@ -217,7 +217,7 @@ impl BreachEvent {
 #[derive(Default)]
 pub struct BreachSubscription;
 
-#[Subscription]
+#[Subscription(name = "Subscription")]
 impl BreachSubscription {
     /// The breach log as it grows: every warning, breach and retraction of the tenants in which the viewer holds
     /// `breaches:read`, in order. With `after` it first replays what was missed, without a gap; delivery is at least

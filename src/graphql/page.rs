@@ -64,7 +64,7 @@ impl<N> Slice<N> {
 }
 
 impl Args {
-    fn page(self, order: &[Sort]) -> Result<Page, Error> {
+    fn page(self, list: u32, order: &[Sort]) -> Result<Page, Error> {
         let size = |name: &str, size: i32| {
             usize::try_from(size).ok().filter(|size| *size <= MAXIMUM).ok_or_else(|| {
                 Error::BadRequest(format!(
@@ -80,37 +80,46 @@ impl Args {
             (None, Some(last)) => (size("last", last)?, true),
             (None, None) => (DEFAULT, false),
         };
-        let position = |cursor: Option<String>| cursor.map(|cursor| decode(&cursor, order)).transpose();
+        let position = |cursor: Option<String>| cursor.map(|cursor| decode(&cursor, list, order)).transpose();
         Ok(Page { size, after: position(self.after)?, before: position(self.before)?, backward })
     }
 }
 
-/// What a cursor holds: which order it belongs to, and where in it a row stands.
+/// What a cursor holds: a checksum, and where in its list a row stands.
 #[derive(Serialize, Deserialize)]
 struct Cursor(u32, Uuid, Vec<Option<String>>);
 
-/// Cursors of one order mean nothing in another.
-fn fingerprint(order: &[Sort]) -> u32 {
+/// Cursors mean nothing among the rows of another noun, or in another order.
+fn fingerprint<N: Noun>(order: &[Sort]) -> u32 {
     let mut hasher = DefaultHasher::new();
+    N::TARGET.table.hash(&mut hasher);
     for sort in order {
         (sort.key.expression, sort.descending).hash(&mut hasher);
     }
     (hasher.finish() >> 32) as u32
 }
 
-fn encode(position: &Position, fingerprint: u32) -> String {
-    let cursor = Cursor(fingerprint, position.id, position.values.clone());
+/// Covers the list and the position, so that a cursor of another list or one that was damaged is told apart.
+fn checksum(list: u32, position: &Position) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    (list, position.id, &position.values).hash(&mut hasher);
+    (hasher.finish() >> 32) as u32
+}
+
+fn encode(position: &Position, list: u32) -> String {
+    let cursor = Cursor(checksum(list, position), position.id, position.values.clone());
     BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
 }
 
-fn decode(cursor: &str, order: &[Sort]) -> Result<Position, Error> {
+fn decode(cursor: &str, list: u32, order: &[Sort]) -> Result<Position, Error> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::CursorInvalid)?;
-    let Cursor(own, id, values) = serde_json::from_slice(&bytes).map_err(|_| Error::CursorInvalid)?;
-    let storable = values.iter().flatten().all(|value| !value.contains('\0'));
-    if own != fingerprint(order) || values.len() != order.len() || !storable {
+    let Cursor(sum, id, values) = serde_json::from_slice(&bytes).map_err(|_| Error::CursorInvalid)?;
+    let position = Position { values, id };
+    let storable = position.values.iter().flatten().all(|value| !value.contains('\0'));
+    if sum != checksum(list, &position) || position.values.len() != order.len() || !storable {
         return Err(Error::CursorInvalid);
     }
-    Ok(Position { values, id })
+    Ok(position)
 }
 
 /// Where a page lies within its list.
@@ -278,7 +287,8 @@ pub(super) async fn root<T: Entity, F: Filter, O: Order>(
 ) -> Result<Connection<T>> {
     let asking = Asking::of(ctx);
     let select = select::<T, F, O>(ctx, filter, order)?;
-    let wanted = args.page(&select.order)?;
+    let fingerprint = fingerprint::<T::Row>(&select.order);
+    let wanted = args.page(fingerprint, &select.order)?;
     let slice = if looks_at_rows(ctx) {
         let (slice, loaded) = page::page::<T::Row>(&asking.conn(), &select, &wanted).await?;
         asking.prime(loaded);
@@ -286,7 +296,6 @@ pub(super) async fn root<T: Entity, F: Filter, O: Order>(
     } else {
         Slice::empty()
     };
-    let fingerprint = fingerprint(&select.order);
     Ok(Connection { slice: Arc::new(slice), fingerprint, total: Total::Root(Box::new(select)) })
 }
 
@@ -301,8 +310,8 @@ pub(super) async fn under<T: Entity, F: Filter, O: Order>(
 ) -> Result<Connection<T>> {
     let asking = Asking::of(ctx);
     let select = select::<T, F, O>(ctx, filter, order)?;
-    let page = args.page(&select.order)?;
-    let fingerprint = fingerprint(&select.order);
+    let fingerprint = fingerprint::<T::Row>(&select.order);
+    let page = args.page(fingerprint, &select.order)?;
     let key = Nested::<T::Row>::new(ctx.item.pos, parent, Arc::new(Question { select, under, page }));
     let slice = if looks_at_rows(ctx) {
         let turn = asking.turn();
