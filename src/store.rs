@@ -90,7 +90,12 @@ impl Store {
 
     /// The connection of one operation; taken from the pool when first used, given back when dropped.
     pub fn conn(&self) -> Conn {
-        Conn { pool: self.pool.clone(), taken: OnceCell::new(), statements: AtomicU32::new(0) }
+        Conn {
+            pool: self.pool.clone(),
+            taken: OnceCell::new(),
+            statements: AtomicU32::new(0),
+            running: AtomicU32::new(0),
+        }
     }
 
     /// A connection of its own for a task that lives long. It no longer counts against the pool, and is closed when
@@ -105,12 +110,18 @@ pub struct Conn {
     pool: Pool<AsyncPgConnection>,
     taken: OnceCell<RwLock<Object<AsyncPgConnection>>>,
     statements: AtomicU32,
+    running: AtomicU32,
 }
 
 impl Conn {
     /// How many statements were sent.
     pub fn statements(&self) -> u32 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Whether a statement is waited for.
+    pub(crate) fn busy(&self) -> bool {
+        self.running.load(Ordering::Relaxed) > 0
     }
 
     async fn taken(&self) -> Result<&RwLock<Object<AsyncPgConnection>>, Error> {
@@ -126,6 +137,7 @@ impl Conn {
             return Err(Error::BadRequest("A text holds the character U+0000: leave it out.".into()));
         }
         self.statements.fetch_add(1, Ordering::Relaxed);
+        let _running = Running::new(&self.running);
         let conn = self.taken().await?.read().await;
         let mut conn: &AsyncPgConnection = &conn;
         let rows = AsyncConnectionCore::load(&mut conn, sql).await?.try_collect().await?;
@@ -136,6 +148,22 @@ impl Conn {
     pub(crate) async fn exclusive(&self) -> Result<RwLockWriteGuard<'_, Object<AsyncPgConnection>>, Error> {
         self.statements.fetch_add(1, Ordering::Relaxed);
         Ok(self.taken().await?.write().await)
+    }
+}
+
+/// Counts a statement as long as somebody waits for it.
+struct Running<'a>(&'a AtomicU32);
+
+impl<'a> Running<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::task::Poll;
+use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
 use async_graphql::Context;
@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::task::AtomicWaker;
 use uuid::Uuid;
 
 use super::load::Loaders;
@@ -197,19 +198,27 @@ impl Asking {
     }
 
     /// Drives an answer: whenever no resolver can go on, all batches that were filled meanwhile are sent together,
-    /// pipelined on the operation's connection; the next ones are sent when all of these have come back. So a level of
-    /// the answer costs one statement per kind of object, however the machine schedules us.
+    /// pipelined on the operation's connection; the next ones are sent when all of these have come back, and what
+    /// resolvers ask for themselves. So a level of the answer costs one statement per kind of object, however long its
+    /// lists are and however the machine schedules us.
     pub async fn drive<T>(&self, answer: impl Future<Output = T>) -> T {
         let mut answer = pin!(answer);
         let mut running = FuturesUnordered::new();
+        let woken = Arc::new(Woken { answer: AtomicBool::new(true), task: AtomicWaker::new() });
+        let waker = Waker::from(woken.clone());
         std::future::poll_fn(move |cx| {
+            woken.task.register(cx.waker());
             loop {
                 while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {}
                 // Resolvers run while batches are under way: a batch may wait for the connection that one of them takes.
-                if let Poll::Ready(done) = answer.as_mut().poll(cx) {
+                if woken.answer.swap(false, Ordering::AcqRel)
+                    && let Poll::Ready(done) = answer.as_mut().poll(&mut task::Context::from_waker(&waker))
+                {
                     return Poll::Ready(done);
                 }
-                if !running.is_empty() {
+                // The items of a long list are not all asked at once: the list wakes itself to go on with the rest.
+                let goes_on = woken.answer.load(Ordering::Acquire);
+                if goes_on || !running.is_empty() || self.conn().busy() {
                     return Poll::Pending;
                 }
                 let filled =
@@ -231,6 +240,19 @@ impl Asking {
             let answer = asking.drive(answers.next()).await?;
             Some((answer, (asking, answers)))
         })
+    }
+}
+
+/// Tells a driver that its answer can go on, apart from the batches that it drives as well.
+struct Woken {
+    answer: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.answer.store(true, Ordering::Release);
+        self.task.wake();
     }
 }
 

@@ -110,7 +110,17 @@ fn coded(mut answer: Response) -> Response {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_none() {
             extensions.set("code", "BAD_REQUEST");
+            error.message = sentence(&error.message);
         }
     }
     answer
+}
+
+/// The engine says which value of which type it could not read, and in which types that lay.
+fn sentence(message: &str) -> String {
+    let message = message.split(" (occurred while parsing").next().unwrap_or_default();
+    match message.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
+        Some((ty, why)) => format!("This is no {ty}: {}.", why.trim_end_matches('.')),
+        None => format!("{}.", message.trim_end_matches('.')),
+    }
 }

@@ -154,7 +154,7 @@ impl<N: Noun> Loader<Nested<N>> for Loaders {
         });
         for (keys, mut pages, loaded) in futures_util::future::try_join_all(asked).await? {
             for key in keys {
-                let page = pages.remove(&key.parent.1).unwrap_or_else(Slice::empty);
+                let page = pages.remove(&key.parent.1).unwrap_or_else(|| Slice::empty(&key.question.page));
                 answers.insert(key.clone(), (Arc::new(page), loaded.clone()));
             }
         }
