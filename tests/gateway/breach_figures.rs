@@ -1,5 +1,7 @@
 //! Measurements of the breach log, run by hand: `cargo test --release --test gateway breach_figures -- --ignored --nocapture --test-threads 1`.
 
+#![expect(clippy::print_stdout, reason = "figures are for whoever asked for them")]
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};

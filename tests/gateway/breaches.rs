@@ -213,13 +213,13 @@ async fn write_out_of_order(url: String, writer: u64, count: u64) {
     for number in 0..count {
         let transaction = client.transaction().await.unwrap();
         transaction
-            .batch_execute(&format!(
+            .batch_execute(
                 "WITH b AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_id, affected_sla_id, target_at, detected_at)
                    SELECT root_id, uuid_v7(), tenant_id, 'due_time', 'breached', sla_id, id, now(), now()
                    FROM affected_sla LIMIT 1 RETURNING root_id, tenant_id, id),
                  n AS (INSERT INTO naive (breach_id) SELECT id FROM b)
-                 INSERT INTO breach_pending (root_id, tenant_id, breach_id) SELECT root_id, tenant_id, id FROM b"
-            ))
+                 INSERT INTO breach_pending (root_id, tenant_id, breach_id) SELECT root_id, tenant_id, id FROM b",
+            )
             .await
             .unwrap();
         sleep(Duration::from_millis((writer * 7 + number * 13) % 23)).await;
