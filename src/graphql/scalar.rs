@@ -1,7 +1,7 @@
 //! Scalars: how instants, days and local times are written.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
 
 /// An instant, RFC 3339: any offset in, UTC out. Precise to the microsecond: `2026-03-29T02:30:00Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +41,8 @@ impl ScalarType for Date {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         NaiveDate::parse_from_str(text, "%Y-%m-%d")
             .ok()
-            .filter(|day| day.format("%Y-%m-%d").to_string() == *text)
+            // Years of four digits; what chrono reads beyond them Postgres does not hold.
+            .filter(|day| day.year() > 0 && day.format("%Y-%m-%d").to_string() == *text && text.len() == 10)
             .map(Self)
             .ok_or_else(|| InputValueError::custom("write a day as 2026-03-29"))
     }
