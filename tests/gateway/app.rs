@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sla_gateway::access::token::Key;
-use sla_gateway::breach::{self, Breaches};
+use sla_gateway::breach;
 use sla_gateway::graphql::document::Limits;
 use sla_gateway::graphql::gateway::Gateway;
 use sla_gateway::http::{HttpConfig, router};
@@ -23,7 +23,6 @@ use crate::database::Database;
 pub(crate) struct App {
     pub(crate) database: Database,
     pub(crate) store: Store,
-    pub(crate) breaches: Breaches,
     pub(crate) gateway: Gateway,
     router: Router,
     key: Key,
@@ -42,6 +41,11 @@ impl App {
         Self::over(Database::new().await).await
     }
 
+    /// Over the sample.
+    pub(crate) async fn sampled() -> Arc<Self> {
+        Self::over(Database::sampled().await).await
+    }
+
     /// Over a store that is filled already.
     pub(crate) async fn over(database: Database) -> Arc<Self> {
         let store = Store::new(connect::pool(&database.url, 8).unwrap());
@@ -50,10 +54,9 @@ impl App {
         let breaches = breach::start(store.clone(), ending.clone());
         let key = Key::from_secret("a secret for tests, long enough for it").unwrap();
         let gateway =
-            Gateway::start(store.clone(), breaches.clone(), key.clone(), Limits::default(), ending.clone())
-                .unwrap();
+            Gateway::start(store.clone(), breaches, key.clone(), Limits::default(), ending.clone()).unwrap();
         let router = router(gateway.clone(), HttpConfig::default());
-        Arc::new(Self { database, store, breaches, gateway, router, key, ending })
+        Arc::new(Self { database, store, gateway, router, key, ending })
     }
 
     /// A token for a login.
@@ -64,7 +67,7 @@ impl App {
     /// What a client that is logged in as `login` is answered; nobody is logged in where that is empty.
     pub(crate) async fn ask(&self, login: &str, query: &str, variables: Value) -> Value {
         let (status, answer) = self.send(login, query, variables).await;
-        assert!(!status.is_server_error(), "{status}: {answer}");
+        assert!(!status.is_server_error(), "{status}: {answer}: {query}");
         answer
     }
 
@@ -89,5 +92,12 @@ impl App {
         let mut answer = self.ask(login, query, variables).await;
         assert_eq!(answer["errors"], Value::Null, "{query}");
         answer["data"].take()
+    }
+
+    /// How many statements an operation without errors takes.
+    pub(crate) async fn statements(&self, login: &str, query: &str, variables: Value) -> u64 {
+        let answer = self.ask(login, query, variables).await;
+        assert_eq!(answer["errors"], Value::Null, "{query}");
+        answer["extensions"]["statements"].as_u64().unwrap()
     }
 }

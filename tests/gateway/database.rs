@@ -12,8 +12,9 @@ use diesel::pg::Pg;
 use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection};
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use sla_gateway::postgres::Postgres;
+use sla_gateway::sample;
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_postgres::NoTls;
 
 /// A database of one test's own, migrated and empty; gone when this is dropped.
@@ -26,6 +27,25 @@ impl Database {
     /// A copy of the migrated template.
     pub(crate) async fn new() -> Self {
         Self::copy_of("migrated").await
+    }
+
+    /// A copy of a template that holds the sample. Its present is tomorrow: nothing falls due while a test runs, so
+    /// that two answers to one question are the same.
+    pub(crate) async fn sampled() -> Self {
+        static TEMPLATE: OnceCell<()> = OnceCell::const_new();
+        TEMPLATE
+            .get_or_init(|| async {
+                let server = server();
+                server.run("DROP DATABASE IF EXISTS sampled".into()).await;
+                server.run("CREATE DATABASE sampled TEMPLATE migrated".into()).await;
+                let mut client = connect(&server.postgres.url("sampled")).await;
+                let tomorrow =
+                    "SELECT to_char((now() + '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
+                let tomorrow: String = client.query_one(tomorrow, &[]).await.unwrap().get(0);
+                sample::load(&mut client, tomorrow.parse().unwrap(), &|_, _, _| ()).await.unwrap();
+            })
+            .await;
+        Self::copy_of("sampled").await
     }
 
     /// A database in which no migration has run.
