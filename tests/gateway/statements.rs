@@ -80,7 +80,7 @@ const DEEP: &[(&str, &str, &[&str])] = &[
     ),
     (
         "four connections below each other",
-        "query ($n: Int, $m: Int) { organizations(first: $n, filter: { name: { contains: "Widget North America, " } }) { nodes { name parent { name }
+        "query ($n: Int, $m: Int) { organizations(first: $n, filter: { name: { contains: \"Widget North America, \" } }) { nodes { name parent { name }
            people(first: $m) { nodes { name requests(first: $m) { nodes { subject
              affectedSlas(first: $m) { totalCount nodes { nextTarget sla { name } } } } } } } } } }",
         &["organizations, parents", "people", "requests", "affected SLAs, SLAs", "how many"],
