@@ -56,7 +56,7 @@ fn rooms_import_only_those_below_them() {
         let Some(inner) = path.strip_prefix("crate::") else { continue };
         let target = inner.split("::").next().unwrap();
         let may = |allowed: &&str| inner == *allowed || inner.starts_with(&format!("{allowed}::"));
-        if target != room && rooms.contains_key(target) && !allowed.iter().any(|allowed| may(&allowed)) {
+        if target != room && rooms.contains_key(target) && !allowed.iter().any(may) {
             faults.insert(format!("{file}: {room} must not name {path}"));
         }
     }

@@ -90,8 +90,8 @@ const DEEP: &[(&str, &str, &[&str])] = &[
         "query ($n: Int, $m: Int) { serviceOfferings(first: $n) { nodes { name
            standardServiceRequests { name supportHours { name hours { weekday } holidays { name } } }
            slas(first: $m) { nodes { name affectedSlas(first: $m) { nodes { serviceInstance { name
-             usedBy { effect serviceInstance { name provider { name } } } } } } } } } } }",
-        &["offerings", "standard requests, calendars", "hours", "SLAs", "affected SLAs, instances", "relations", "providers"],
+             usedBy { effect serviceInstance { name } } } } } } } } } }",
+        &["offerings", "standard requests, calendars", "hours", "SLAs", "affected SLAs, instances", "relations", "instances that use them"],
     ),
 ];
 
