@@ -26,8 +26,7 @@ audit: cargo compiler ## Checks licences, bans and sources of all dependencies (
 
 bench: cargo compiler postgres ## Measures the gateway against hand-written SQL
 	@$(call say,measuring)
-	@cargo build --release --locked
-	@cargo bench --locked $(if $(ARGS),-- $(ARGS))
+	@cargo bench --locked --bench gateway $(if $(ARGS),-- $(ARGS))
 
 fmt: cargo ## Part of test: the format of the code
 	@$(call say,format)
