@@ -4,8 +4,10 @@
 //! the key of the prepared-statement cache, so the same question costs no second parse in Postgres.
 
 use std::collections::HashSet;
+use std::fmt::{self, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::mem::discriminant;
+use std::sync::{LazyLock, OnceLock, PoisonError, RwLock};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::pg::Pg;
@@ -52,69 +54,69 @@ impl Bind {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Piece {
-    Fixed(&'static str),
-    Made(String),
-    Bind(Bind),
-}
-
 /// A statement or a part of one.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sql(Vec<Piece>);
+pub struct Sql {
+    text: String,
+    /// Values, each with where in the text it stands.
+    binds: Vec<(usize, Bind)>,
+    /// Whether it is kept prepared: decided once, when it is first sent.
+    prepared: OnceLock<bool>,
+}
 
 impl Sql {
     /// A statement that begins with `text`.
     pub fn new(text: &'static str) -> Self {
-        Self(vec![Piece::Fixed(text)])
+        let mut sql = Self::default();
+        sql.push(text);
+        sql
     }
 
     /// Whether nothing was pushed yet.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.text.is_empty() && self.binds.is_empty()
     }
 
     /// Appends constant text.
     pub fn push(&mut self, text: &'static str) -> &mut Self {
-        self.0.push(Piece::Fixed(text));
+        self.text.push_str(text);
         self
     }
 
     /// Appends text made of constants: column lists, aliases, numbers of our own.
-    pub fn made(&mut self, text: String) -> &mut Self {
-        self.0.push(Piece::Made(text));
+    pub fn made(&mut self, text: impl fmt::Display) -> &mut Self {
+        let _a_string_takes_everything = write!(self.text, "{text}");
         self
     }
 
     /// Appends a bound value.
     pub fn bind(&mut self, value: Bind) -> &mut Self {
-        self.0.push(Piece::Bind(value));
+        self.binds.push((self.text.len(), value));
         self
     }
 
     /// Appends another part.
     pub fn append(&mut self, part: Sql) -> &mut Self {
-        self.0.extend(part.0);
+        let begin = self.text.len();
+        self.text.push_str(&part.text);
+        self.binds.extend(part.binds.into_iter().map(|(at, value)| (begin + at, value)));
         self
     }
 
     /// Postgres has no text with U+0000: a value that holds it can match nothing and be stored nowhere.
     pub(super) fn holds_nul(&self) -> bool {
-        self.0.iter().any(|piece| match piece {
-            Piece::Bind(Bind::Text(text)) => text.contains('\0'),
-            Piece::Bind(Bind::Texts(texts)) => texts.iter().any(|text| text.contains('\0')),
+        self.binds.iter().any(|(_, bind)| match bind {
+            Bind::Text(text) => text.contains('\0'),
+            Bind::Texts(texts) => texts.iter().any(|text| text.contains('\0')),
             _ => false,
         })
     }
 
     fn shape(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Fixed(text) => text.hash(&mut hasher),
-                Piece::Made(text) => text.hash(&mut hasher),
-                Piece::Bind(bind) => std::mem::discriminant(bind).hash(&mut hasher),
-            }
+        self.text.hash(&mut hasher);
+        for (at, bind) in &self.binds {
+            (at, discriminant(bind)).hash(&mut hasher);
         }
         hasher.finish()
     }
@@ -125,35 +127,39 @@ impl Sql {
 const PREPARED_SHAPES: usize = 1_000;
 
 fn may_be_prepared(shape: u64) -> bool {
-    static SHAPES: LazyLock<Mutex<HashSet<u64>>> = LazyLock::new(Mutex::default);
-    let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
+    static SHAPES: LazyLock<RwLock<HashSet<u64>>> = LazyLock::new(RwLock::default);
+    if SHAPES.read().unwrap_or_else(PoisonError::into_inner).contains(&shape) {
+        return true;
+    }
+    let mut shapes = SHAPES.write().unwrap_or_else(PoisonError::into_inner);
     shapes.contains(&shape) || (shapes.len() < PREPARED_SHAPES && shapes.insert(shape))
 }
 
 impl QueryFragment<Pg> for Sql {
+    // Sending a statement walks it several times: for its values, for its text, for what is asked here first.
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if !may_be_prepared(self.shape()) {
+        if !self.prepared.get_or_init(|| may_be_prepared(self.shape())) {
             out.unsafe_to_cache_prepared();
         }
-        for piece in &self.0 {
-            match piece {
-                Piece::Fixed(text) => out.push_sql(text),
-                Piece::Made(text) => out.push_sql(text),
-                Piece::Bind(bind) => match bind {
-                    Bind::Uuid(v) => out.push_bind_param::<SqlUuid, _>(v)?,
-                    Bind::Uuids(v) => out.push_bind_param::<Array<SqlUuid>, _>(v)?,
-                    Bind::Text(v) => out.push_bind_param::<Text, _>(v)?,
-                    Bind::Texts(v) => out.push_bind_param::<Array<Text>, _>(v)?,
-                    Bind::Int(v) => out.push_bind_param::<Integer, _>(v)?,
-                    Bind::Ints(v) => out.push_bind_param::<Array<Integer>, _>(v)?,
-                    Bind::Long(v) => out.push_bind_param::<BigInt, _>(v)?,
-                    Bind::Bool(v) => out.push_bind_param::<Bool, _>(v)?,
-                    Bind::Time(v) => out.push_bind_param::<Timestamptz, _>(v)?,
-                    Bind::Date(v) => out.push_bind_param::<Date, _>(v)?,
-                    Bind::Json(v) => out.push_bind_param::<Jsonb, _>(v)?,
-                },
+        let mut written = 0;
+        for (at, bind) in &self.binds {
+            out.push_sql(&self.text[written..*at]);
+            written = *at;
+            match bind {
+                Bind::Uuid(v) => out.push_bind_param::<SqlUuid, _>(v)?,
+                Bind::Uuids(v) => out.push_bind_param::<Array<SqlUuid>, _>(v)?,
+                Bind::Text(v) => out.push_bind_param::<Text, _>(v)?,
+                Bind::Texts(v) => out.push_bind_param::<Array<Text>, _>(v)?,
+                Bind::Int(v) => out.push_bind_param::<Integer, _>(v)?,
+                Bind::Ints(v) => out.push_bind_param::<Array<Integer>, _>(v)?,
+                Bind::Long(v) => out.push_bind_param::<BigInt, _>(v)?,
+                Bind::Bool(v) => out.push_bind_param::<Bool, _>(v)?,
+                Bind::Time(v) => out.push_bind_param::<Timestamptz, _>(v)?,
+                Bind::Date(v) => out.push_bind_param::<Date, _>(v)?,
+                Bind::Json(v) => out.push_bind_param::<Jsonb, _>(v)?,
             }
         }
+        out.push_sql(&self.text[written..]);
         Ok(())
     }
 }
