@@ -2,8 +2,9 @@
 //! exhausted, measured before anything walks it, validated against the published schema, and handed to the
 //! engine ready-made. What passed is remembered by its text, so that a repeated operation pays for none of it.
 //!
-//! The engine's own parser and rules are never run on a client's text: they recurse without bound, visit a
-//! fragment as often as it is spread, and panic on a `\uD83D\uDE00` escape.
+//! The engine's own parser never runs on a client's text: it recurses without bound, and panics on a
+//! `\uD83D\uDE00` escape. Of its rules, which visit a fragment as often as it is spread, the few that it insists on
+//! walk what was measured. An extension could spare it those, but would cost every field of every answer more.
 
 mod limits;
 mod measure;
@@ -20,9 +21,7 @@ use apollo_compiler::{
     validation::{DiagnosticList, Valid},
 };
 use async_graphql::{
-    ErrorExtensionValues, Extensions, Pos, Request, ServerError, ValidationResult, Variables,
-    extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
-    parser::types as engine,
+    ErrorExtensionValues, Extensions, Pos, Request, ServerError, Variables, parser::types as engine,
 };
 use quick_cache::{Weighter, sync::Cache};
 
@@ -280,40 +279,13 @@ impl Operation {
     #[must_use]
     pub fn into_request(self) -> Request {
         let document = self.planned().document.clone();
-        let mut request = Request::new("").variables(self.variables).data(Passed);
+        let mut request = Request::new("").variables(self.variables);
         request.set_parsed_query(document);
         request
     }
 
     fn planned(&self) -> &Planned {
         &self.checked.operations[self.index]
-    }
-}
-
-/// Marks a request whose document was checked here.
-struct Passed;
-
-/// Schema extension: spares requests made by [`Operation::into_request`] the engine's own validation. Any other
-/// request is validated as ever.
-pub struct Prechecked;
-
-impl ExtensionFactory for Prechecked {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_graphql::async_trait::async_trait]
-impl Extension for Prechecked {
-    async fn validation(
-        &self,
-        context: &ExtensionContext<'_>,
-        next: NextValidation<'_>,
-    ) -> Result<ValidationResult, Vec<ServerError>> {
-        match context.data_opt::<Passed>() {
-            Some(_) => Ok(ValidationResult { cache_control: Default::default(), complexity: 0, depth: 0 }),
-            None => next.run(context).await,
-        }
     }
 }
 

@@ -6,14 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_graphql::{Context, Object, Response, Schema, ServerError, Subscription, async_trait::async_trait};
+use async_graphql::{
+    Context, Object, Response, Schema, ServerError, Subscription, ValidationMode, async_trait::async_trait,
+};
 use futures_util::{
     Stream, StreamExt,
     stream::{self, BoxStream},
 };
 use sla_gateway::{
     access::{Actor, Viewer},
-    graphql::document::{Ask, Documents, Limits, Operation, Prechecked},
+    graphql::document::{Ask, Documents, Limits, Operation},
     http::Backend,
 };
 
@@ -26,8 +28,10 @@ pub(crate) struct Toy {
 
 impl Toy {
     pub(crate) fn new() -> Self {
-        let schema =
-            Schema::build(Query, Mutation, Ticks).extension(Prechecked).limit_recursive_depth(64).finish();
+        let schema = Schema::build(Query, Mutation, Ticks)
+            .validation_mode(ValidationMode::Fast)
+            .limit_recursive_depth(64)
+            .finish();
         let documents = Documents::new(&schema.sdl(), Limits::default()).unwrap();
         Self { schema, documents, brief: OnceLock::new() }
     }
