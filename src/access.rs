@@ -204,6 +204,18 @@ impl Viewer {
         self.reach_any.clone()
     }
 
+    /// A reach of this viewer's, but of these tenants only, and of their roots.
+    pub fn narrow(&self, reach: &Reach, tenants: &[Uuid]) -> Reach {
+        let mut narrow = reach.within(tenants);
+        narrow.roots.retain(|root| {
+            narrow
+                .tenants
+                .iter()
+                .any(|tenant| self.place(*tenant).is_some_and(|place| place.root_id == *root))
+        });
+        narrow
+    }
+
     /// The rights in one tenant; empty where there are none.
     pub fn permissions(&self, tenant_id: Uuid) -> Permissions {
         self.rights.get(&tenant_id).copied().unwrap_or_default()

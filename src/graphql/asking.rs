@@ -8,21 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
-use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use async_graphql::{Context, Pos};
 use chrono::{DateTime, Utc};
-use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::task::AtomicWaker;
+use futures_util::{FutureExt, Stream};
 use uuid::Uuid;
 
-use super::load::Loaders;
+use super::load::{Loaders, Question};
+use super::look_ahead::columns;
 use super::viewers::Viewers;
 use crate::access::{Permission, Permit, Reach, Viewer};
 use crate::breach::Breaches;
 use crate::error::Error;
-use crate::store::noun::{Loaded, Noun};
+use crate::store::noun::{Columns, Loaded, Noun};
+use crate::store::page::{Beside, Under};
 use crate::store::{Conn, Store};
 
 /// What every resolver finds in its context.
@@ -56,13 +58,18 @@ pub(super) struct Turn {
     pub(super) loader: DataLoader<Loaders, HashMapCache>,
     /// Rows that a page brought along by look-ahead.
     primed: Mutex<Primed>,
+    /// What a field at a place of the document asks under each of its parents, by how they hang there.
+    questions: Mutex<HashMap<(Pos, Under), Arc<Question>>>,
 }
 
 #[derive(Default)]
 struct Primed {
-    rows: HashMap<Uuid, Loaded>,
+    /// By what may be read of them: a row that was joined for one field does not answer another that reads more.
+    rows: HashMap<(Uuid, Columns), Loaded>,
     /// The shared lots that are in `rows` already, kept alive so that no other takes their address.
-    lots: Vec<Arc<Vec<Loaded>>>,
+    lots: Vec<Arc<Vec<Beside>>>,
+    /// What the field at a place of the document reads of the row that it leads to.
+    reads: HashMap<Pos, Columns>,
 }
 
 /// The batches that loaders have begun to fill and nobody has started yet.
@@ -80,7 +87,31 @@ impl Turn {
         // The driver below starts a batch when no resolver can go on: waiting longer brings no further key.
         .delay(Duration::ZERO)
         .max_batch_size(usize::MAX);
-        Self { conn, loader, primed: Mutex::default() }
+        Self { conn, loader, primed: Mutex::default(), questions: Mutex::default() }
+    }
+
+    /// What a field asks under its parents: made once, since its arguments are the same for every parent.
+    pub(super) fn question(
+        &self,
+        place: (Pos, Under),
+        make: impl FnOnce() -> Result<Question, Error>,
+    ) -> Result<Arc<Question>, Error> {
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = questions.get(&place) {
+            return Ok(known.clone());
+        }
+        let made = Arc::new(make()?);
+        questions.insert(place, made.clone());
+        Ok(made)
+    }
+
+    /// Keeps rows that came with the pages of a whole level: told once, however many parents there are.
+    pub(super) fn prime_shared(&self, loaded: &Arc<Vec<Beside>>) {
+        let mut primed = self.primed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !loaded.is_empty() && !primed.lots.iter().any(|lot| Arc::ptr_eq(lot, loaded)) {
+            primed.rows.extend(loaded.iter().map(|(columns, row)| ((row.id(), *columns), row.clone())));
+            primed.lots.push(loaded.clone());
+        }
     }
 }
 
@@ -156,35 +187,49 @@ impl Asking {
     }
 
     /// Keeps rows that came along, so that resolvers find them without a statement.
-    pub fn prime(&self, loaded: Vec<Loaded>) {
+    pub fn prime(&self, loaded: Vec<Beside>) {
         if loaded.is_empty() {
             return;
         }
         let turn = self.turn();
         let mut primed = turn.primed.lock().unwrap_or_else(PoisonError::into_inner);
-        primed.rows.extend(loaded.into_iter().map(|row| (row.id(), row)));
+        primed.rows.extend(loaded.into_iter().map(|(columns, row)| ((row.id(), columns), row)));
     }
 
-    /// The same of rows that came with the pages of a whole level: told once, however many parents there are.
-    pub fn prime_shared(&self, loaded: &Arc<Vec<Loaded>>) {
-        let turn = self.turn();
-        let mut primed = turn.primed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !loaded.is_empty() && !primed.lots.iter().any(|lot| Arc::ptr_eq(lot, loaded)) {
-            primed.rows.extend(loaded.iter().map(|row| (row.id(), row.clone())));
-            primed.lots.push(loaded.clone());
-        }
-    }
-
-    /// A row by its id: one that came along, or one that the loader fetches together with others.
+    /// A whole row by its id, which the loader fetches together with others.
     pub async fn row<N: Noun>(&self, id: Uuid) -> Result<Option<Arc<N>>, Error> {
+        self.turn().loader.load_one(super::load::Id::<N>::new(id)).await
+    }
+
+    /// The row that a field leads to, with what the field's selection reads of it.
+    pub(super) async fn row_for<N: Noun>(
+        &self,
+        ctx: &Context<'_>,
+        id: Uuid,
+    ) -> Result<Option<Arc<N>>, Error> {
+        let columns = {
+            let turn = self.turn();
+            let mut primed = turn.primed.lock().unwrap_or_else(PoisonError::into_inner);
+            *primed.reads.entry(ctx.item.pos).or_insert_with(|| columns(N::TARGET, &[ctx.look_ahead()]))
+        };
+        self.row_with(id, columns).await
+    }
+
+    /// A row with these columns at least: one that came along for them, or one that the loader fetches.
+    pub(super) async fn row_with<N: Noun>(
+        &self,
+        id: Uuid,
+        columns: Columns,
+    ) -> Result<Option<Arc<N>>, Error> {
         let turn = self.turn();
         let primed = {
             let primed = turn.primed.lock().unwrap_or_else(PoisonError::into_inner);
-            primed.rows.get(&id).and_then(N::from_loaded).cloned()
+            primed.rows.get(&(id, columns)).and_then(N::from_loaded).cloned()
         };
         match primed {
             Some(row) => Ok(Some(row)),
-            None => turn.loader.load_one(super::load::Id::<N>::new(id)).await,
+            // Boxed: most rows came along, and no field's future need be as large as this.
+            None => self.row(id).boxed().await,
         }
     }
 

@@ -5,7 +5,6 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use async_graphql::Pos;
 use async_graphql::dataloader::Loader;
 use uuid::Uuid;
 
@@ -13,8 +12,8 @@ use super::asking::reach_by_id;
 use crate::access::{Reach, Viewer};
 use crate::error::Error;
 use crate::store::Conn;
-use crate::store::noun::{Loaded, Noun};
-use crate::store::page::{self, Page, Select, Slice, Under};
+use crate::store::noun::Noun;
+use crate::store::page::{self, Beside, Page, Select, Slice, Under};
 
 /// What batches are loaded with.
 pub struct Loaders {
@@ -71,10 +70,8 @@ impl<N: Noun> Loader<Id<N>> for Loaders {
     }
 }
 
-/// "This page of what hangs under this parent." The same field of many parents is one question: where the field
-/// stands in the document tells fields apart, since its arguments are the same for every parent.
+/// "This page of what hangs under this parent." A field asks the same one question of all its parents.
 pub struct Nested<N> {
-    pub(super) field: Pos,
     pub(super) parent: (Uuid, Uuid),
     pub(super) question: Arc<Question>,
     noun: PhantomData<fn() -> N>,
@@ -85,24 +82,28 @@ pub struct Question {
     pub(super) select: Select,
     pub(super) under: Under,
     pub(super) page: Page,
+    /// The order that its cursors belong to.
+    pub(super) fingerprint: u32,
+    /// Whether any row is looked at, or only how many there are.
+    pub(super) rows: bool,
 }
 
 impl<N> Nested<N> {
     /// The question for one parent: (root, id).
-    pub fn new(field: Pos, parent: (Uuid, Uuid), question: Arc<Question>) -> Self {
-        Self { field, parent, question, noun: PhantomData }
+    pub fn new(parent: (Uuid, Uuid), question: Arc<Question>) -> Self {
+        Self { parent, question, noun: PhantomData }
     }
 }
 
 impl<N> Clone for Nested<N> {
     fn clone(&self) -> Self {
-        Self::new(self.field, self.parent, self.question.clone())
+        Self::new(self.parent, self.question.clone())
     }
 }
 
 impl<N> PartialEq for Nested<N> {
     fn eq(&self, other: &Self) -> bool {
-        self.parent == other.parent && self.field == other.field
+        self.parent == other.parent && Arc::ptr_eq(&self.question, &other.question)
     }
 }
 
@@ -111,22 +112,22 @@ impl<N> Eq for Nested<N> {}
 impl<N> Hash for Nested<N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.parent.hash(state);
-        self.field.hash(state);
+        Arc::as_ptr(&self.question).hash(state);
     }
 }
 
-/// The keys of one field: what is asked, and for which parents.
-type OfField<'a, N> = (Arc<Question>, Vec<&'a Nested<N>>);
+/// The keys of one question: what is asked, and for which parents.
+type OfQuestion<'a, N> = (Arc<Question>, Vec<&'a Nested<N>>);
 
-fn by_field<N>(keys: &[Nested<N>]) -> Vec<OfField<'_, N>> {
-    let mut fields: Vec<OfField<'_, N>> = Vec::new();
+fn by_question<N>(keys: &[Nested<N>]) -> Vec<OfQuestion<'_, N>> {
+    let mut questions: Vec<OfQuestion<'_, N>> = Vec::new();
     for key in keys {
-        match fields.iter_mut().find(|(_, same)| same[0].field == key.field) {
+        match questions.iter_mut().find(|(question, _)| Arc::ptr_eq(question, &key.question)) {
             Some((_, same)) => same.push(key),
-            None => fields.push((key.question.clone(), vec![key])),
+            None => questions.push((key.question.clone(), vec![key])),
         }
     }
-    fields
+    questions
 }
 
 fn parents<N>(keys: &[&Nested<N>]) -> Vec<(Uuid, Uuid)> {
@@ -135,12 +136,12 @@ fn parents<N>(keys: &[&Nested<N>]) -> Vec<(Uuid, Uuid)> {
 
 impl<N: Noun> Loader<Nested<N>> for Loaders {
     /// The page, with the rows its joins brought along; those are the same for all parents of the batch.
-    type Value = (Arc<Slice<N>>, Arc<Vec<Loaded>>);
+    type Value = (Arc<Slice<N>>, Arc<Vec<Beside>>);
     type Error = Error;
 
     async fn load(&self, keys: &[Nested<N>]) -> Result<HashMap<Nested<N>, Self::Value>, Error> {
         let mut answers = HashMap::with_capacity(keys.len());
-        let asked = by_field(keys).into_iter().map(|(question, keys)| async move {
+        let asked = by_question(keys).into_iter().map(|(question, keys)| async move {
             let parents = parents(&keys);
             let (pages, loaded) = page::pages_under::<N>(
                 &self.conn,
@@ -192,7 +193,7 @@ impl<N: Noun> Loader<Counted<N>> for Loaders {
     async fn load(&self, keys: &[Counted<N>]) -> Result<HashMap<Counted<N>, i64>, Error> {
         let nested: Vec<Nested<N>> = keys.iter().map(|key| key.0.clone()).collect();
         let mut answers = HashMap::with_capacity(keys.len());
-        let asked = by_field(&nested).into_iter().map(|(question, keys)| async move {
+        let asked = by_question(&nested).into_iter().map(|(question, keys)| async move {
             let parents = parents(&keys);
             let counts =
                 page::counts_under::<N>(&self.conn, &question.select, question.under, &parents).await?;

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::asking::Asking;
-use super::look_ahead::joins;
+use super::look_ahead::{columns, joins};
 use crate::error::Error;
 use crate::store::noun::Noun;
 use crate::store::page::{self, Wanted};
@@ -140,8 +140,10 @@ pub(super) async fn lookup<T: Entity>(ctx: &Context<'_>, id: &ID) -> Result<Opti
 pub(super) async fn found<T: Entity>(ctx: &Context<'_>, wanted: Wanted) -> Result<Option<T>> {
     let asking = Asking::of(ctx);
     let reach = asking.reach_by_id::<T::Row>()?;
-    let joins = joins(asking, &reach, T::Row::TARGET, &[ctx.look_ahead()])?;
-    let (row, loaded) = page::one::<T::Row>(&asking.conn(), &reach, wanted, &joins).await?;
+    let looks = [ctx.look_ahead()];
+    let joins = joins(asking, T::Row::TARGET, &looks)?;
+    let columns = columns(T::Row::TARGET, &looks);
+    let (row, loaded) = page::one::<T::Row>(&asking.conn(), &reach, wanted, columns, &joins).await?;
     asking.prime(loaded);
     row.map(|row| Some(row.into())).ok_or_else(|| Error::NotFound(T::Row::NAME).into())
 }
@@ -150,13 +152,19 @@ pub(super) async fn found<T: Entity>(ctx: &Context<'_>, wanted: Wanted) -> Resul
 pub(super) async fn related<T: Entity>(ctx: &Context<'_>, id: Option<Uuid>) -> Result<Option<T>> {
     match id {
         None => Ok(None),
-        Some(id) => Ok(Asking::of(ctx).row::<T::Row>(id).await?.map(T::from)),
+        Some(id) => Ok(Asking::of(ctx).row_for::<T::Row>(ctx, id).await?.map(T::from)),
     }
 }
 
 /// The object that a row always refers to.
 pub(super) async fn required<T: Entity>(ctx: &Context<'_>, id: Uuid) -> Result<T> {
     related(ctx, Some(id)).await?.ok_or_else(|| Error::NotFound(T::Row::NAME).into())
+}
+
+/// The row that a field of another object is answered through: no more of it may be read than that field.
+pub(super) async fn through<T: Entity>(ctx: &Context<'_>, id: Uuid, field: &str) -> Result<T> {
+    let row = Asking::of(ctx).row_with::<T::Row>(id, T::Row::TARGET.lifted(field)).await?;
+    row.map(T::from).ok_or_else(|| Error::NotFound(T::Row::NAME).into())
 }
 
 /// Looking objects up by their ids.

@@ -4,15 +4,17 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use async_graphql::{Context, Object, OutputType, Result, SimpleObject, TypeName};
+use async_graphql::{Context, Lookahead, Object, OutputType, Result, SimpleObject, TypeName};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::asking::Asking;
 use super::load::{Counted, Nested, Question};
-use super::look_ahead::joins;
+use super::look_ahead::{columns, joins};
 use super::node::Entity;
 use crate::access::{Permission, Reach};
 use crate::error::Error;
@@ -143,7 +145,7 @@ pub struct PageInfo {
 /// A row and where it stands.
 pub struct Edge<T> {
     node: T,
-    position: Position,
+    position: Option<Position>,
     fingerprint: u32,
 }
 
@@ -157,8 +159,10 @@ impl<T: OutputType> TypeName for Edge<T> {
 #[Object(name_type)]
 impl<T: Entity> Edge<T> {
     /// Where the row stands in this list's order: pass it as `after` or `before` with the same `orderBy`.
-    async fn cursor(&self) -> String {
-        encode(&self.position, self.fingerprint)
+    async fn cursor(&self) -> Result<String> {
+        let position =
+            self.position.as_ref().ok_or_else(|| Error::internal("a cursor that look-ahead missed"))?;
+        Ok(encode(position, self.fingerprint))
     }
 
     /// The row.
@@ -207,12 +211,15 @@ impl<T: Entity> Connection<T> {
 
     /// Where the page lies within the list.
     async fn page_info(&self) -> PageInfo {
-        let cursor = |item: &page::Item<T::Row>| encode(&item.position, self.fingerprint);
+        // Rows have no positions when no cursor is selected.
+        let cursor = |item: Option<&page::Item<T::Row>>| {
+            item.and_then(|item| item.position.as_ref()).map(|position| encode(position, self.fingerprint))
+        };
         PageInfo {
             has_next_page: self.slice.has_next,
             has_previous_page: self.slice.has_previous,
-            start_cursor: self.slice.items.first().map(cursor),
-            end_cursor: self.slice.items.last().map(cursor),
+            start_cursor: cursor(self.slice.items.first()),
+            end_cursor: cursor(self.slice.items.last()),
         }
     }
 
@@ -228,7 +235,7 @@ impl<T: Entity> Connection<T> {
 
 fn select<T: Entity, F: Filter, O: Order>(
     ctx: &Context<'_>,
-    filter: Option<F>,
+    filter: Option<Box<F>>,
     order: Option<Vec<O>>,
 ) -> Result<Select, Error> {
     let asking = Asking::of(ctx);
@@ -254,8 +261,13 @@ fn select<T: Entity, F: Filter, O: Order>(
         .into_iter()
         .filter(|look| look.exists())
         .collect();
-    let joins = joins(asking, &reach, T::Row::TARGET, &looks)?;
-    Ok(Select { reach, filter: conditions, order, joins })
+    let joins = joins(asking, T::Row::TARGET, &looks)?;
+    // A page of which cursors alone are selected needs no more than keys.
+    let columns = if looks.is_empty() { T::Row::TARGET.keys() } else { columns(T::Row::TARGET, &looks) };
+    let (edges, info) = (look.field("edges"), look.field("pageInfo"));
+    let cursors = [edges.field("cursor"), info.field("startCursor"), info.field("endCursor")];
+    let positions = cursors.iter().any(Lookahead::exists);
+    Ok(Select { reach, filter: conditions, order, columns, joins, positions })
 }
 
 /// A tenant that the viewer does not know is not found; one where the permission is missing says so.
@@ -265,7 +277,8 @@ fn narrow(
     tenants: &[Uuid],
     permission: Option<Permission>,
 ) -> Result<Arc<Reach>, Error> {
-    let known = asking.viewer()?.reach_any();
+    let viewer = asking.viewer()?;
+    let known = viewer.reach_any();
     for tenant in tenants {
         if !known.contains(*tenant) {
             return Err(Error::NotFound("tenant"));
@@ -274,7 +287,7 @@ fn narrow(
             return Err(permission.map_or(Error::NotFound("tenant"), Error::Forbidden));
         }
     }
-    Ok(Arc::new(reach.within(tenants)))
+    Ok(Arc::new(viewer.narrow(reach, tenants)))
 }
 
 /// Whether any row of the page is looked at, or only how many there are.
@@ -284,71 +297,89 @@ fn looks_at_rows(ctx: &Context<'_>) -> bool {
 }
 
 /// A page over all tenants within reach.
-pub(super) async fn root<T: Entity, F: Filter, O: Order>(
-    ctx: &Context<'_>,
+///
+/// This and the following are boxed: a field's future is as large as that of the largest field of its object, and one
+/// is made for each field of each row.
+pub(super) fn root<'a, T: Entity + 'a, F: Filter + Send + 'a, O: Order + Send + 'a>(
+    ctx: &'a Context<'_>,
     args: Args,
-    filter: Option<F>,
+    filter: Option<Box<F>>,
     order: Option<Vec<O>>,
-) -> Result<Connection<T>> {
-    let asking = Asking::of(ctx);
-    let select = select::<T, F, O>(ctx, filter, order)?;
-    let fingerprint = fingerprint::<T::Row>(&select.order);
-    let wanted = args.page(fingerprint, &select.order)?;
-    let slice = if looks_at_rows(ctx) {
-        let (slice, loaded) = page::page::<T::Row>(&asking.conn(), &select, &wanted).await?;
-        asking.prime(loaded);
-        slice
-    } else {
-        Slice::empty(&wanted)
-    };
-    Ok(Connection { slice: Arc::new(slice), fingerprint, total: Total::Root(Box::new(select)) })
+) -> BoxFuture<'a, Result<Connection<T>>> {
+    async move {
+        let asking = Asking::of(ctx);
+        let select = select::<T, F, O>(ctx, filter, order)?;
+        let fingerprint = fingerprint::<T::Row>(&select.order);
+        let wanted = args.page(fingerprint, &select.order)?;
+        let slice = if looks_at_rows(ctx) {
+            let (slice, loaded) = page::page::<T::Row>(&asking.conn(), &select, &wanted).await?;
+            asking.prime(loaded);
+            slice
+        } else {
+            Slice::empty(&wanted)
+        };
+        Ok(Connection { slice: Arc::new(slice), fingerprint, total: Total::Root(Box::new(select)) })
+    }
+    .boxed()
 }
 
 /// A page of what hangs under a parent; the pages of all parents of a level are one statement.
-pub(super) async fn under<T: Entity, F: Filter, O: Order>(
-    ctx: &Context<'_>,
+pub(super) fn under<'a, T: Entity + 'a, F: Filter + Send + 'a, O: Order + Send + 'a>(
+    ctx: &'a Context<'_>,
     parent: (Uuid, Uuid),
     under: Under,
     args: Args,
-    filter: Option<F>,
+    filter: Option<Box<F>>,
     order: Option<Vec<O>>,
-) -> Result<Connection<T>> {
-    let asking = Asking::of(ctx);
-    let select = select::<T, F, O>(ctx, filter, order)?;
-    let fingerprint = fingerprint::<T::Row>(&select.order);
-    let page = args.page(fingerprint, &select.order)?;
-    let key = Nested::<T::Row>::new(ctx.item.pos, parent, Arc::new(Question { select, under, page }));
-    let slice = if looks_at_rows(ctx) {
-        let turn = asking.turn();
-        match turn.loader.load_one(key.clone()).await? {
+) -> BoxFuture<'a, Result<Connection<T>>> {
+    async move {
+        let turn = Asking::of(ctx).turn();
+        let question = turn.question((ctx.item.pos, under), || {
+            let select = select::<T, F, O>(ctx, filter, order)?;
+            let fingerprint = fingerprint::<T::Row>(&select.order);
+            let page = args.page(fingerprint, &select.order)?;
+            Ok(Question { select, under, page, fingerprint, rows: looks_at_rows(ctx) })
+        })?;
+        let fingerprint = question.fingerprint;
+        let key = Nested::<T::Row>::new(parent, question);
+        let loaded = if key.question.rows { turn.loader.load_one(key.clone()).await? } else { None };
+        let slice = match loaded {
             Some((slice, loaded)) => {
-                asking.prime_shared(&loaded);
+                turn.prime_shared(&loaded);
                 slice
             }
             None => Arc::new(Slice::empty(&key.question.page)),
-        }
-    } else {
-        Arc::new(Slice::empty(&key.question.page))
-    };
-    Ok(Connection { slice, fingerprint, total: Total::Under(key) })
+        };
+        Ok(Connection { slice, fingerprint, total: Total::Under(key) })
+    }
+    .boxed()
 }
 
 /// All that hangs under a parent where that is never many: a list, not a page.
-pub(super) async fn all_under<T: Entity>(
-    ctx: &Context<'_>,
+pub(super) fn all_under<'a, T: Entity + 'a>(
+    ctx: &'a Context<'_>,
     parent: (Uuid, Uuid),
     under: Under,
     order: Vec<Sort>,
-) -> Result<Vec<T>> {
-    let asking = Asking::of(ctx);
-    let reach = asking.reach_by_id::<T::Row>()?;
-    let joins = joins(asking, &reach, T::Row::TARGET, &[ctx.look_ahead()])?;
-    let select = Select { reach, filter: Sql::default(), order, joins };
-    let page = Page { size: 1_000, after: None, before: None, backward: false };
-    let key = Nested::<T::Row>::new(ctx.item.pos, parent, Arc::new(Question { select, under, page }));
-    let Some((slice, loaded)) = asking.turn().loader.load_one(key).await? else { return Ok(Vec::new()) };
-    asking.prime_shared(&loaded);
-    Ok(slice.items.iter().map(|item| item.row.clone().into()).collect())
+) -> BoxFuture<'a, Result<Vec<T>>> {
+    async move {
+        let asking = Asking::of(ctx);
+        let turn = asking.turn();
+        let question = turn.question((ctx.item.pos, under), || {
+            let reach = asking.reach_by_id::<T::Row>()?;
+            let looks = [ctx.look_ahead()];
+            let joins = joins(asking, T::Row::TARGET, &looks)?;
+            let columns = columns(T::Row::TARGET, &looks);
+            let select = Select { reach, filter: Sql::default(), order, columns, joins, positions: false };
+            let page = Page { size: 1_000, after: None, before: None, backward: false };
+            Ok(Question { select, under, page, fingerprint: 0, rows: true })
+        })?;
+        let key = Nested::<T::Row>::new(parent, question);
+        let Some((slice, loaded)) = turn.loader.load_one(key).await? else { return Ok(Vec::new()) };
+        turn.prime_shared(&loaded);
+        Ok(slice.items.iter().map(|item| item.row.clone().into()).collect())
+    }
+    .boxed()
 }
 
 /// Declares an object type: its own fields, and the connections that hang under it.
@@ -376,7 +407,7 @@ macro_rules! object {
                     #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
                     #[graphql(desc = "How many rows from the end, 0 to 100.")] last: Option<i32>,
                     #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
-                    #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<$filter>,
+                    #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<Box<$filter>>,
                     #[graphql(desc = "The order, part by part; null = the order documented with the type.")]
                     order_by: Option<Vec<$order>>,
                 ) -> async_graphql::Result<$crate::graphql::page::Connection<$node>> {
@@ -413,7 +444,7 @@ macro_rules! root_fields {
                     #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
                     #[graphql(desc = "How many rows from the end, 0 to 100.")] last: Option<i32>,
                     #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
-                    #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<$filter>,
+                    #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<Box<$filter>>,
                     #[graphql(desc = "The order, part by part; null = the order documented with the type.")]
                     order_by: Option<Vec<$order>>,
                 ) -> async_graphql::Result<$crate::graphql::page::Connection<$node>> {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::asking::Asking;
 use super::filter::{filter, order};
-use super::node::{Entity, entity, lookup, related, required};
+use super::node::{Entity, entity, lookup, related, required, through};
 use super::page::{object, root_fields};
 use super::scalar::{Date, DateTime};
 use super::word::{SlaKind, SlaStatus, SlaCoverage};
@@ -168,19 +168,19 @@ object! {
 
     /// The offering of the active version; null unless it has service terms.
     async fn service_offering(&self, ctx: &Context<'_>) -> Result<Option<ServiceOffering>> {
-        let version = required::<SlaVersion>(ctx, self.0.active_version_id).await?;
+        let version = through::<SlaVersion>(ctx, self.0.active_version_id, "serviceOffering").await?;
         related::<ServiceOffering>(ctx, version.row().service_offering_id).await
     }
 
     /// The service instance of the active version; null unless it has service terms that name one.
     async fn service_instance(&self, ctx: &Context<'_>) -> Result<Option<ServiceInstance>> {
-        let version = required::<SlaVersion>(ctx, self.0.active_version_id).await?;
+        let version = through::<SlaVersion>(ctx, self.0.active_version_id, "serviceInstance").await?;
         related::<ServiceInstance>(ctx, version.row().service_instance_id).await
     }
 
     /// How the active version selects the people it covers; null unless it has service terms that say so.
     async fn coverage(&self, ctx: &Context<'_>) -> Result<Option<SlaCoverage>> {
-        let version = required::<SlaVersion>(ctx, self.0.active_version_id).await?;
+        let version = through::<SlaVersion>(ctx, self.0.active_version_id, "coverage").await?;
         Ok(version.row().coverage.map(Into::into))
     }
 

@@ -137,11 +137,11 @@ object! {
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many rows from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<SlaFilter>,
+        #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<Box<SlaFilter>>,
         #[graphql(desc = "The order, part by part; null = the order documented with the type.")] order_by: Option<Vec<SlaOrder>>,
     ) -> Result<Connection<Sla>> {
         let args = Args { first, after, last, before };
-        let under = match include_shared && self.0.parent_id.is_some() {
+        let under = match include_shared {
             true => store::sla::UNDER_TENANT_AND_SHARED,
             false => store::sla::UNDER_TENANT,
         };

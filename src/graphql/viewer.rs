@@ -105,7 +105,7 @@ impl Viewer {
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
         #[graphql(desc = "How many rows from the end, 0 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<TenantFilter>,
+        #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<Box<TenantFilter>>,
         #[graphql(desc = "The order, part by part; null = the order documented with the type.")]
         order_by: Option<Vec<TenantOrder>>,
     ) -> Result<Connection<Tenant>> {

@@ -32,6 +32,7 @@ noun! {
         relation!("supportHours" via support_hours_id => calendar),
         relation!("serviceHours" via service_hours_id => calendar),
     ],
+    reads: ["atRisk" of [next_target_at], "breaches" of []],
     {
         /// The root of its tenant.
         root_id: Uuid,

@@ -148,7 +148,7 @@ fn extracted(rows: &[PgRow]) -> QueryResult<Extract> {
         // A log without an entry in the range is one row of the head alone.
         let Some(pos) = column::<Nullable<BigInt>, Option<i64>>(row, 4)? else { break };
         let published_at = column::<Timestamptz, _>(row, 5)?;
-        let loaded = (breach::Row::TARGET.decode)(row, 6)?;
+        let loaded = (breach::Row::TARGET.decode)(row, 6, breach::Row::TARGET.all())?;
         entries.push(Entry {
             pos,
             published_at,

@@ -9,7 +9,7 @@ use diesel::row::{Field, Row as _};
 use uuid::Uuid;
 
 use super::PgRow;
-use crate::access::Permission;
+use crate::access::{Permission, Reach};
 
 /// Rows of one table, as plain structs.
 pub trait Noun: Clone + Send + Sync + 'static {
@@ -43,10 +43,101 @@ pub struct Target {
     pub visible: Visible,
     /// What it takes to read one by its id, as [`Noun::BY_ID`].
     pub by_id: Option<Permission>,
-    /// Reads a row that begins at a column; none where an outer join found nothing.
-    pub decode: fn(&PgRow, usize) -> QueryResult<Option<Loaded>>,
+    /// Reads a row, of which these columns were asked for, that begins at a column of the answer; none where an outer
+    /// join found nothing.
+    pub decode: fn(&PgRow, usize, Columns) -> QueryResult<Option<Loaded>>,
+    /// What fields of the object read, where that is not the column of their name: field and columns.
+    pub reads: &'static [(&'static str, &'static [&'static str])],
     /// The to-one relations that look-ahead may join.
     pub relations: &'static [Relation],
+}
+
+/// Some columns of a table. A row holds a default where a column was not asked for, so it must only be shown to those
+/// who said which columns they read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Columns(u64);
+
+impl Columns {
+    /// Whether the column of this number is among them.
+    pub fn contains(self, number: usize) -> bool {
+        self.0 & (1 << number) != 0
+    }
+
+    /// How many there are.
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl Target {
+    /// Every column.
+    pub fn all(&self) -> Columns {
+        Columns(u64::MAX >> (64 - self.columns.len()))
+    }
+
+    /// What every row has: its key and its tenant.
+    pub fn keys(&self) -> Columns {
+        ["root_id", "id", self.tenant].iter().fold(Columns(0), |all, name| all.union(self.named(name)))
+    }
+
+    /// The column of this name; every column if there is none.
+    pub fn named(&self, name: &str) -> Columns {
+        self.number(|column| column == name)
+    }
+
+    /// What a field of the object reads: the column of its name, what was declared, or, of a field that nothing is
+    /// known about, everything.
+    pub fn read_by(&self, field: &str) -> Columns {
+        if matches!(field, "id" | "uuid" | "__typename") {
+            return self.keys();
+        }
+        if let Some((_, columns)) = self.reads.iter().find(|(name, _)| *name == field) {
+            return columns.iter().fold(self.keys(), |all, name| all.union(self.named(name)));
+        }
+        let relation = self.relations.iter().find(|r| *r.path == [field] || r.lifted.contains(&field));
+        match relation {
+            Some(relation) => self.keys().union(self.named(relation.column)),
+            None => self.keys().union(self.number(|column| is_field_of(column, field))),
+        }
+    }
+
+    /// What is read of a row by a field of another object, which is answered through it: the reference or the column
+    /// of that name; everything if there is neither.
+    pub fn lifted(&self, field: &str) -> Columns {
+        match self.relations.iter().find(|relation| relation.path.last() == Some(&field)) {
+            Some(relation) => self.keys().union(self.named(relation.column)),
+            None => self.keys().union(self.number(|column| is_field_of(column, field))),
+        }
+    }
+
+    fn number(&self, is: impl Fn(&str) -> bool) -> Columns {
+        self.columns.iter().position(|column| is(column)).map_or(self.all(), |number| Columns(1 << number))
+    }
+}
+
+/// Whether a field is named after a column: `createdAt` after `created_at`.
+fn is_field_of(column: &str, field: &str) -> bool {
+    let mut letters = field.chars();
+    let mut parts = column.split('_');
+    let first = parts.next().unwrap_or_default();
+    first.chars().all(|letter| letters.next() == Some(letter))
+        && parts.all(|part| {
+            part.chars().enumerate().all(|(index, letter)| {
+                letters.next() == Some(if index == 0 { letter.to_ascii_uppercase() } else { letter })
+            })
+        })
+        && letters.next().is_none()
 }
 
 /// Which rows a reach lets through, by their tenant.
@@ -80,6 +171,12 @@ pub struct Relation {
 pub struct Join {
     /// Which.
     pub relation: &'static Relation,
+    /// Where the viewer may read the related row by its id.
+    pub reach: Arc<Reach>,
+    /// The columns that come along.
+    pub columns: Columns,
+    /// Those that each of the fields reads which the row is joined for.
+    pub wanted: Vec<Columns>,
     /// What is joined to the related row.
     pub children: Vec<Join>,
 }
@@ -101,6 +198,7 @@ macro_rules! noun {
         $table:ident as $variant:ident, $name:literal, tenant: $tenant:ident, visible: $visible:ident,
         by_id: $by_id:expr, list: $list:expr,
         relations: [$($relation:expr),* $(,)?],
+        $(reads: [$($rfield:literal of [$($rcolumn:ident),* $(,)?]),* $(,)?],)?
         { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? }
     ) => {
         $(#[$doc])*
@@ -108,16 +206,26 @@ macro_rules! noun {
         pub struct Row { $($(#[$fdoc])* pub $field: $ty),* }
 
         impl Row {
-            fn decode(row: &$crate::store::PgRow, mut at: usize) -> diesel::result::QueryResult<Option<Self>> {
+            fn decode(
+                row: &$crate::store::PgRow,
+                mut at: usize,
+                columns: $crate::store::noun::Columns,
+            ) -> diesel::result::QueryResult<Option<Self>> {
                 use diesel::expression::Expression;
                 use $crate::store::schema::$table;
                 if $crate::store::noun::is_null(row, at) {
                     return Ok(None);
                 }
+                let mut number = 0;
                 let decoded = Self {
                     $($field: {
-                        at += 1;
-                        $crate::store::noun::column::<<$table::$field as Expression>::SqlType, _>(row, at - 1)?
+                        number += 1;
+                        if columns.contains(number - 1) {
+                            at += 1;
+                            $crate::store::noun::column::<<$table::$field as Expression>::SqlType, _>(row, at - 1)?
+                        } else {
+                            Default::default()
+                        }
                     }),*
                 };
                 Ok(Some(decoded))
@@ -132,7 +240,8 @@ macro_rules! noun {
                 tenant: stringify!($tenant),
                 visible: $crate::store::noun::Visible::$visible,
                 by_id: $by_id,
-                decode: |row, at| Ok(Row::decode(row, at)?.map(|row| {
+                reads: &[$($(($rfield, &[$(stringify!($rcolumn)),*])),*)?],
+                decode: |row, at, columns| Ok(Row::decode(row, at, columns)?.map(|row| {
                     $crate::store::noun::Loaded::$variant(std::sync::Arc::new(row))
                 })),
                 relations: &[$($relation),*],

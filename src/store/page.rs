@@ -11,9 +11,9 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::noun::{Join, Loaded, Noun, Relation, Target, Visible, column};
+use super::noun::{Columns, Join, Loaded, Noun, Target, Visible, column};
 use super::sql::{Bind, Sql};
-use super::{Conn, PgRow};
+use super::{Conn, PgRow, tenant};
 use crate::access::Reach;
 use crate::error::Error;
 
@@ -106,8 +106,8 @@ pub struct Page {
 pub struct Item<N> {
     /// The row.
     pub row: Arc<N>,
-    /// Where it stands.
-    pub position: Position,
+    /// Where it stands; null unless [`Select::positions`] were asked for.
+    pub position: Option<Position>,
 }
 
 /// A page of rows.
@@ -121,9 +121,23 @@ pub struct Slice<N> {
     pub has_previous: bool,
 }
 
+/// A row that came along, and the columns of it that may be read.
+pub type Beside = (Columns, Loaded);
+
 /// How rows hang under a parent `k(root_id, id)`: what follows `FROM`, the row being `t`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Under(pub &'static str);
+
+/// Where the rows of a page are taken from.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// All that is within reach.
+    Reach,
+    /// What hangs under a parent `k`.
+    Under(Under),
+    /// What a tenant `k` has, which is within reach.
+    Tenant,
+}
 
 /// A question for rows: which, in what order, with what beside them.
 #[derive(Clone)]
@@ -134,14 +148,18 @@ pub struct Select {
     pub filter: Sql,
     /// The order; the id is its last part.
     pub order: Vec<Sort>,
+    /// The columns of the rows that will be read.
+    pub columns: Columns,
     /// The relations to bring along.
     pub joins: Vec<Join>,
+    /// Whether to tell where each row stands: what cursors are made of.
+    pub positions: bool,
 }
 
 /// The condition by which `alias` is within `reach`, beginning with ` AND `. Every statement that reads a noun
 /// goes through here.
 pub(super) fn within(target: &Target, alias: &str, reach: &Reach, by_id: bool, sql: &mut Sql) {
-    sql.made(format!(" AND {alias}.root_id"));
+    sql.made(format_args!(" AND {alias}.root_id"));
     match reach.roots.as_slice() {
         [root] => sql.push(" = ").bind(Bind::Uuid(*root)),
         roots => sql.push(" = ANY(").bind(Bind::Uuids(roots.to_vec())).push(")"),
@@ -150,7 +168,7 @@ pub(super) fn within(target: &Target, alias: &str, reach: &Reach, by_id: bool, s
         return;
     }
     let tenants = |sql: &mut Sql, tenants: &[Uuid]| {
-        sql.made(format!("{alias}.{}", target.tenant));
+        sql.made(format_args!("{alias}.{}", target.tenant));
         match tenants {
             [tenant] => sql.push(" = ").bind(Bind::Uuid(*tenant)),
             tenants => sql.push(" = ANY(").bind(Bind::Uuids(tenants.to_vec())).push(")"),
@@ -179,7 +197,7 @@ pub(super) fn within(target: &Target, alias: &str, reach: &Reach, by_id: bool, s
 pub async fn by_ids<N: Noun>(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Vec<Arc<N>>, Error> {
     let mut sql = Sql::new("SELECT ");
     columns(&mut sql, "t", N::TARGET);
-    sql.made(format!(" FROM {} t WHERE t.id", N::TARGET.table));
+    sql.made(format_args!(" FROM {} t WHERE t.id", N::TARGET.table));
     match ids {
         [id] => sql.push(" = ").bind(Bind::Uuid(*id)),
         ids => sql.push(" = ANY(").bind(Bind::Uuids(ids.to_vec())).push(")"),
@@ -206,18 +224,19 @@ impl Wanted {
     }
 }
 
-/// One row, with the relations that look-ahead asked for.
+/// Some columns of one row, with the relations that look-ahead asked for.
 pub async fn one<N: Noun>(
     conn: &Conn,
     reach: &Reach,
     wanted: Wanted,
+    some: Columns,
     joins: &[Join],
-) -> Result<(Option<Arc<N>>, Vec<Loaded>), Error> {
+) -> Result<(Option<Arc<N>>, Vec<Beside>), Error> {
     let mut sql = Sql::new("SELECT ");
-    columns(&mut sql, "t", N::TARGET);
+    some_columns(&mut sql, "t", N::TARGET, some);
     let plan = Plan::new(joins);
     plan.columns(&mut sql);
-    sql.made(format!(" FROM {} t", N::TARGET.table));
+    sql.made(format_args!(" FROM {} t", N::TARGET.table));
     plan.joins(&mut sql, reach);
     sql.push(" WHERE true");
     within(N::TARGET, "t", reach, true, &mut sql);
@@ -227,8 +246,8 @@ pub async fn one<N: Noun>(
     let found = match rows.first() {
         None => None,
         Some(row) => {
-            plan.decode(row, N::TARGET.columns.len(), &mut loaded).map_err(Error::internal)?;
-            Some(decoded(row, 0).map_err(Error::internal)?)
+            plan.decode(row, some.len(), &mut loaded).map_err(Error::internal)?;
+            Some(partly_decoded(row, 0, some).map_err(Error::internal)?)
         }
     };
     Ok((found, loaded))
@@ -239,14 +258,25 @@ pub async fn page<N: Noun>(
     conn: &Conn,
     select: &Select,
     page: &Page,
-) -> Result<(Slice<N>, Vec<Loaded>), Error> {
+) -> Result<(Slice<N>, Vec<Beside>), Error> {
     if select.reach.tenants.is_empty() || page.size == 0 {
         return Ok((Slice { items: Vec::new(), has_next: false, has_previous: false }, Vec::new()));
     }
     let mut sql = Sql::new("SELECT ");
     let plan = select.head::<N>(&mut sql);
     sql.push(" FROM (");
-    sql.append(select.rows::<N>(None, page)?);
+    if select.is_of_tenants(N::TARGET) {
+        // Keys and indexes begin with root and tenant: the first rows of each are found at once, those of all would
+        // have to be sorted.
+        sql.push("SELECT t.* FROM tenant k CROSS JOIN LATERAL (");
+        sql.append(select.rows::<N>(Origin::Tenant, page)?);
+        sql.push(") t WHERE true");
+        within(tenant::Row::TARGET, "k", &select.reach, false, &mut sql);
+        select.order_by(&mut sql, page, " ORDER BY ");
+        sql.made(format_args!(" LIMIT {}", page.size + 1));
+    } else {
+        sql.append(select.rows::<N>(Origin::Reach, page)?);
+    }
     sql.push(") t");
     plan.joins(&mut sql, &select.reach);
     select.order_by(&mut sql, page, " ORDER BY ");
@@ -263,7 +293,7 @@ pub async fn pages_under<N: Noun>(
     under: Under,
     parents: &[(Uuid, Uuid)],
     page: &Page,
-) -> Result<(HashMap<Uuid, Slice<N>>, Vec<Loaded>), Error> {
+) -> Result<(HashMap<Uuid, Slice<N>>, Vec<Beside>), Error> {
     if select.reach.tenants.is_empty() || page.size == 0 {
         return Ok(Default::default());
     }
@@ -272,7 +302,7 @@ pub async fn pages_under<N: Noun>(
     sql.push(" FROM ");
     keys(&mut sql, parents);
     sql.push(" CROSS JOIN LATERAL (");
-    sql.append(select.rows::<N>(Some(under), page)?);
+    sql.append(select.rows::<N>(Origin::Under(under), page)?);
     sql.push(") t");
     plan.joins(&mut sql, &select.reach);
     select.order_by(&mut sql, page, " ORDER BY k.id, ");
@@ -293,7 +323,7 @@ pub async fn count<N: Noun>(conn: &Conn, select: &Select) -> Result<i64, Error> 
         return Ok(0);
     }
     let mut sql = Sql::default();
-    sql.made(format!("SELECT count(*) FROM {} t WHERE true", N::TARGET.table));
+    sql.made(format_args!("SELECT count(*) FROM {} t WHERE true", N::TARGET.table));
     within(N::TARGET, "t", &select.reach, false, &mut sql);
     sql.append(select.filter.clone());
     let rows = conn.rows(sql).await?;
@@ -330,13 +360,25 @@ fn keys(sql: &mut Sql, parents: &[(Uuid, Uuid)]) {
     sql.push("unnest(").bind(Bind::Uuids(roots)).push(", ").bind(Bind::Uuids(ids)).push(") k(root_id, id)");
 }
 
+/// Appends the columns of a row, in the order in which it is decoded.
 pub(super) fn columns(sql: &mut Sql, alias: &str, target: &Target) {
-    let list: Vec<String> = target.columns.iter().map(|c| format!("{alias}.{c}")).collect();
-    sql.made(list.join(", "));
+    some_columns(sql, alias, target, target.all());
 }
 
+fn some_columns(sql: &mut Sql, alias: &str, target: &Target, some: Columns) {
+    let some = target.columns.iter().enumerate().filter(|(number, _)| some.contains(*number));
+    for (index, (_, column)) in some.enumerate() {
+        sql.push(if index == 0 { "" } else { ", " }).made(alias).push(".").push(column);
+    }
+}
+
+/// Reads a row of which all columns were asked for.
 pub(super) fn decoded<N: Noun>(row: &PgRow, at: usize) -> QueryResult<Arc<N>> {
-    (N::TARGET.decode)(row, at)?
+    partly_decoded(row, at, N::TARGET.all())
+}
+
+fn partly_decoded<N: Noun>(row: &PgRow, at: usize, columns: Columns) -> QueryResult<Arc<N>> {
+    (N::TARGET.decode)(row, at, columns)?
         .as_ref()
         .and_then(N::from_loaded)
         .cloned()
@@ -356,38 +398,55 @@ fn slice<N>(mut items: Vec<Item<N>>, page: &Page) -> Slice<N> {
 
 impl Select {
     /// The columns of a page: the row, what it is sorted by, the joined rows.
-    fn head<N: Noun>(&self, sql: &mut Sql) -> Plan {
-        columns(sql, "t", N::TARGET);
-        for index in 0..self.order.len() {
-            sql.made(format!(", t.s{index}"));
+    fn head<N: Noun>(&self, sql: &mut Sql) -> Plan<'_> {
+        some_columns(sql, "t", N::TARGET, self.columns);
+        for index in 0..self.told() {
+            sql.made(format_args!(", t.s{index}"));
         }
         let plan = Plan::new(&self.joins);
         plan.columns(sql);
         plan
     }
 
+    /// How many of the values by which rows are sorted come with them.
+    fn told(&self) -> usize {
+        if self.positions { self.order.len() } else { 0 }
+    }
+
     fn item<N: Noun>(
         &self,
         row: &PgRow,
         at: usize,
-        plan: &Plan,
-        loaded: &mut Vec<Loaded>,
+        plan: &Plan<'_>,
+        loaded: &mut Vec<Beside>,
     ) -> QueryResult<Item<N>> {
-        let noun = decoded::<N>(row, at)?;
-        let at = at + N::TARGET.columns.len();
-        let values = self
-            .order
-            .iter()
-            .enumerate()
-            .map(|(i, sort)| sort.key.kind.read(row, at + i))
-            .collect::<QueryResult<_>>()?;
-        plan.decode(row, at + self.order.len(), loaded)?;
-        let position = Position { values, id: noun.id() };
+        let noun = partly_decoded::<N>(row, at, self.columns)?;
+        let at = at + self.columns.len();
+        plan.decode(row, at + self.told(), loaded)?;
+        let position = self.positions.then(|| {
+            let values = self.order.iter().enumerate().map(|(i, sort)| sort.key.kind.read(row, at + i));
+            QueryResult::Ok(Position { values: values.collect::<QueryResult<_>>()?, id: noun.id() })
+        });
+        let position = position.transpose()?;
         Ok(Item { row: noun, position })
     }
 
+    /// Whether the rows within reach are just those of the tenants within reach, of which there are several.
+    fn is_of_tenants(&self, target: &Target) -> bool {
+        let own = match target.visible {
+            Visible::Own | Visible::Upward => true,
+            Visible::Shared | Visible::WithSla => {
+                self.reach.complete || self.reach.visible.len() == self.reach.tenants.len()
+            }
+        };
+        own && target.tenant != "id" && self.reach.tenants.len() > 1
+    }
+
     /// The rows themselves: one branch, or two where nulls follow the page's start, so that each can use its index.
-    fn rows<N: Noun>(&self, under: Option<Under>, page: &Page) -> Result<Sql, Error> {
+    fn rows<N: Noun>(&self, from: Origin, page: &Page) -> Result<Sql, Error> {
+        // The joins are to the rows of the page, outside.
+        let referring = self.joins.iter().map(|join| N::TARGET.named(join.relation.column));
+        let referring = referring.fold(N::TARGET.keys(), Columns::union);
         let branches = self.keyset(page)?;
         let several = branches.len() > 1;
         let mut sql = Sql::default();
@@ -398,16 +457,22 @@ impl Select {
                 (true, _) => ") UNION ALL (",
             });
             sql.push("SELECT ");
-            columns(&mut sql, "t", N::TARGET);
+            some_columns(&mut sql, "t", N::TARGET, self.columns.union(referring));
             for (index, sort) in self.order.iter().enumerate() {
-                sql.made(format!(", {} AS s{index}", sort.key.expression));
+                sql.made(format_args!(", {} AS s{index}", sort.key.expression));
             }
             sql.push(" FROM ");
-            match under {
-                None => sql.made(format!("{} t WHERE true", N::TARGET.table)),
-                Some(under) => sql.push(under.0),
+            let Target { table, tenant, .. } = N::TARGET;
+            match from {
+                Origin::Reach => sql.made(format_args!("{table} t WHERE true")),
+                Origin::Under(under) => sql.push(under.0),
+                Origin::Tenant => {
+                    sql.made(format_args!("{table} t WHERE t.root_id = k.root_id AND t.{tenant} = k.id"))
+                }
             };
-            within(N::TARGET, "t", &self.reach, false, &mut sql);
+            if !matches!(from, Origin::Tenant) {
+                within(N::TARGET, "t", &self.reach, false, &mut sql);
+            }
             sql.append(self.filter.clone());
             sql.append(keyset);
             sql.push(" ORDER BY ");
@@ -415,10 +480,10 @@ impl Select {
                 sql.push(sort.key.expression).push(direction(sort.descending != page.backward));
             }
             sql.push("t.id").push(if self.id_descending(page) { " DESC" } else { "" });
-            sql.made(format!(" LIMIT {}", page.size + 1));
+            sql.made(format_args!(" LIMIT {}", page.size + 1));
         }
         if several {
-            sql.made(format!(")) u LIMIT {}", page.size + 1));
+            sql.made(format_args!(")) u LIMIT {}", page.size + 1));
         }
         Ok(sql)
     }
@@ -431,7 +496,7 @@ impl Select {
     fn order_by(&self, sql: &mut Sql, page: &Page, begin: &'static str) {
         sql.push(begin);
         for (index, sort) in self.order.iter().enumerate() {
-            sql.made(format!("t.s{index}{}", direction(sort.descending != page.backward)));
+            sql.made(format_args!("t.s{index}{}", direction(sort.descending != page.backward)));
         }
         sql.push("t.id").push(if self.id_descending(page) { " DESC" } else { "" });
     }
@@ -453,10 +518,10 @@ impl Select {
             && sort.descending == page.backward
         {
             let mut values = Sql::default();
-            values.made(format!(" AND ({}, t.id) > (", sort.key.expression));
+            values.made(format_args!(" AND ({}, t.id) > (", sort.key.expression));
             values.bind(value.clone()).push(", ").bind(Bind::Uuid(start.id)).push(")").append(rest.clone());
             let mut nulls = Sql::default();
-            nulls.made(format!(" AND {} IS NULL", sort.key.expression)).append(rest);
+            nulls.made(format_args!(" AND {} IS NULL", sort.key.expression)).append(rest);
             return Ok(vec![values, nulls]);
         }
         let mut condition = Sql::new(" AND ");
@@ -486,7 +551,11 @@ impl Select {
         if let ([sort], [Some(value)]) = (self.order.as_slice(), key)
             && !sort.key.nullable
         {
-            sql.made(format!("({}, t.id) {} (", sort.key.expression, if id_descending { "<" } else { ">" }));
+            sql.made(format_args!(
+                "({}, t.id) {} (",
+                sort.key.expression,
+                if id_descending { "<" } else { ">" }
+            ));
             sql.bind(value.clone()).push(", ").bind(Bind::Uuid(id)).push(")");
             return sql;
         }
@@ -497,7 +566,7 @@ impl Select {
             let mut past = Sql::default();
             match (value, sort.descending != flipped) {
                 (Some(value), false) => {
-                    past.made(format!("({expression} > ")).bind(value.clone());
+                    past.made(format_args!("({expression} > ")).bind(value.clone());
                     past.made(if sort.key.nullable {
                         format!(" OR {expression} IS NULL)")
                     } else {
@@ -505,19 +574,19 @@ impl Select {
                     });
                 }
                 (Some(value), true) => {
-                    past.made(format!("({expression} < ")).bind(value.clone()).push(")");
+                    past.made(format_args!("({expression} < ")).bind(value.clone()).push(")");
                 }
                 (None, false) => {
                     past.push("false");
                 }
                 (None, true) => {
-                    past.made(format!("{expression} IS NOT NULL"));
+                    past.made(format_args!("{expression} IS NOT NULL"));
                 }
             }
             sql.append(equal.clone()).append(past).push(" OR ");
             match value {
-                Some(value) => equal.made(format!("{expression} = ")).bind(value.clone()).push(" AND "),
-                None => equal.made(format!("{expression} IS NULL AND ")),
+                Some(value) => equal.made(format_args!("{expression} = ")).bind(value.clone()).push(" AND "),
+                None => equal.made(format_args!("{expression} IS NULL AND ")),
             };
         }
         sql.append(equal)
@@ -533,55 +602,57 @@ fn direction(descending: bool) -> &'static str {
 }
 
 /// The joins of one query, flat: each with its alias and that of the row it hangs on.
-struct Plan(Vec<(&'static Relation, String, String)>);
+struct Plan<'a>(Vec<(&'a Join, String, String)>);
 
-impl Plan {
-    fn new(joins: &[Join]) -> Self {
+impl<'a> Plan<'a> {
+    fn new(joins: &'a [Join]) -> Self {
         let mut flat = Vec::new();
         Self::add(joins, "t", &mut flat);
         Self(flat)
     }
 
-    fn add(joins: &[Join], parent: &str, flat: &mut Vec<(&'static Relation, String, String)>) {
+    fn add(joins: &'a [Join], parent: &str, flat: &mut Vec<(&'a Join, String, String)>) {
         for join in joins {
             let alias = format!("j{}", flat.len());
-            flat.push((join.relation, alias.clone(), parent.to_owned()));
+            flat.push((join, alias.clone(), parent.to_owned()));
             Self::add(&join.children, &alias, flat);
         }
     }
 
     fn columns(&self, sql: &mut Sql) {
-        for (relation, alias, _) in &self.0 {
+        for (join, alias, _) in &self.0 {
             sql.push(", ");
-            columns(sql, alias, (relation.target)());
+            some_columns(sql, alias, (join.relation.target)(), join.columns);
         }
     }
 
-    /// A related row is joined where the page's reach lets it through; what is left out here, its loader finds
+    /// A related row is joined where its own loader would let it through: what is left out here, the loader finds
     /// or refuses.
-    fn joins(&self, sql: &mut Sql, reach: &Reach) {
-        for (relation, alias, parent) in &self.0 {
-            let target = (relation.target)();
-            let (table, column) = (target.table, relation.column);
-            sql.made(format!(
+    fn joins(&self, sql: &mut Sql, page: &Reach) {
+        for (join, alias, parent) in &self.0 {
+            let target = (join.relation.target)();
+            let (table, column) = (target.table, join.relation.column);
+            sql.made(format_args!(
                 " LEFT JOIN {table} {alias} ON {alias}.root_id = {parent}.root_id AND {alias}.id = {parent}.{column}"
             ));
-            if !reach.complete {
-                sql.made(format!(" AND {alias}.{} = ANY(", target.tenant));
+            if !(join.reach.complete && page.roots.iter().all(|root| join.reach.roots.contains(root))) {
+                sql.made(format_args!(" AND {alias}.{} = ANY(", target.tenant));
                 sql.bind(Bind::Uuids(match target.visible {
-                    Visible::Upward => reach.visible.clone(),
-                    _ => reach.tenants.clone(),
+                    Visible::Upward => join.reach.visible.clone(),
+                    _ => join.reach.tenants.clone(),
                 }));
                 sql.push(")");
             }
         }
     }
 
-    fn decode(&self, row: &PgRow, mut at: usize, loaded: &mut Vec<Loaded>) -> QueryResult<()> {
-        for (relation, _, _) in &self.0 {
-            let target = (relation.target)();
-            loaded.extend((target.decode)(row, at)?);
-            at += target.columns.len();
+    fn decode(&self, row: &PgRow, mut at: usize, loaded: &mut Vec<Beside>) -> QueryResult<()> {
+        for (join, _, _) in &self.0 {
+            let target = (join.relation.target)();
+            if let Some(found) = (target.decode)(row, at, join.columns)? {
+                loaded.extend(join.wanted.iter().map(|wanted| (*wanted, found.clone())));
+            }
+            at += join.columns.len();
         }
         Ok(())
     }

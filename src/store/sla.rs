@@ -17,12 +17,17 @@ noun! {
     by_id: Some(Permission::SlasRead), list: Some(Permission::SlasRead),
     relations: [
         relation!("tenant" via tenant_id => tenant),
-        relation!("activeVersion" via active_version_id => sla_version, lifted: ["serviceOffering", "serviceInstance"]),
+        relation!("activeVersion" via active_version_id => sla_version, lifted: ["serviceOffering", "serviceInstance", "coverage"]),
         relation!("customer" via customer_id => organization),
         relation!("customerRep" via customer_rep_id => person),
         relation!("serviceLevelManager" via service_level_manager_id => person),
         relation!("createdBy" via created_by => person, lifted: ["createdByName"]),
         relation!("updatedBy" via updated_by => person, lifted: ["updatedByName"]),
+    ],
+    reads: [
+        "status" of [tenant_id, status, start_date, expiry_date],
+        "versions" of [], "affectedSlas" of [], "breaches" of [], "auditLog" of [],
+        "versionAt" of [],
     ],
     {
         /// The root of its tenant.

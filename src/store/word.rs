@@ -7,6 +7,13 @@ macro_rules! words {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name { $($(#[$vdoc])* $variant),* }
 
+        /// The first: what a row holds whose word was not asked for.
+        impl Default for $name {
+            fn default() -> Self {
+                [$(Self::$variant),*][0]
+            }
+        }
+
         impl $name {
             /// The word in the store.
             pub const fn word(self) -> &'static str {

@@ -7,6 +7,7 @@ mod breach_limits;
 mod breaches;
 mod cli;
 mod clock;
+mod columns;
 mod contract;
 mod database;
 mod guard;

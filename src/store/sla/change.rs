@@ -164,6 +164,6 @@ async fn locked(conn: &mut AsyncPgConnection, permit: &Permit, id: Uuid) -> Resu
     sql.push(" AND t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
     sql.push(" AND t.id = ").bind(Bind::Uuid(id)).push(" FOR UPDATE");
     let found = rows(conn, sql).await?;
-    let row = found.first().map(|row| Row::decode(row, 0)).transpose()?.flatten();
+    let row = found.first().map(|row| Row::decode(row, 0, Row::TARGET.all())).transpose()?.flatten();
     row.ok_or_else(|| Error::NotFound("SLA").into())
 }
