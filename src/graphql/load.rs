@@ -139,6 +139,7 @@ impl<N: Noun> Loader<Nested<N>> for Loaders {
     type Value = (Arc<Slice<N>>, Arc<Vec<Beside>>);
     type Error = Error;
 
+    #[expect(clippy::mutable_key_type, reason = "a key is told by its field and its parent alone")]
     async fn load(&self, keys: &[Nested<N>]) -> Result<HashMap<Nested<N>, Self::Value>, Error> {
         let mut answers = HashMap::with_capacity(keys.len());
         let asked = by_question(keys).into_iter().map(|(question, keys)| async move {
@@ -190,6 +191,7 @@ impl<N: Noun> Loader<Counted<N>> for Loaders {
     type Value = i64;
     type Error = Error;
 
+    #[expect(clippy::mutable_key_type, reason = "a key is told by its field and its parent alone")]
     async fn load(&self, keys: &[Counted<N>]) -> Result<HashMap<Counted<N>, i64>, Error> {
         let nested: Vec<Nested<N>> = keys.iter().map(|key| key.0.clone()).collect();
         let mut answers = HashMap::with_capacity(keys.len());
