@@ -325,3 +325,17 @@ pub struct Permit {
     /// What the input may refer to.
     pub reach: Arc<Reach>,
 }
+
+impl Permit {
+    /// The key of who acts, person or service token; null for a person that the root does not know.
+    pub fn actor_id(&self) -> Option<Uuid> {
+        self.person_id.or(self.service_token_id)
+    }
+
+    /// The reach of an object that was just written under this permit, which may be a tenant itself.
+    pub fn reach_of(&self, id: Uuid) -> Reach {
+        let mut tenants = vec![self.tenant_id, id];
+        tenants.sort_unstable();
+        Reach { roots: vec![self.root_id], visible: tenants.clone(), tenants, complete: false }
+    }
+}

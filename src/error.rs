@@ -135,6 +135,8 @@ pub enum WriteError {
     Input(Vec<InputError>),
     /// The object of this id has changed since the client read it: its revision is another.
     Conflict(Uuid),
+    /// It lost against another that wrote at the same time: try again.
+    Again,
     /// The operation is refused or has failed as a whole.
     Refused(Error),
 }
@@ -151,8 +153,14 @@ impl From<InputError> for WriteError {
     }
 }
 
+impl From<Mistakes> for WriteError {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Input(mistakes.0)
+    }
+}
+
 /// The mistakes of an input, gathered so that a client is told all of them at once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Mistakes(Vec<InputError>);
 
 impl Mistakes {
@@ -167,6 +175,28 @@ impl Mistakes {
             self.add(path, InputErrorCode::Required, "This must not be blank.");
         }
         self.length(path, Some(text), longest);
+    }
+
+    /// An e-mail address, of at most 254 characters. Whether it exists only a message to it can tell.
+    pub fn email(&mut self, path: &str, address: &str) {
+        let plain = |letter: char| {
+            !letter.is_whitespace() && !letter.is_control() && !"<>()[],;:\\\"".contains(letter)
+        };
+        let is_one = address.rsplit_once('@').is_some_and(|(name, host)| {
+            !name.is_empty()
+                && !name.contains('@')
+                && !host.is_empty()
+                && !host.starts_with('.')
+                && !host.ends_with('.')
+        });
+        if !is_one || !address.chars().all(plain) {
+            self.add(
+                path,
+                InputErrorCode::Invalid,
+                "This is no e-mail address: write one as name@example.com.",
+            );
+        }
+        self.length(path, Some(address), 254);
     }
 
     /// A text of at most `longest` characters, if there is one.

@@ -16,6 +16,7 @@ pub mod scalar;
 pub mod viewer;
 pub mod viewers;
 pub mod word;
+mod write;
 
 macro_rules! nouns {
     ($($noun:ident),* $(,)?) => {
@@ -78,7 +79,22 @@ pub struct Query(
 /// Everything that can be written. Who may not is told so before the input is looked at; what is wrong with an input is
 /// data, in the payload, all of it at once.
 #[derive(Default, MergedObject)]
-pub struct Mutation(SlaMutation, RequestMutation);
+pub struct Mutation(
+    SlaMutation,
+    SlaLimitMutation,
+    RequestMutation,
+    ServiceOfferingMutation,
+    StandardServiceRequestMutation,
+    ServiceMutation,
+    ServiceInstanceMutation,
+    CalendarMutation,
+    OrganizationMutation,
+    SiteMutation,
+    TeamMutation,
+    PersonMutation,
+    ProjectMutation,
+    TenantMutation,
+);
 
 /// The schema of the gateway.
 pub type Schema = async_graphql::Schema<Query, Mutation, BreachSubscription>;

@@ -29,6 +29,7 @@ pub mod intake;
 pub mod partition;
 mod promise;
 pub mod viewer;
+pub mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
@@ -183,6 +184,14 @@ impl From<diesel::result::Error> for Error {
 
 impl From<diesel::result::Error> for WriteError {
     fn from(cause: diesel::result::Error) -> Self {
-        Self::Refused(cause.into())
+        use diesel::result::{DatabaseErrorKind, Error::DatabaseError};
+        match &cause {
+            DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Again,
+            // This one has no kind of its own.
+            DatabaseError(DatabaseErrorKind::Unknown, about) if about.message() == "deadlock detected" => {
+                Self::Again
+            }
+            _ => Self::Refused(cause.into()),
+        }
     }
 }

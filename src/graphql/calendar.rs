@@ -1,5 +1,9 @@
 //! Calendar: Hours of the week and holidays, in no zone of its own: whoever applies it says in which.
 
+mod write;
+
+pub use write::*;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -273,6 +277,10 @@ impl Weekday {
             6 => Self::Saturday,
             _ => Self::Sunday,
         }
+    }
+
+    fn number(self) -> i16 {
+        self as i16 + 1
     }
 }
 

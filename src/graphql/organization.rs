@@ -1,5 +1,9 @@
 //! Organization: A company or a part of one: a customer, a provider, a supplier.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

@@ -1,5 +1,9 @@
 //! Person: Somebody: a customer, an agent, one who logs in.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

@@ -1,5 +1,9 @@
 //! Project: What hours are spent on.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

@@ -1,5 +1,9 @@
 //! Service: What a provider offers to customers.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

@@ -1,5 +1,9 @@
 //! ServiceInstance: A running piece of a service: what a request is about.
 
+mod write;
+
+pub use write::*;
+
 use std::collections::HashMap;
 
 use async_graphql::dataloader::Loader;

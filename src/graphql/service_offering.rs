@@ -1,5 +1,9 @@
 //! ServiceOffering: The conditions under which a service can be had: targets for each impact, in support hours.
 
+mod write;
+
+pub use write::*;
+
 use std::collections::HashMap;
 
 use async_graphql::dataloader::Loader;

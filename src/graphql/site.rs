@@ -1,5 +1,9 @@
 //! Site: Where people work.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

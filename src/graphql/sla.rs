@@ -1,5 +1,6 @@
 //! Sla: A promise of a tenant, as seen at the moment of reading. What is promised stands in its versions, of which one is active.
 
+mod input;
 mod write;
 
 use async_graphql::{Context, ID, Result};
@@ -14,6 +15,7 @@ use super::word::{SlaKind, SlaStatus, SlaCoverage};
 use super::{AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Organization, Person, ServiceInstance, ServiceOffering, SlaVersion, SlaVersionFilter, SlaVersionOrder, Tenant};
 use crate::store;
 
+pub use input::*;
 pub use write::*;
 
 entity!(Sla over sla);

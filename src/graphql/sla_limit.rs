@@ -1,5 +1,9 @@
 //! SlaLimit: A budget of hours of a project per week or month. When it is used up, a breach of kind LIMIT is recorded and the contact is told.
 
+mod write;
+
+pub use write::*;
+
 use std::collections::HashMap;
 
 use async_graphql::dataloader::Loader;

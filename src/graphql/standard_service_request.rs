@@ -1,5 +1,9 @@
 //! StandardServiceRequest: A frequent wish, for which an offering has targets of its own whatever the impact.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

@@ -1,5 +1,9 @@
 //! Team: People who work on requests together.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

@@ -1,5 +1,9 @@
 //! Tenant: A node of the tree that owns everything: a company, a branch, a client.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

@@ -1,5 +1,8 @@
 //! A calendar: hours of the week and holidays, in no zone of its own (rule O3).
 
+use super::write::Draft;
+use super::promise;
+use serde_json::json;
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDateTime, Utc, Weekday};
@@ -145,4 +148,26 @@ pub async fn hours(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<U
         }
     }
     Ok(found)
+}
+
+/// Writes the hours, all of them.
+pub fn set_hours(draft: &mut Draft, hours: &[HoursRow]) {
+    let row = |row: &HoursRow| {
+        json!({ "weekday": row.weekday, "from_minute": row.from_minute, "until_minute": row.until_minute })
+    };
+    let columns = &["weekday", "from_minute", "until_minute"];
+    draft.part("calendar_hours", "calendar_id", columns, hours.iter().map(row).collect());
+}
+
+/// Writes the holidays, all of them.
+pub fn set_holidays(draft: &mut Draft, holidays: &[HolidayRow]) {
+    let row =
+        |row: &HolidayRow| json!({ "name": row.name, "starts_at": row.starts_at, "ends_at": row.ends_at });
+    let columns = &["name", "starts_at", "ends_at"];
+    draft.keyed_part("calendar_holiday", "calendar_id", columns, holidays.iter().map(row).collect());
+}
+
+/// Remembers from when on the offerings that apply it promise something else (rule C2).
+pub fn promised_anew(draft: &mut Draft) {
+    draft.then(promise::remember(promise::By::Calendar));
 }

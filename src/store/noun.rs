@@ -15,6 +15,8 @@ use crate::access::{Permission, Reach};
 pub trait Noun: Clone + Send + Sync + 'static {
     /// What it is called in a sentence.
     const NAME: &'static str;
+    /// The name of its type, as the audit log tells it.
+    const TYPE: &'static str;
     /// How it is read from a joined query.
     const TARGET: &'static Target;
     /// What it takes to read one by its id. None: any right in its tenant, or in one below it; so a reference
@@ -27,6 +29,8 @@ pub trait Noun: Clone + Send + Sync + 'static {
     fn id(&self) -> Uuid;
     /// The root of its tenant.
     fn root_id(&self) -> Uuid;
+    /// The tenant that owns it; its own key, if it is a tenant.
+    fn tenant_id(&self) -> Uuid;
     /// The row out of what a joined query brought.
     fn from_loaded(loaded: &Loaded) -> Option<&Arc<Self>>;
 }
@@ -234,6 +238,7 @@ macro_rules! noun {
 
         impl $crate::store::noun::Noun for Row {
             const NAME: &'static str = $name;
+            const TYPE: &'static str = stringify!($variant);
             const TARGET: &'static $crate::store::noun::Target = &$crate::store::noun::Target {
                 table: stringify!($table),
                 columns: &[$(stringify!($field)),*],
@@ -255,6 +260,10 @@ macro_rules! noun {
 
             fn root_id(&self) -> uuid::Uuid {
                 self.root_id
+            }
+
+            fn tenant_id(&self) -> uuid::Uuid {
+                self.$tenant
             }
 
             fn from_loaded(loaded: &$crate::store::noun::Loaded) -> Option<&std::sync::Arc<Self>> {

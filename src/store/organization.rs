@@ -1,5 +1,10 @@
 //! An organization: a customer, a provider, a part of one.
 
+use crate::error::{InputError, InputErrorCode};
+use super::write::{Draft, one_at_a_time};
+use super::sql::{Bind, Sql};
+use super::rows;
+use futures_util::FutureExt;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -73,3 +78,24 @@ pub const UNDER_PARENT: Under = Under("organization t WHERE t.root_id = k.root_i
 
 /// Those that a version of an SLA covers.
 pub const UNDER_VERSION: Under = Under("sla_version_organization l JOIN organization t ON t.root_id = l.root_id AND t.id = l.organization_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id");
+
+/// That no organization is a part of itself, however far above.
+pub fn stays_a_tree(draft: &mut Draft) {
+    draft.then(Box::new(|conn, permit, id| {
+        async move {
+            one_at_a_time(conn, permit).await?;
+            let mut sql = Sql::new(
+                "WITH RECURSIVE above (id) AS (SELECT o.parent_id FROM organization o WHERE o.root_id = ",
+            );
+            sql.bind(Bind::Uuid(permit.root_id)).push(" AND o.id = ").bind(Bind::Uuid(id));
+            sql.push(" UNION SELECT o.parent_id FROM organization o JOIN above a ON o.id = a.id WHERE o.root_id = ");
+            sql.bind(Bind::Uuid(permit.root_id)).push(") SELECT 1 FROM above a WHERE a.id = ").bind(Bind::Uuid(id));
+            if rows(conn, sql).await?.is_empty() {
+                return Ok(());
+            }
+            let message = "This organization is a part of that one already: choose one that is not.";
+            Err(InputError::at("input.parentId", InputErrorCode::Invalid, message).into())
+        }
+        .boxed()
+    }));
+}

@@ -1,5 +1,10 @@
 //! A person: a customer, an agent, someone who logs in.
 
+use crate::error::{InputError, InputErrorCode};
+use super::write::Draft;
+use super::sql::{Bind, Sql};
+use super::rows;
+use futures_util::FutureExt;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -93,4 +98,35 @@ impl Row {
     pub fn name(&self) -> String {
         [self.first_name.as_str(), self.last_name.as_str()].join(" ").trim().to_owned()
     }
+}
+
+/// That nobody gets another's rights by changing how that one signs in: whoever writes must hold, wherever the person
+/// holds a right, the same right.
+pub fn stays_within_rights(draft: &mut Draft) {
+    draft.then(Box::new(|conn, permit, id| {
+        async move {
+            let mut sql = Sql::new(
+                "SELECT 1 FROM role_grant g JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
+                 CROSS JOIN LATERAL unnest(r.permissions) p (name) WHERE g.root_id = ",
+            );
+            sql.bind(Bind::Uuid(permit.root_id)).push(" AND g.person_id = ").bind(Bind::Uuid(id));
+            sql.push(
+                " AND NOT EXISTS (SELECT FROM role_grant o JOIN role q ON q.root_id = o.root_id AND q.id = o.role_id \
+                 JOIN tenant_closure c ON c.root_id = o.root_id AND c.ancestor_id = o.tenant_id \
+                 AND c.descendant_id = g.tenant_id WHERE o.root_id = g.root_id AND p.name = ANY(q.permissions) AND ",
+            );
+            match (permit.person_id, permit.service_token_id) {
+                (Some(person), _) => sql.push("o.person_id = ").bind(Bind::Uuid(person)),
+                (None, Some(token)) => sql.push("o.service_token_id = ").bind(Bind::Uuid(token)),
+                (None, None) => sql.push("false"),
+            };
+            sql.push(") LIMIT 1");
+            if rows(conn, sql).await?.is_empty() {
+                return Ok(());
+            }
+            let message = "This person holds rights that you do not: ask somebody who holds them.";
+            Err(InputError::at("input.login", InputErrorCode::Invalid, message).into())
+        }
+        .boxed()
+    }));
 }

@@ -8,12 +8,14 @@ use chrono::{DateTime, NaiveDateTime, Utc, Weekday};
 use diesel::result::{Error as Failure, QueryResult};
 use diesel::sql_types::{Jsonb, Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
+use futures_util::FutureExt;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::noun::column;
 use super::rows;
 use super::sql::{Bind, Sql};
+use super::write::Then;
 use crate::access::Permit;
 use crate::clock::calendar::{Calendar, Holiday, WeeklyHours};
 use crate::clock::targets::{Hours, InForce, OfferingTargets, Promise, TargetDuration};
@@ -209,4 +211,49 @@ impl Rows {
             self.holidays.into_iter().map(|(name, starts_at, ends_at)| Holiday { name, starts_at, ends_at });
         Calendar::new(hours, holidays).map_err(unreadable)
     }
+}
+
+/// What was written, by which the offerings are found that now promise something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The offering.
+    Offering,
+    /// A standard service request of it.
+    StandardServiceRequest,
+    /// A calendar that it applies.
+    Calendar,
+}
+
+/// Once something of the catalogue is written, remembers what the offerings that it is a part of promise from now on.
+pub(super) fn remember(by: By) -> Then {
+    Box::new(move |conn, permit, id| {
+        async move {
+            let mut sql = Sql::new("WITH current AS MATERIALIZED (");
+            sql.push(CURRENT).bind(Bind::Uuid(permit.root_id)).push(" AND o.id IN (");
+            match by {
+                By::Offering => sql.bind(Bind::Uuid(id)),
+                By::StandardServiceRequest => sql
+                    .push("SELECT w.service_offering_id FROM standard_service_request w WHERE w.root_id = o.root_id AND w.id = ")
+                    .bind(Bind::Uuid(id)),
+                By::Calendar => sql
+                    .push("SELECT a.id FROM service_offering a WHERE a.root_id = o.root_id AND a.service_hours_id = ")
+                    .bind(Bind::Uuid(id))
+                    .push(" UNION SELECT g.service_offering_id FROM offering_target g WHERE g.root_id = o.root_id AND g.support_hours_id = ")
+                    .bind(Bind::Uuid(id))
+                    .push(" UNION SELECT w.service_offering_id FROM standard_service_request w WHERE w.root_id = o.root_id AND w.support_hours_id = ")
+                    .bind(Bind::Uuid(id)),
+            };
+            sql.push(
+                ")) INSERT INTO offering_promise (root_id, tenant_id, service_offering_id, since, content) \
+                 SELECT n.root_id, n.tenant_id, n.id, now(), n.content FROM current n \
+                 LEFT JOIN LATERAL (SELECT p.content FROM offering_promise p WHERE p.root_id = n.root_id \
+                   AND p.service_offering_id = n.id ORDER BY p.since DESC LIMIT 1) last ON true \
+                 WHERE last.content IS DISTINCT FROM n.content ORDER BY n.id \
+                 ON CONFLICT (root_id, service_offering_id, since) DO UPDATE SET content = EXCLUDED.content",
+            );
+            rows(conn, sql).await?;
+            Ok(())
+        }
+        .boxed()
+    })
 }

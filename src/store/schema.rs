@@ -182,6 +182,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotency_key (root_id, actor_id, action, key) {
+        root_id -> Uuid,
+        tenant_id -> Uuid,
+        actor_id -> Uuid,
+        action -> Text,
+        key -> Text,
+        input_hash -> Bytea,
+        object_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     offering_promise (root_id, service_offering_id, since) {
         root_id -> Uuid,
         tenant_id -> Uuid,

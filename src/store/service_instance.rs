@@ -1,5 +1,10 @@
 //! A service instance: a running piece of a service (rules O4, O5).
 
+use crate::error::{InputError, InputErrorCode};
+use super::write::{Draft, one_at_a_time};
+use super::{rows, service_offering};
+use serde_json::json;
+use futures_util::FutureExt;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Text, Uuid as SqlUuid};
 use uuid::Uuid;
@@ -120,4 +125,42 @@ pub async fn relations(
         Ok((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?, column::<Text, _>(row, 2)?))
     };
     rows.iter().map(relation).collect()
+}
+
+/// Writes which instances it uses, all of them; none of them may use it, not even through others (rule O4).
+pub fn set_uses(draft: &mut Draft, used: &[(Uuid, RelationEffect)]) {
+    let row = |(id, effect): &(Uuid, RelationEffect)| json!({ "used_id": id, "effect": effect.word() });
+    let columns = &["used_id", "effect"];
+    draft.part("service_instance_relation", "consumer_id", columns, used.iter().map(row).collect());
+    draft.then(Box::new(|conn, permit, id| {
+        async move {
+            one_at_a_time(conn, permit).await?;
+            let mut sql = Sql::new(
+                "WITH RECURSIVE below (id) AS (SELECT r.used_id FROM service_instance_relation r WHERE r.root_id = ",
+            );
+            sql.bind(Bind::Uuid(permit.root_id)).push(" AND r.consumer_id = ").bind(Bind::Uuid(id));
+            sql.push(
+                " UNION SELECT r.used_id FROM service_instance_relation r JOIN below b ON r.consumer_id = b.id \
+                 WHERE r.root_id = ",
+            );
+            sql.bind(Bind::Uuid(permit.root_id)).push(") SELECT 1 FROM below b WHERE b.id = ").bind(Bind::Uuid(id));
+            if rows(conn, sql).await?.is_empty() {
+                return Ok(());
+            }
+            let message = "One of these instances uses this one, itself or through others: leave that one out.";
+            Err(InputError::at("input.uses", InputErrorCode::Invalid, message).into())
+        }
+        .boxed()
+    }));
+}
+
+/// Writes the people who use its configuration items, all of them (rule S8).
+pub fn set_users(draft: &mut Draft, people: &[Uuid]) {
+    let rows = people.iter().map(|person| json!({ "person_id": person })).collect();
+    draft.part("service_instance_user", "service_instance_id", &["person_id"], rows);
+}
+
+/// That the offerings which SLAs name with it are still of its service (rule S7).
+pub fn stays_with_its_offerings(draft: &mut Draft) {
+    draft.then(service_offering::of_one_service("v.service_instance_id"));
 }

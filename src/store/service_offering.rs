@@ -1,5 +1,11 @@
 //! A service offering: the conditions a service can be had under (rule O1).
 
+use crate::error::{InputError, InputErrorCode};
+use super::write::{Draft, Then};
+use super::{calendar, promise};
+use super::rows;
+use serde_json::json;
+use futures_util::FutureExt;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -122,4 +128,67 @@ pub async fn targets(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap
         });
     }
     Ok(found)
+}
+
+/// Writes the targets, all of them.
+pub fn set_targets(draft: &mut Draft, targets: &[Target]) {
+    let row = |target: &Target| {
+        json!({
+            "impact": target.impact.word(),
+            "response_kind": target.response_kind.word(),
+            "response_amount": target.response_amount,
+            "resolution_kind": target.resolution_kind.word(),
+            "resolution_amount": target.resolution_amount,
+            "support_hours_id": target.support_hours_id,
+        })
+    };
+    let columns = &[
+        "impact",
+        "response_kind",
+        "response_amount",
+        "resolution_kind",
+        "resolution_amount",
+        "support_hours_id",
+    ];
+    draft.part("offering_target", "service_offering_id", columns, targets.iter().map(row).collect());
+}
+
+/// That the calendar at `path` may be used in the tenant and has hours (rule X11).
+pub fn needs_hours(draft: &mut Draft, path: &str, calendar_id: Uuid) {
+    draft.uses_if::<calendar::Row>(
+        path,
+        calendar_id,
+        " AND EXISTS (SELECT FROM calendar_hours h WHERE h.root_id = t.root_id AND h.calendar_id = t.id)",
+    );
+}
+
+/// Remembers from when on it promises something else (rule C2).
+pub fn promised_anew(draft: &mut Draft) {
+    draft.then(promise::remember(promise::By::Offering));
+}
+
+/// That the instances which SLAs name with it are still of its service (rule S7).
+pub fn stays_with_its_instances(draft: &mut Draft) {
+    draft.then(of_one_service("v.service_offering_id"));
+}
+
+/// That every SLA which names the object by this column names an offering and an instance of one service (rule S7).
+pub(super) fn of_one_service(column: &'static str) -> Then {
+    Box::new(move |conn, permit, id| {
+        async move {
+            let mut sql = Sql::new(
+                "SELECT 1 FROM sla_version v \
+                 JOIN service_offering o ON o.root_id = v.root_id AND o.id = v.service_offering_id \
+                 JOIN service_instance i ON i.root_id = v.root_id AND i.id = v.service_instance_id WHERE v.root_id = ",
+            );
+            sql.bind(Bind::Uuid(permit.root_id)).push(" AND ").push(column).push(" = ").bind(Bind::Uuid(id));
+            sql.push(" AND o.service_id <> i.service_id LIMIT 1");
+            if rows(conn, sql).await?.is_empty() {
+                return Ok(());
+            }
+            let message = "An SLA names an offering and an instance of this service together: it has to stay.";
+            Err(InputError::at("input.serviceId", InputErrorCode::InUse, message).into())
+        }
+        .boxed()
+    })
 }

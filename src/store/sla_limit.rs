@@ -1,18 +1,24 @@
 //! A limit: a budget of hours of a project per week or month (rule L1).
 
+use super::write::Draft;
+use super::rows;
+use super::breach;
+use diesel_async::AsyncPgConnection;
+use diesel::result::QueryResult;
+use futures_util::FutureExt;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Double, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Double, Integer, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, within};
-use super::word::{ContactType, TimePeriod};
+use super::word::{BreachPhase, ContactType, TimePeriod};
 use crate::access::Permission;
 use super::Conn;
 use super::sql::{Bind, Sql};
-use crate::access::Reach;
+use crate::access::{Permit, Reach};
 use crate::error::Error;
 
 noun! {
@@ -104,24 +110,27 @@ pub struct Consumption {
     pub hours: f64,
 }
 
-/// The consumption of many limits, in one statement. The period is that of the database's now (rule X13), in the
-/// tenant's zone; an entry across its bounds counts in part.
+/// The consumption of limits `t`, each in its current period: that of the database's now (rule X13), in the tenant's
+/// zone. An entry across the bounds counts in part.
+const CONSUMPTION: &str = "SELECT t.id, p.starts, p.ends, coalesce(sum(extract(epoch FROM least(e.ended_at, p.ends) \
+     - greatest(e.started_at, p.starts))) / 3600, 0)::float8 AS hours, t.time_limit_in_hours FROM sla_limit t \
+     JOIN tenant z ON z.root_id = t.root_id AND z.id = t.tenant_id \
+     CROSS JOIN LATERAL (SELECT CASE t.time_period WHEN 'weekly' THEN 'week' ELSE 'month' END AS unit, \
+     CASE t.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u \
+     CROSS JOIN LATERAL (SELECT date_trunc(u.unit, now() AT TIME ZONE z.time_zone) AS first) f \
+     CROSS JOIN LATERAL (SELECT f.first AT TIME ZONE z.time_zone AS starts, \
+     (f.first + u.one) AT TIME ZONE z.time_zone AS ends) p \
+     LEFT JOIN time_entry e ON e.root_id = t.root_id AND e.project_id = t.project_id \
+     AND e.category = ANY(t.categories) AND e.ended_at > p.starts AND e.started_at < p.ends WHERE ";
+
+const PER_LIMIT: &str = " GROUP BY t.id, p.starts, p.ends, t.time_limit_in_hours";
+
+/// The consumption of many limits, in one statement.
 pub async fn consumption(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<Uuid, Consumption>, Error> {
-    let mut sql = Sql::new(
-        "SELECT t.id, p.starts, p.ends, coalesce(sum(extract(epoch FROM least(e.ended_at, p.ends) \
-         - greatest(e.started_at, p.starts))) / 3600, 0)::float8 FROM sla_limit t \
-         JOIN tenant z ON z.root_id = t.root_id AND z.id = t.tenant_id \
-         CROSS JOIN LATERAL (SELECT CASE t.time_period WHEN 'weekly' THEN 'week' ELSE 'month' END AS unit, \
-         CASE t.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u \
-         CROSS JOIN LATERAL (SELECT date_trunc(u.unit, now() AT TIME ZONE z.time_zone) AS first) f \
-         CROSS JOIN LATERAL (SELECT f.first AT TIME ZONE z.time_zone AS starts, \
-         (f.first + u.one) AT TIME ZONE z.time_zone AS ends) p \
-         LEFT JOIN time_entry e ON e.root_id = t.root_id AND e.project_id = t.project_id \
-         AND e.category = ANY(t.categories) AND e.ended_at > p.starts AND e.started_at < p.ends WHERE t.id = ANY(",
-    );
-    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    let mut sql = Sql::new(CONSUMPTION);
+    sql.push("t.id = ANY(").bind(Bind::Uuids(ids.to_vec())).push(")");
     within(Row::TARGET, "t", reach, true, &mut sql);
-    sql.push(" GROUP BY t.id, p.starts, p.ends");
+    sql.push(PER_LIMIT);
     let mut found = HashMap::new();
     for row in &conn.rows(sql).await? {
         let consumption = Consumption {
@@ -132,4 +141,73 @@ pub async fn consumption(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Has
         found.insert(column::<SqlUuid, Uuid>(row, 0)?, consumption);
     }
     Ok(found)
+}
+
+/// The share of a limit at which it warns (rule L2).
+const WARNING: f64 = 0.8;
+
+/// Which limits are to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// One.
+    Limit(Uuid),
+    /// Those of a project.
+    OfProject(Uuid),
+}
+
+/// Records what the current period makes true of limits: that they are reached, or nearly, each once (rule L2). Those
+/// that are deactivated are not looked at (rule L3). After the commit, `Breaches::wake`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, which: Which) -> QueryResult<()> {
+    let mut sql = Sql::new(CONSUMPTION);
+    sql.push("t.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push(" AND coalesce(t.deactivated_until, now()) <= now() AND ");
+    match which {
+        Which::Limit(id) => sql.push("t.id = ").bind(Bind::Uuid(id)),
+        Which::OfProject(id) => sql.push("t.project_id = ").bind(Bind::Uuid(id)),
+    };
+    sql.push(PER_LIMIT);
+    for row in &rows(conn, sql).await? {
+        let id = column::<SqlUuid, Uuid>(row, 0)?;
+        let period_start = column::<Timestamptz, DateTime<Utc>>(row, 1)?;
+        let share = column::<Double, f64>(row, 3)? / f64::from(column::<Integer, i32>(row, 4)?);
+        for (phase, from) in [(BreachPhase::Warning, WARNING), (BreachPhase::Breached, 1.0)] {
+            if share >= from {
+                breach::record_limit(conn, permit, id, phase, period_start).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the limit once it is written: a smaller one may be reached already.
+pub fn evaluated_anew(draft: &mut Draft) {
+    draft.then(Box::new(|conn, permit, id| {
+        async move { Ok(evaluate(conn, permit, Which::Limit(id)).await?) }.boxed()
+    }));
+}
+
+/// Puts a limit to sleep until its current period ends, or wakes it (rule L3).
+pub fn set_deactivated(draft: &mut Draft, deactivated: bool) {
+    draft.set("deactivated_until", None);
+    if !deactivated {
+        return;
+    }
+    draft.then(Box::new(|conn, permit, id| {
+        async move {
+            let mut sql = Sql::new(
+                "UPDATE sla_limit t SET deactivated_until = (date_trunc(u.unit, now() AT TIME ZONE z.time_zone) + u.one) \
+                 AT TIME ZONE z.time_zone FROM sla_limit s JOIN tenant z ON z.root_id = s.root_id AND z.id = s.tenant_id \
+                 CROSS JOIN LATERAL (SELECT CASE s.time_period WHEN 'weekly' THEN 'week' ELSE 'month' END AS unit, \
+                 CASE s.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u \
+                 WHERE t.root_id = s.root_id AND t.id = s.id AND s.root_id = ",
+            );
+            sql.bind(Bind::Uuid(permit.root_id)).push(" AND s.id = ").bind(Bind::Uuid(id));
+            rows(conn, sql).await?;
+            Ok(())
+        }
+        .boxed()
+    }));
 }

@@ -14,7 +14,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{Error as Failure, QueryResult};
 use diesel::sql_types::{
-    Array, BigInt, Bool, Date, Integer, Jsonb, Text, Timestamptz, Untyped, Uuid as SqlUuid,
+    Array, BigInt, Binary, Bool, Date, Integer, Jsonb, Text, Timestamptz, Untyped, Uuid as SqlUuid,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -42,6 +42,8 @@ pub enum Bind {
     Time(DateTime<Utc>),
     /// `date`
     Date(NaiveDate),
+    /// `bytea`
+    Bytes(Vec<u8>),
     /// `jsonb`: rows of any length in one value, for `jsonb_to_recordset` and the like.
     Json(serde_json::Value),
 }
@@ -156,6 +158,7 @@ impl QueryFragment<Pg> for Sql {
                 Bind::Bool(v) => out.push_bind_param::<Bool, _>(v)?,
                 Bind::Time(v) => out.push_bind_param::<Timestamptz, _>(v)?,
                 Bind::Date(v) => out.push_bind_param::<Date, _>(v)?,
+                Bind::Bytes(v) => out.push_bind_param::<Binary, _>(v)?,
                 Bind::Json(v) => out.push_bind_param::<Jsonb, _>(v)?,
             }
         }

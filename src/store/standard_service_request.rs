@@ -1,5 +1,7 @@
 //! A standard service request: an offering's own targets for a frequent wish (rule O2).
 
+use super::write::Draft;
+use super::promise;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -76,3 +78,8 @@ pub const UNDER_TENANT: Under = Under("standard_service_request t WHERE t.root_i
 
 /// Those of an offering.
 pub const UNDER_OFFERING: Under = Under("standard_service_request t WHERE t.root_id = k.root_id AND t.service_offering_id = k.id");
+
+/// Remembers from when on its offering promises something else (rule C2).
+pub fn promised_anew(draft: &mut Draft) {
+    draft.then(promise::remember(promise::By::StandardServiceRequest));
+}

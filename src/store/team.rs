@@ -1,5 +1,7 @@
 //! A team of people.
 
+use super::write::Draft;
+use serde_json::json;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -61,3 +63,9 @@ pub const UNDER_TENANT: Under = Under("team t WHERE t.root_id = k.root_id AND t.
 
 /// Those a person is a member of.
 pub const UNDER_MEMBER: Under = Under("team_member l JOIN team t ON t.root_id = l.root_id AND t.id = l.team_id WHERE l.root_id = k.root_id AND l.person_id = k.id");
+
+/// Writes the people of a team, all of them.
+pub fn members(draft: &mut Draft, people: &[Uuid]) {
+    let rows = people.iter().map(|person| json!({ "person_id": person })).collect();
+    draft.part("team_member", "team_id", &["person_id"], rows);
+}

@@ -1,5 +1,10 @@
 //! A tenant: a node of the tree that owns everything.
 
+use crate::error::{InputError, InputErrorCode};
+use super::write::Draft;
+use super::rows;
+use diesel::result::{DatabaseErrorKind, Error as Failure};
+use futures_util::FutureExt;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -67,4 +72,31 @@ pub fn of_slug(slug: String) -> Wanted {
     let order = " ORDER BY (SELECT max(c.depth) FROM tenant_closure c WHERE c.root_id = t.root_id \
         AND c.descendant_id = t.id), t.created_at, t.id LIMIT 1";
     Wanted { condition, order }
+}
+
+/// Puts a new tenant below the one that the permit is for.
+pub fn goes_below(draft: &mut Draft) {
+    let parent = draft.permit.tenant_id;
+    draft.set("parent_id", Some(Bind::Uuid(parent)));
+    draft.then(Box::new(|conn, permit, id| {
+        async move {
+            let mut sql = Sql::new(
+                "INSERT INTO tenant_closure (root_id, ancestor_id, descendant_id, depth) \
+                 SELECT c.root_id, c.ancestor_id, ",
+            );
+            sql.bind(Bind::Uuid(id)).push(", c.depth + 1 FROM tenant_closure c WHERE c.root_id = ");
+            sql.bind(Bind::Uuid(permit.root_id)).push(" AND c.descendant_id = ").bind(Bind::Uuid(permit.tenant_id));
+            sql.push(" UNION ALL SELECT ").bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(id));
+            sql.push(", ").bind(Bind::Uuid(id)).push(", 0");
+            match rows(conn, sql).await {
+                Ok(_) => Ok(()),
+                Err(Failure::DatabaseError(DatabaseErrorKind::CheckViolation, _)) => {
+                    let message = "Tenants can be 16 levels deep at the most: choose one further up.";
+                    Err(InputError::at("input.parentId", InputErrorCode::Invalid, message).into())
+                }
+                Err(failure) => Err(failure.into()),
+            }
+        }
+        .boxed()
+    }));
 }

@@ -1,238 +1,20 @@
-//! Making SLAs and versions of them.
+//! The mutations that make, change and delete SLAs and versions of them.
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, OneofObject, Result};
+use async_graphql::{Context, ID, Object, Result};
 use uuid::Uuid;
 
-use crate::access::{self, Permit, Viewer};
-use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
+use super::input::{
+    SlaCreateInput, SlaDeleteInput, SlaUpdateInput, SlaVersionActivateInput, SlaVersionCreateInput, permission,
+};
+use crate::access::Permit;
+use crate::error::{Error, Mistakes};
 use crate::graphql::asking::Asking;
-use crate::graphql::input::{delete_payload, payload};
+use crate::graphql::input::{delete_payload, payload, written};
 use crate::graphql::node::Kind;
-use crate::graphql::scalar::Date;
-use crate::graphql::word::{AbandonType, SlaCoverage, SlaStatus};
+use crate::graphql::write::{self, many, many_written, seen, together};
 use crate::graphql::{Sla, SlaVersion};
 use crate::store::sla::change;
-use crate::store::sla::write::{self, New, NewVersion, Terms};
-use crate::store::word::{self, SlaKind};
-use crate::store::{self};
-
-/// The longest name (rule S7).
-const NAME: usize = 160;
-/// The longest description.
-const DESCRIPTION: usize = 65_536;
-/// The longest remarks, in bytes (rule S7).
-const REMARKS: usize = 65_536;
-
-/// What is promised: exactly one of the three.
-#[derive(Clone, Debug, OneofObject)]
-pub enum SlaTermsInput {
-    /// A service offering. Needs `slas:write`.
-    Service(ServiceTermsInput),
-    /// Seconds to answer. Needs `CUSTOM_STATS_UPDATE`.
-    Queue(QueueTermsInput),
-    /// Minutes until due. Needs `manage-livechat-sla`.
-    Livechat(LivechatTermsInput),
-}
-
-/// A promise over the calls of a queue.
-#[derive(Clone, Debug, InputObject)]
-pub struct QueueTermsInput {
-    /// A call is to be answered within so many seconds, at least 0; exactly so many is in time.
-    sla_threshold: i32,
-    /// What an abandoned call counts as.
-    abandon_type: AbandonType,
-    /// Abandons within so many seconds are ignored, at least 0. Required under `IGNORE_ABANDONS`, refused under
-    /// `COUNT_AGAINST_SLA`.
-    abandon_threshold: Option<i32>,
-}
-
-/// A promise over chats.
-#[derive(Clone, Debug, InputObject)]
-pub struct LivechatTermsInput {
-    /// A chat is to be taken within so many minutes, at least 1. Unique within the tenant.
-    due_time_in_minutes: i32,
-}
-
-/// A promise over a service.
-#[derive(Clone, Debug, InputObject)]
-pub struct ServiceTermsInput {
-    /// The conditions: an offering of the tenant or of one above it.
-    service_offering_id: ID,
-    /// The instance it is about, one of the offering's service; null = any of the service.
-    service_instance_id: Option<ID>,
-    /// How the people it covers are selected; null = nobody yet.
-    coverage: Option<SlaCoverage>,
-    /// The organizations of the coverage: required by the kinds that list organizations, refused by the others.
-    organization_ids: Option<Vec<ID>>,
-    /// The sites of the coverage: required by the kinds that list sites, refused by the others.
-    site_ids: Option<Vec<ID>>,
-    /// The people of the coverage: required by `PEOPLE`, refused by the others.
-    person_ids: Option<Vec<ID>>,
-    /// The instances whose support teams are covered: required by `SERVICE_INSTANCES`, refused by the others.
-    service_instance_ids: Option<Vec<ID>>,
-}
-
-/// A version to be made.
-#[derive(Clone, Debug, InputObject)]
-pub struct SlaVersionInput {
-    /// Its name, 1 to 160 characters.
-    version_name: String,
-    /// What is new in it.
-    description: Option<String>,
-    /// What is promised. The kind of an SLA's terms is that of its first version.
-    terms: SlaTermsInput,
-}
-
-/// An SLA to be made.
-#[derive(Clone, Debug, InputObject)]
-pub struct SlaCreateInput {
-    /// The tenant that will own it.
-    tenant_id: ID,
-    /// Its name, 1 to 160 characters. Unique among the livechat SLAs of a tenant, whatever the case.
-    name: String,
-    /// What it is about.
-    description: Option<String>,
-    /// Whether all tenants below use it too. Cannot be turned off again.
-    #[graphql(default = false)]
-    shared: bool,
-    /// The switch.
-    #[graphql(default = true)]
-    active: bool,
-    /// The stage of its lifecycle; null = `BEING_PREPARED` with service terms, else `ACTIVE` when it has no dates and
-    /// `SCHEDULED_FOR_ACTIVATION` when it has.
-    status: Option<SlaStatus>,
-    /// Its first version, which will be active.
-    version: SlaVersionInput,
-    /// The organization that pays for it; required with service terms.
-    customer_id: Option<ID>,
-    /// Who speaks for the customer.
-    customer_rep_id: Option<ID>,
-    /// Who manages it for the provider.
-    service_level_manager_id: Option<ID>,
-    /// The first day it is active; null = from the beginning.
-    start_date: Option<Date>,
-    /// The last day it is active, not before the start date; null = without end.
-    expiry_date: Option<Date>,
-    /// The last day on which it can be terminated, not after the expiry date.
-    notice_date: Option<Date>,
-    /// Anything else worth knowing, at most 64 KiB.
-    remarks: Option<String>,
-    /// The system it comes from, at most 30 characters.
-    source: Option<String>,
-    /// Its id in that system, at most 128 characters; unique within the tenant and source.
-    source_id: Option<String>,
-    /// A mark of the client's own, given back with the payload.
-    client_mutation_id: Option<String>,
-}
-
-/// A version to be made of an SLA.
-#[derive(Clone, Debug, InputObject)]
-pub struct SlaVersionCreateInput {
-    /// The SLA.
-    sla_id: ID,
-    /// The version.
-    version: SlaVersionInput,
-    /// Whether it is put in force at once. Clocks that run already keep the version they were started under.
-    #[graphql(default = true)]
-    make_active: bool,
-    /// A mark of the client's own, given back with the payload.
-    client_mutation_id: Option<String>,
-}
-
-/// Changes of an SLA. What is left out stays; null empties what can be empty.
-#[derive(Clone, Debug, InputObject)]
-pub struct SlaUpdateInput {
-    /// The SLA.
-    id: ID,
-    /// Its `revision` as last read: if it has another by now, nothing is written and the errors say `CONFLICT`. Null =
-    /// whatever it is.
-    expected_revision: Option<i32>,
-    /// Its name, 1 to 160 characters.
-    name: Option<String>,
-    /// What it is about.
-    description: MaybeUndefined<String>,
-    /// Whether all tenants below use it too. Once true it cannot be turned off: `IRREVERSIBLE`.
-    shared: Option<bool>,
-    /// The switch.
-    active: Option<bool>,
-    /// The stage of its lifecycle.
-    status: Option<SlaStatus>,
-    /// The organization that pays for it; cannot be emptied with service terms.
-    customer_id: MaybeUndefined<ID>,
-    /// Who speaks for the customer.
-    customer_rep_id: MaybeUndefined<ID>,
-    /// Who manages it for the provider.
-    service_level_manager_id: MaybeUndefined<ID>,
-    /// The first day it is active.
-    start_date: MaybeUndefined<Date>,
-    /// The last day on which it can be terminated, not after the expiry date.
-    notice_date: MaybeUndefined<Date>,
-    /// The last day it is active, not before the start date.
-    expiry_date: MaybeUndefined<Date>,
-    /// Anything else worth knowing, at most 64 KiB.
-    remarks: MaybeUndefined<String>,
-    /// The system it comes from, at most 30 characters.
-    source: MaybeUndefined<String>,
-    /// Its id in that system, at most 128 characters; unique within the tenant and source.
-    source_id: MaybeUndefined<String>,
-    /// A mark of the client's own, given back with the payload.
-    client_mutation_id: Option<String>,
-}
-
-/// An SLA to be deleted.
-#[derive(Clone, Debug, InputObject)]
-pub struct SlaDeleteInput {
-    /// The SLA.
-    id: ID,
-    /// A mark of the client's own, given back with the payload.
-    client_mutation_id: Option<String>,
-}
-
-/// A version to be put in force.
-#[derive(Clone, Debug, InputObject)]
-pub struct SlaVersionActivateInput {
-    /// The version.
-    sla_version_id: ID,
-    /// A mark of the client's own, given back with the payload.
-    client_mutation_id: Option<String>,
-}
-
-impl SlaUpdateInput {
-    fn changes(self, mistakes: &mut Mistakes) -> Result<change::Changes, Error> {
-        if let Some(name) = &self.name {
-            mistakes.text("input.name", name, NAME);
-        }
-        described(
-            mistakes,
-            self.description.as_opt_deref::<str>().flatten(),
-            self.remarks.as_opt_deref::<str>().flatten(),
-            self.source.as_opt_deref::<str>().flatten(),
-            self.source_id.as_opt_deref::<str>().flatten(),
-        );
-        let day = |date: MaybeUndefined<Date>| -> Option<Option<chrono::NaiveDate>> { date.map_value(|date| date.0).into() };
-        let key = |kind: Kind, id: MaybeUndefined<ID>| match id {
-            MaybeUndefined::Undefined => Ok(None),
-            MaybeUndefined::Null => Ok(Some(None)),
-            MaybeUndefined::Value(id) => kind.key(&id).map(|key| Some(Some(key))),
-        };
-        Ok(change::Changes {
-            name: self.name,
-            description: self.description.into(),
-            shared: self.shared,
-            active: self.active,
-            status: self.status.map(Into::into),
-            customer_id: key(Kind::Organization, self.customer_id)?,
-            customer_rep_id: key(Kind::Person, self.customer_rep_id)?,
-            service_level_manager_id: key(Kind::Person, self.service_level_manager_id)?,
-            start_date: day(self.start_date),
-            notice_date: day(self.notice_date),
-            expiry_date: day(self.expiry_date),
-            remarks: self.remarks.into(),
-            source: self.source.into(),
-            source_id: self.source_id.into(),
-        })
-    }
-}
+use crate::store::write as store;
 
 delete_payload! {
     /// The SLA that is gone, or why it is not.
@@ -255,6 +37,10 @@ payload! {
     }
 }
 
+many! { SlaCreateManyInput of SlaCreateInput -> SlaCreateManyPayload of SlaPayload }
+
+many! { SlaVersionCreateManyInput of SlaVersionCreateInput -> SlaVersionCreateManyPayload of SlaVersionPayload }
+
 /// Writing SLAs.
 #[derive(Default)]
 pub struct SlaMutation;
@@ -268,280 +54,130 @@ impl SlaMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The SLA.")] input: SlaCreateInput,
     ) -> Result<SlaPayload> {
-        let asking = Asking::of(ctx);
-        let tenant_id = Kind::Tenant.key(&input.tenant_id)?;
-        let permit = asking.permit(permission(input.version.terms.kind()), tenant_id)?;
-        let mark = input.client_mutation_id.clone();
-        let outcome = create(asking, &permit, input).await;
-        SlaPayload::of(ctx, outcome, mark).await
+        let client_mutation_id = input.client_mutation_id.clone();
+        Ok(SlaPayload::of(write::create(ctx, input).await?, client_mutation_id))
+    }
+
+    /// Makes many SLAs: all or none, each that is right, or, to see what would be refused, none. Needs, for each, what
+    /// `slaCreate` needs: `CUSTOM_STATS_UPDATE`, `manage-livechat-sla` or `slas:write` in its tenant.
+    async fn sla_create_many(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The SLAs.")] input: SlaCreateManyInput,
+    ) -> Result<SlaCreateManyPayload> {
+        let together = together(input.atomic, input.dry_run);
+        let answers = write::create_many(ctx, &input.rows, together).await?;
+        let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
+        let results = answers.into_iter().zip(marks).map(|(answer, mark)| SlaPayload::of(answer, mark));
+        Ok(SlaCreateManyPayload::of(results.collect(), input.client_mutation_id))
     }
 
     /// Makes a further version of an SLA and, by default, puts it in force. Needs, in the SLA's tenant, what `slaCreate`
-    /// needs for terms of its kind.
+    /// needs for terms of its kind: `CUSTOM_STATS_UPDATE`, `manage-livechat-sla` or `slas:write`.
     async fn sla_version_create(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The version.")] input: SlaVersionCreateInput,
     ) -> Result<SlaVersionPayload> {
         let asking = Asking::of(ctx);
-        let viewer = asking.viewer()?.clone();
-        let (sla, permit) = permit_on(asking, &viewer, &input.sla_id).await?;
-        let mark = input.client_mutation_id.clone();
-        let mut mistakes = Mistakes::default();
-        let outcome = match version(input.version, &mut mistakes) {
-            Ok(version) => {
-                write::create_version(&asking.conn(), &permit, sla, &version, input.make_active, mistakes).await
-            }
-            Err(error) => Err(error.into()),
-        };
-        SlaVersionPayload::of(ctx, outcome, mark).await
+        let (sla_id, permit) = permit_on(asking, &input.sla_id).await?;
+        let conn = asking.conn();
+        let outcome = store::one(&conn, || input.work(&permit, sla_id)).await;
+        drop(conn);
+        Ok(SlaVersionPayload::of(written(ctx, &permit, outcome).await?, input.client_mutation_id))
+    }
+
+    /// Makes many versions, of one or many SLAs: all or none, each that is right, or, to see what would be refused, none.
+    /// Needs, for each, what `slaVersionCreate` needs: `CUSTOM_STATS_UPDATE`, `manage-livechat-sla` or `slas:write`.
+    async fn sla_version_create_many(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The versions.")] input: SlaVersionCreateManyInput,
+    ) -> Result<SlaVersionCreateManyPayload> {
+        let asking = Asking::of(ctx);
+        asking.viewer()?;
+        write::check_count(input.rows.len())?;
+        let mut slas = Vec::with_capacity(input.rows.len());
+        let mut permits = Vec::with_capacity(input.rows.len());
+        for row in &input.rows {
+            let (sla_id, permit) = permit_on(asking, &row.sla_id).await?;
+            slas.push(sla_id);
+            permits.push(permit);
+        }
+        let together = together(input.atomic, input.dry_run);
+        let work = |row: usize| input.rows[row].work(&permits[row], slas[row]);
+        let conn = asking.conn();
+        let outcomes = store::many(&conn, slas.len(), together, work).await?;
+        drop(conn);
+        let answers = many_written::<SlaVersion>(ctx, &permits, outcomes, together).await?;
+        let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
+        let results = answers.into_iter().zip(marks).map(|(answer, mark)| SlaVersionPayload::of(answer, mark));
+        Ok(SlaVersionCreateManyPayload::of(results.collect(), input.client_mutation_id))
     }
 
     /// Changes how an SLA is described and administered; what it promises changes by `slaVersionCreate`. Fields that are
-    /// left out stay; null empties. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind.
+    /// left out stay; null empties. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind:
+    /// `CUSTOM_STATS_UPDATE`, `manage-livechat-sla` or `slas:write`.
     async fn sla_update(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What changes.")] input: SlaUpdateInput,
     ) -> Result<SlaPayload> {
         let asking = Asking::of(ctx);
-        let viewer = asking.viewer()?.clone();
-        let (sla, permit) = permit_on(asking, &viewer, &input.id).await?;
-        let mark = input.client_mutation_id.clone();
-        let expected = input.expected_revision;
-        let mut mistakes = Mistakes::default();
-        let outcome = match input.changes(&mut mistakes) {
-            Ok(changes) => {
-                change::update(&asking.conn(), &permit, sla, changes, expected, mistakes).await
-            }
-            Err(error) => Err(error.into()),
+        let (sla_id, permit) = permit_on(asking, &input.id).await?;
+        let work = || {
+            let mut mistakes = Mistakes::default();
+            let changes = input.clone().changes(&mut mistakes);
+            change::update(permit.clone(), sla_id, changes, input.expected_revision, mistakes)
         };
-        SlaPayload::of(ctx, outcome, mark).await
+        let conn = asking.conn();
+        let outcome = store::one(&conn, work).await;
+        drop(conn);
+        Ok(SlaPayload::of(written(ctx, &permit, outcome).await?, input.client_mutation_id))
     }
 
     /// Deletes an SLA and its versions. Refused with `IN_USE` when requests were measured by it or a tenant falls back on
-    /// it. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind.
+    /// it: then let it expire, or turn it off. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind:
+    /// `CUSTOM_STATS_UPDATE`, `manage-livechat-sla` or `slas:write`.
     async fn sla_delete(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which.")] input: SlaDeleteInput,
     ) -> Result<SlaDeletePayload> {
         let asking = Asking::of(ctx);
-        let viewer = asking.viewer()?.clone();
-        let (sla, permit) = permit_on(asking, &viewer, &input.id).await?;
-        let outcome = change::delete(&asking.conn(), &permit, sla).await;
+        let (sla_id, permit) = permit_on(asking, &input.id).await?;
+        let conn = asking.conn();
+        let work = || store::deletion::<crate::store::sla::Row>(permit.clone(), "slaDelete", sla_id, input.expected_revision);
+        let outcome = store::one(&conn, work).await;
+        drop(conn);
         asking.renew();
-        SlaDeletePayload::of(outcome.map(|()| Kind::Sla.id(sla)), input.client_mutation_id)
+        SlaDeletePayload::of(outcome.map(|()| Kind::Sla.id(sla_id)), input.client_mutation_id)
     }
 
     /// Puts a version of an SLA in force again, or for the first time. Clocks that run already keep the version they were
-    /// started under. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind.
+    /// started under. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind: `CUSTOM_STATS_UPDATE`,
+    /// `manage-livechat-sla` or `slas:write`.
     async fn sla_version_activate(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which.")] input: SlaVersionActivateInput,
     ) -> Result<SlaVersionPayload> {
         let asking = Asking::of(ctx);
-        let viewer = asking.viewer()?.clone();
+        asking.viewer()?;
         let version = Kind::SlaVersion.key(&input.sla_version_id)?;
-        let row = asking.row::<store::sla_version::Row>(version).await?.ok_or(Error::NotFound("SLA version"))?;
-        let (sla, permit) = permit_on(asking, &viewer, &Kind::Sla.id(row.sla_id)).await?;
-        let outcome = change::activate_version(&asking.conn(), &permit, sla, version).await;
-        SlaVersionPayload::of(ctx, outcome, input.client_mutation_id).await
-    }
-}
-
-/// What it takes to write SLAs of a kind (domain §8).
-fn permission(kind: SlaKind) -> access::Permission {
-    match kind {
-        SlaKind::Service => access::Permission::SlasWrite,
-        SlaKind::Queue => access::Permission::CustomStatsUpdate,
-        SlaKind::Livechat => access::Permission::ManageLivechatSla,
+        let row = seen::<SlaVersion>(asking, version).await?;
+        let (sla_id, permit) = permit_on(asking, &Kind::Sla.id(row.sla_id)).await?;
+        let conn = asking.conn();
+        let outcome = store::one(&conn, || change::activation(permit.clone(), sla_id, version)).await;
+        drop(conn);
+        Ok(SlaVersionPayload::of(written(ctx, &permit, outcome).await?, input.client_mutation_id))
     }
 }
 
 /// The permit to write an SLA: it must be visible, and the right be held in its own tenant.
-async fn permit_on(asking: &Asking, viewer: &Viewer, id: &ID) -> Result<(Uuid, Permit), Error> {
+async fn permit_on(asking: &Asking, id: &ID) -> Result<(Uuid, Permit), Error> {
+    let viewer = asking.viewer()?.clone();
     let key = Kind::Sla.key(id)?;
-    let sla = asking.row::<store::sla::Row>(key).await?.ok_or(Error::NotFound("SLA"))?;
+    let sla = seen::<Sla>(asking, key).await?;
     Ok((key, viewer.permit_seen(permission(sla.kind), sla.tenant_id)?))
-}
-
-async fn create(asking: &Asking, permit: &Permit, input: SlaCreateInput) -> Result<Uuid, WriteError> {
-    let mut mistakes = Mistakes::default();
-    mistakes.text("input.name", &input.name, NAME);
-    described(
-        &mut mistakes,
-        input.description.as_deref(),
-        input.remarks.as_deref(),
-        input.source.as_deref(),
-        input.source_id.as_deref(),
-    );
-    write::dates(
-        &mut mistakes,
-        input.start_date.map(|date| date.0),
-        input.notice_date.map(|date| date.0),
-        input.expiry_date.map(|date| date.0),
-    );
-    let kind = input.version.terms.kind();
-    if kind == SlaKind::Service && input.customer_id.is_none() {
-        mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
-    }
-    let dated = input.start_date.is_some() || input.expiry_date.is_some();
-    let new = New {
-        name: input.name,
-        description: input.description,
-        shared: input.shared,
-        active: input.active,
-        // Rule S6.
-        status: input.status.map_or(
-            match (kind, dated) {
-                (SlaKind::Service, _) => word::SlaStatus::BeingPrepared,
-                (_, false) => word::SlaStatus::Active,
-                (_, true) => word::SlaStatus::ScheduledForActivation,
-            },
-            Into::into,
-        ),
-        customer_id: optional(Kind::Organization, input.customer_id)?,
-        customer_rep_id: optional(Kind::Person, input.customer_rep_id)?,
-        service_level_manager_id: optional(Kind::Person, input.service_level_manager_id)?,
-        start_date: input.start_date.map(|date| date.0),
-        notice_date: input.notice_date.map(|date| date.0),
-        expiry_date: input.expiry_date.map(|date| date.0),
-        remarks: input.remarks,
-        source: input.source,
-        source_id: input.source_id,
-        version: version(input.version, &mut mistakes)?,
-    };
-    write::create(&asking.conn(), permit, &new, mistakes).await
-}
-
-/// Rule S7: the lengths of what describes an SLA.
-fn described(
-    mistakes: &mut Mistakes,
-    description: Option<&str>,
-    remarks: Option<&str>,
-    source: Option<&str>,
-    source_id: Option<&str>,
-) {
-    mistakes.length("input.description", description, DESCRIPTION);
-    if remarks.is_some_and(|remarks| remarks.len() > REMARKS) {
-        mistakes.add("input.remarks", InputErrorCode::TooLong, "This may have at most 64 KiB.");
-    }
-    mistakes.length("input.remarks", remarks, REMARKS);
-    mistakes.length("input.source", source, 30);
-    mistakes.length("input.sourceId", source_id, 128);
-}
-
-fn optional(kind: Kind, id: Option<ID>) -> Result<Option<Uuid>, Error> {
-    id.map(|id| kind.key(&id)).transpose()
-}
-
-fn listed(kind: Kind, ids: Option<Vec<ID>>) -> Result<Vec<Uuid>, Error> {
-    let mut keys = ids.unwrap_or_default().iter().map(|id| kind.key(id)).collect::<Result<Vec<_>, _>>()?;
-    keys.sort_unstable();
-    keys.dedup();
-    Ok(keys)
-}
-
-fn version(input: SlaVersionInput, mistakes: &mut Mistakes) -> Result<NewVersion, Error> {
-    mistakes.text("input.version.versionName", &input.version_name, NAME);
-    mistakes.length("input.version.description", input.description.as_deref(), DESCRIPTION);
-    let terms = match input.terms {
-        SlaTermsInput::Queue(queue) => queue.terms(mistakes),
-        SlaTermsInput::Livechat(livechat) => livechat.terms(mistakes),
-        SlaTermsInput::Service(service) => service.terms(mistakes)?,
-    };
-    Ok(NewVersion { version_name: input.version_name, description: input.description, terms })
-}
-
-impl SlaTermsInput {
-    fn kind(&self) -> SlaKind {
-        match self {
-            Self::Service(_) => SlaKind::Service,
-            Self::Queue(_) => SlaKind::Queue,
-            Self::Livechat(_) => SlaKind::Livechat,
-        }
-    }
-}
-
-impl QueueTermsInput {
-    /// Rule S9.
-    fn terms(self, mistakes: &mut Mistakes) -> Terms {
-        let path = "input.version.terms.queue";
-        if self.sla_threshold < 0 {
-            mistakes.add(&format!("{path}.slaThreshold"), InputErrorCode::Invalid, "This must be 0 seconds or more.");
-        }
-        let abandon = format!("{path}.abandonThreshold");
-        match (self.abandon_type, self.abandon_threshold) {
-            (AbandonType::IgnoreAbandons, None) => {
-                mistakes.add(&abandon, InputErrorCode::Required, "IGNORE_ABANDONS needs an abandon threshold in seconds.");
-            }
-            (AbandonType::IgnoreAbandons, Some(seconds)) if seconds < 0 => {
-                mistakes.add(&abandon, InputErrorCode::Invalid, "This must be 0 seconds or more.");
-            }
-            (AbandonType::CountAgainstSla, Some(_)) => {
-                mistakes.add(&abandon, InputErrorCode::Invalid, "COUNT_AGAINST_SLA has no abandon threshold: leave it out.");
-            }
-            _ => {}
-        }
-        Terms::Queue {
-            sla_threshold: self.sla_threshold,
-            abandon_type: self.abandon_type.into(),
-            abandon_threshold: self.abandon_threshold,
-        }
-    }
-}
-
-impl LivechatTermsInput {
-    /// Rule S11.
-    fn terms(self, mistakes: &mut Mistakes) -> Terms {
-        if self.due_time_in_minutes < 1 {
-            let path = "input.version.terms.livechat.dueTimeInMinutes";
-            mistakes.add(path, InputErrorCode::Invalid, "This must be 1 minute or more.");
-        }
-        Terms::Livechat { due_time_in_minutes: self.due_time_in_minutes }
-    }
-}
-
-impl ServiceTermsInput {
-    /// Rule S8: a list is required by the kinds that select by it, and refused by the others.
-    fn terms(self, mistakes: &mut Mistakes) -> Result<Terms, Error> {
-        let coverage = self.coverage.map(word::Coverage::from);
-        let terms = Terms::Service {
-            service_offering_id: Kind::ServiceOffering.key(&self.service_offering_id)?,
-            service_instance_id: optional(Kind::ServiceInstance, self.service_instance_id)?,
-            coverage,
-            organizations: listed(Kind::Organization, self.organization_ids)?,
-            sites: listed(Kind::Site, self.site_ids)?,
-            people: listed(Kind::Person, self.person_ids)?,
-            service_instances: listed(Kind::ServiceInstance, self.service_instance_ids)?,
-        };
-        if let Terms::Service { organizations, sites, people, service_instances, .. } = &terms {
-            use word::Coverage as By;
-            let lists = [
-                (
-                    "organizationIds",
-                    organizations,
-                    &[By::Organizations, By::OrganizationsAndDescendants, By::OrganizationsAndSites][..],
-                ),
-                ("siteIds", sites, &[By::Sites, By::OrganizationsAndSites][..]),
-                ("personIds", people, &[By::People][..]),
-                ("serviceInstanceIds", service_instances, &[By::ServiceInstances][..]),
-            ];
-            for (field, ids, kinds) in lists {
-                let path = format!("input.version.terms.service.{field}");
-                match (coverage.is_some_and(|kind| kinds.contains(&kind)), ids.is_empty()) {
-                    (true, true) => {
-                        mistakes.add(&path, InputErrorCode::Required, "This coverage selects by this list: name at least one.");
-                    }
-                    (false, false) => {
-                        mistakes.add(&path, InputErrorCode::Invalid, "This coverage does not select by this list: leave it out.");
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(terms)
-    }
 }

@@ -1,8 +1,8 @@
-//! Changing how an SLA is described and administered, which of its versions is in force, and deleting it.
+//! Changing how an SLA is described and administered, and which of its versions is in force.
 
 use chrono::NaiveDate;
-use diesel::result::{DatabaseErrorKind, Error as Failure};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::AsyncPgConnection;
+use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::super::audit_entry::append;
@@ -10,11 +10,12 @@ use super::super::noun::Noun;
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
 use super::super::word::{SlaKind, SlaStatus};
-use super::super::{Conn, organization, person, rows};
+use super::super::write::Work;
+use super::super::{organization, person, rows};
 use super::Row;
 use super::write::{activate, mistaken};
 use crate::access::Permit;
-use crate::error::{Error, InputError, InputErrorCode, Mistakes, WriteError};
+use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
 
 /// What is to change; none = stays, some none = is emptied.
 #[derive(Clone, Debug, Default)]
@@ -49,9 +50,21 @@ pub struct Changes {
     pub source_id: Option<Option<String>>,
 }
 
-/// Changes an SLA, if it still has the revision that the client expects; gives its id.
-pub async fn update(
-    conn: &Conn,
+/// To change an SLA, if it still has the revision that the client expects; gives its id.
+pub fn update(
+    permit: Permit,
+    id: Uuid,
+    changes: Changes,
+    expected_revision: Option<i32>,
+    mistakes: Mistakes,
+) -> Work<Uuid> {
+    Box::new(move |conn| {
+        async move { put(conn, &permit, id, changes, expected_revision, mistakes).await }.boxed()
+    })
+}
+
+pub(super) async fn put(
+    conn: &mut AsyncPgConnection,
     permit: &Permit,
     id: Uuid,
     changes: Changes,
@@ -62,98 +75,70 @@ pub async fn update(
     references.add::<organization::Row>(permit, "input.customerId", changes.customer_id.flatten());
     references.add::<person::Row>(permit, "input.customerRepId", changes.customer_rep_id.flatten());
     references.add::<person::Row>(permit, "input.serviceLevelManagerId", changes.service_level_manager_id.flatten());
-    let mut conn = conn.exclusive().await?;
-    conn.transaction(async |conn| {
-        let row = locked(conn, permit, id).await?;
-        if expected_revision.is_some_and(|expected| expected != row.revision) {
-            return Err(WriteError::Conflict(id));
-        }
-        references.check(conn, &mut mistakes).await?;
-        let shared = changes.shared.unwrap_or(row.shared);
-        if row.shared && !shared {
-            mistakes.add("input.shared", InputErrorCode::Irreversible, "What is shared cannot be taken back.");
-        }
-        let start_date = changes.start_date.unwrap_or(row.start_date);
-        let notice_date = changes.notice_date.unwrap_or(row.notice_date);
-        let expiry_date = changes.expiry_date.unwrap_or(row.expiry_date);
-        let customer_id = changes.customer_id.unwrap_or(row.customer_id);
-        super::write::dates(&mut mistakes, start_date, notice_date, expiry_date);
-        if row.kind == SlaKind::Service && customer_id.is_none() {
-            mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
-        }
-        mistakes.none()?;
-
-        let text = |value: Option<String>| value.map(Bind::Text);
-        let mut sql = Sql::new("WITH s AS (UPDATE sla t SET ");
-        sql.assignments(vec![
-            ("name", Some(Bind::Text(changes.name.unwrap_or(row.name)))),
-            ("description", text(changes.description.unwrap_or(row.description))),
-            ("shared", Some(Bind::Bool(shared))),
-            ("active", Some(Bind::Bool(changes.active.unwrap_or(row.active)))),
-            ("status", Some(Bind::Text(changes.status.unwrap_or(row.status).word().to_owned()))),
-            ("customer_id", customer_id.map(Bind::Uuid)),
-            ("customer_rep_id", changes.customer_rep_id.unwrap_or(row.customer_rep_id).map(Bind::Uuid)),
-            (
-                "service_level_manager_id",
-                changes.service_level_manager_id.unwrap_or(row.service_level_manager_id).map(Bind::Uuid),
-            ),
-            ("start_date", start_date.map(Bind::Date)),
-            ("notice_date", notice_date.map(Bind::Date)),
-            ("expiry_date", expiry_date.map(Bind::Date)),
-            ("remarks", text(changes.remarks.unwrap_or(row.remarks))),
-            ("source", text(changes.source.unwrap_or(row.source))),
-            ("source_id", text(changes.source_id.unwrap_or(row.source_id))),
-            ("revision", Some(Bind::Int(row.revision + 1))),
-            ("updated_by", permit.person_id.map(Bind::Uuid)),
-        ]);
-        // What stood there before the update, as the statement began.
-        sql.push(", updated_at = now() FROM (SELECT b.id, to_jsonb(b.*) AS before FROM sla b WHERE b.root_id = ");
-        sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ").bind(Bind::Uuid(id)).push(") old WHERE t.root_id = ");
-        sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
-        append(&mut sql, permit, "slaUpdate", "Sla", id, "(SELECT before FROM s)", "(SELECT after FROM s)");
-        sql.push(" SELECT 1");
-        rows(conn, sql).await.map_err(mistaken)?;
-        Ok(id)
-    })
-    .await
-}
-
-/// Puts a version of an SLA in force (rule S2); gives the version's id.
-pub async fn activate_version(
-    conn: &Conn,
-    permit: &Permit,
-    sla_id: Uuid,
-    version_id: Uuid,
-) -> Result<Uuid, WriteError> {
-    let mut conn = conn.exclusive().await?;
-    conn.transaction(async |conn| {
-        let row = locked(conn, permit, sla_id).await?;
-        if row.active_version_id != version_id {
-            activate(conn, permit, sla_id, version_id).await?;
-        }
-        Ok(version_id)
-    })
-    .await
-}
-
-/// Deletes an SLA with its versions, where nothing was ever measured by it and no tenant falls back on it.
-pub async fn delete(conn: &Conn, permit: &Permit, id: Uuid) -> Result<(), WriteError> {
-    let mut sql = Sql::new("WITH s AS (DELETE FROM sla t WHERE t.root_id = ");
-    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(id));
-    sql.push(" RETURNING to_jsonb(t.*) AS before)");
-    append(&mut sql, permit, "slaDelete", "Sla", id, "(SELECT before FROM s)", "NULL");
-    sql.push(" SELECT 1");
-    let mut conn = conn.exclusive().await?;
-    match rows(&mut conn, sql).await {
-        Ok(_) => Ok(()),
-        Err(Failure::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => Err(InputError::at(
-            "input.id",
-            InputErrorCode::InUse,
-            "Requests were measured by this SLA, or a tenant falls back on it: let it expire, or turn it off, instead.",
-        )
-        .into()),
-        Err(failure) => Err(failure.into()),
+    let row = locked(conn, permit, id).await?;
+    if expected_revision.is_some_and(|expected| expected != row.revision) {
+        return Err(WriteError::Conflict(id));
     }
+    references.check(conn, &mut mistakes).await?;
+    let shared = changes.shared.unwrap_or(row.shared);
+    if row.shared && !shared {
+        mistakes.add("input.shared", InputErrorCode::Irreversible, "What is shared cannot be taken back.");
+    }
+    let start_date = changes.start_date.unwrap_or(row.start_date);
+    let notice_date = changes.notice_date.unwrap_or(row.notice_date);
+    let expiry_date = changes.expiry_date.unwrap_or(row.expiry_date);
+    let customer_id = changes.customer_id.unwrap_or(row.customer_id);
+    super::write::dates(&mut mistakes, start_date, notice_date, expiry_date);
+    if row.kind == SlaKind::Service && customer_id.is_none() {
+        mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
+    }
+    mistakes.none()?;
+
+    let text = |value: Option<String>| value.map(Bind::Text);
+    let mut sql = Sql::new("WITH s AS (UPDATE sla t SET ");
+    sql.assignments(vec![
+        ("name", Some(Bind::Text(changes.name.unwrap_or(row.name)))),
+        ("description", text(changes.description.unwrap_or(row.description))),
+        ("shared", Some(Bind::Bool(shared))),
+        ("active", Some(Bind::Bool(changes.active.unwrap_or(row.active)))),
+        ("status", Some(Bind::Text(changes.status.unwrap_or(row.status).word().to_owned()))),
+        ("customer_id", customer_id.map(Bind::Uuid)),
+        ("customer_rep_id", changes.customer_rep_id.unwrap_or(row.customer_rep_id).map(Bind::Uuid)),
+        (
+            "service_level_manager_id",
+            changes.service_level_manager_id.unwrap_or(row.service_level_manager_id).map(Bind::Uuid),
+        ),
+        ("start_date", start_date.map(Bind::Date)),
+        ("notice_date", notice_date.map(Bind::Date)),
+        ("expiry_date", expiry_date.map(Bind::Date)),
+        ("remarks", text(changes.remarks.unwrap_or(row.remarks))),
+        ("source", text(changes.source.unwrap_or(row.source))),
+        ("source_id", text(changes.source_id.unwrap_or(row.source_id))),
+        ("revision", Some(Bind::Int(row.revision + 1))),
+        ("updated_by", permit.person_id.map(Bind::Uuid)),
+    ]);
+    // What stood there before the update, as the statement began.
+    sql.push(", updated_at = now() FROM (SELECT b.id, to_jsonb(b.*) AS before FROM sla b WHERE b.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ").bind(Bind::Uuid(id)).push(") old WHERE t.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
+    append(&mut sql, permit, "slaUpdate", "Sla", id, "(SELECT before FROM s)", "(SELECT after FROM s)");
+    sql.push(" SELECT 1");
+    rows(conn, sql).await.map_err(mistaken)?;
+    Ok(id)
+}
+
+/// To put a version of an SLA in force (rule S2); gives the version's id.
+pub fn activation(permit: Permit, sla_id: Uuid, version_id: Uuid) -> Work<Uuid> {
+    Box::new(move |conn| {
+        async move {
+            let row = locked(conn, &permit, sla_id).await?;
+            if row.active_version_id != version_id {
+                activate(conn, &permit, sla_id, version_id).await?;
+            }
+            Ok(version_id)
+        }
+        .boxed()
+    })
 }
 
 /// The SLA as it is, and stays until the transaction ends.

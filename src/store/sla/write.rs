@@ -3,7 +3,8 @@
 use chrono::NaiveDate;
 use diesel::result::{DatabaseErrorKind, Error as Failure};
 use diesel::sql_types::{BigInt, Integer, Text};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::AsyncPgConnection;
+use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::super::noun::column;
@@ -11,7 +12,9 @@ use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
 use super::super::word::{AbandonType, Coverage, SlaKind, SlaStatus};
 use super::super::audit_entry::append;
-use super::super::{Conn, id, organization, person, rows, service_instance, service_offering, site};
+use super::super::write::{Mark, Work, marking, sourced};
+use super::super::{id, organization, person, rows, service_instance, service_offering, site};
+use super::change::{self, Changes};
 use crate::access::Permit;
 use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
 
@@ -183,16 +186,81 @@ fn text(word: &str) -> Bind {
     Bind::Text(word.to_owned())
 }
 
-/// Makes an SLA and its first version, which is active (rule S1); gives its id. The checked parts of the input are
-/// told by `mistakes`, so that a client is told everything at once.
-pub async fn create(conn: &Conn, permit: &Permit, new: &New, mut mistakes: Mistakes) -> Result<Uuid, WriteError> {
+/// To make an SLA and its first version, which is active (rule S1); gives its id. The checked parts of the input are
+/// told by `mistakes`, so that a client is told everything at once. With `upsert`, the SLA of the same source and
+/// sourceId is changed so instead, if there is one, and gets a new version where other terms are promised (rule S4).
+pub fn creation(
+    permit: Permit,
+    new: New,
+    upsert: Option<Changes>,
+    mistakes: Mistakes,
+    mark: Option<Mark>,
+) -> Work<Uuid> {
+    let held = permit.clone();
+    marking(permit, "slaCreate", mark, Box::new(move |conn| put(conn, held, new, upsert, mistakes).boxed()))
+}
+
+async fn put(
+    conn: &mut AsyncPgConnection,
+    permit: Permit,
+    new: New,
+    upsert: Option<Changes>,
+    mut mistakes: Mistakes,
+) -> Result<Uuid, WriteError> {
+    let Some(changes) = upsert else { return create(conn, &permit, &new, mistakes).await };
+    let (Some(source), Some(source_id)) = (&new.source, &new.source_id) else {
+        mistakes.add("input.sourceId", InputErrorCode::Required, "An upsert needs source and sourceId.");
+        return Err(mistakes.into());
+    };
+    let Some(id) = sourced::<super::Row>(conn, &permit, source, source_id).await? else {
+        return create(conn, &permit, &new, mistakes).await;
+    };
+    if !promises(conn, &permit, id, &new.version).await? {
+        add_version(conn, &permit, id, &new.version, true, mistakes.clone()).await?;
+    }
+    change::put(conn, &permit, id, changes, None, mistakes).await
+}
+
+/// Whether the version in force promises just this, under this name.
+async fn promises(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    sla_id: Uuid,
+    new: &NewVersion,
+) -> Result<bool, WriteError> {
+    let mut sql = Sql::new("SELECT 1 FROM sla t JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.active_version_id");
+    sql.push(" WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id));
+    sql.push(" AND v.kind = ").bind(text(new.terms.kind().word()));
+    sql.push(" AND v.version_name = ").bind(Bind::Text(new.version_name.clone()));
+    for (column, value) in new.terms.columns() {
+        sql.push(" AND v.").push(column);
+        match value {
+            Some(value) => sql.push(" = ").bind(value),
+            None => sql.push(" IS NULL"),
+        };
+    }
+    for (table, column, ids) in new.terms.lists() {
+        sql.made(format!(
+            " AND ARRAY(SELECT l.{column} FROM {table} l WHERE l.root_id = v.root_id AND l.sla_version_id = v.id \
+             ORDER BY l.{column}) = "
+        ));
+        sql.bind(Bind::Uuids(ids.to_vec()));
+    }
+    Ok(!rows(conn, sql).await?.is_empty())
+}
+
+async fn create(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    new: &New,
+    mut mistakes: Mistakes,
+) -> Result<Uuid, WriteError> {
     let mut references = References::default();
     references.add::<organization::Row>(permit, "input.customerId", new.customer_id);
     references.add::<person::Row>(permit, "input.customerRepId", new.customer_rep_id);
     references.add::<person::Row>(permit, "input.serviceLevelManagerId", new.service_level_manager_id);
     new.version.terms.references(permit, &mut references);
-    let mut conn = conn.exclusive().await?;
-    references.check(&mut conn, &mut mistakes).await?;
+    references.check(conn, &mut mistakes).await?;
     mistakes.none()?;
 
     let (sla_id, version_id) = (id::new(), id::new());
@@ -227,26 +295,25 @@ pub async fn create(conn: &Conn, permit: &Permit, new: &New, mut mistakes: Mista
     activation(&mut sql, permit, sla_id, version_id);
     append(&mut sql, permit, "slaCreate", "Sla", sla_id, "NULL", "(SELECT after FROM s)");
     sql.push(" SELECT 1");
-    rows(&mut conn, sql).await.map_err(mistaken)?;
+    rows(conn, sql).await.map_err(mistaken)?;
     Ok(sla_id)
 }
 
-/// Makes a version of an SLA and, if `activate`, puts it in force; gives its id. Versions are numbered without gaps:
+/// To make a version of an SLA and, if `activate`, put it in force; gives its id. Versions are numbered without gaps:
 /// the SLA is locked meanwhile (rule S2).
-pub async fn create_version(
-    conn: &Conn,
-    permit: &Permit,
+pub fn version_creation(
+    permit: Permit,
     sla_id: Uuid,
-    new: &NewVersion,
+    new: NewVersion,
     activate: bool,
-    mut mistakes: Mistakes,
-) -> Result<Uuid, WriteError> {
-    let mut references = References::default();
-    new.terms.references(permit, &mut references);
-    let mut conn = conn.exclusive().await?;
-    references.check(&mut conn, &mut mistakes).await?;
-    mistakes.none()?;
-    conn.transaction(async |conn| add_version(conn, permit, sla_id, new, activate).await).await
+    mistakes: Mistakes,
+    mark: Option<Mark>,
+) -> Work<Uuid> {
+    let held = permit.clone();
+    let work: Work<Uuid> = Box::new(move |conn| {
+        async move { add_version(conn, &held, sla_id, &new, activate, mistakes).await }.boxed()
+    });
+    marking(permit, "slaVersionCreate", mark, work)
 }
 
 async fn add_version(
@@ -255,7 +322,12 @@ async fn add_version(
     sla_id: Uuid,
     new: &NewVersion,
     activate: bool,
+    mut mistakes: Mistakes,
 ) -> Result<Uuid, WriteError> {
+    let mut references = References::default();
+    new.terms.references(permit, &mut references);
+    references.check(conn, &mut mistakes).await?;
+    mistakes.none()?;
     let mut lock = Sql::new("SELECT t.kind FROM sla t WHERE t.root_id = ");
     lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id)).push(" FOR UPDATE");
     let locked = rows(conn, lock).await?;

@@ -1,0 +1,93 @@
+//! Writing limits.
+
+use async_graphql::ID;
+
+use crate::error::InputErrorCode;
+use crate::graphql::word::{ContactType, SlaLimitTimePeriod};
+use crate::graphql::write::{Spot, at_least, inputs, mutations, refers, text, word};
+use crate::graphql::{Project, SlaLimit};
+use crate::store::sla_limit;
+use crate::store::sql::Bind;
+use crate::store::word;
+use crate::store::write::Draft;
+
+inputs! {
+    SlaLimit needs LimitsCreate or LimitsUpdate;
+    /// To make a limit.
+    create SlaLimitCreateInput as "slaLimitCreate" owned by {
+        /// The tenant that will own it.
+        tenant_id
+    };
+    /// Changes of a limit: what is left out stays.
+    update SlaLimitUpdateInput as "slaLimitUpdate";
+    required {
+        /// The project whose hours count: one of the tenant.
+        project_id: ID => refers::<Project>,
+        /// How many hours, at least 1.
+        time_limit_in_hours: i32 => at_least(1),
+        /// Per week or per month.
+        time_period: SlaLimitTimePeriod =>
+            word(|period: SlaLimitTimePeriod| word::TimePeriod::from(period).word()),
+        /// How the contact is told.
+        contact_type: ContactType => word(|contact: ContactType| word::ContactType::from(contact).word()),
+        /// The e-mail address of who is told.
+        contact: String => contact,
+        /// Only hours of these categories count: at least one, each of 1 to 160 characters and each once.
+        categories: Vec<String> => categories,
+    }
+    defaulted {
+        /// Whether it is not evaluated until the current period ends; then it reads false again.
+        deactivated_until_next_period: bool [default = false] => deactivated,
+    }
+    optional {
+        /// The system it comes from, at most 30 characters.
+        source: String => text(30),
+        /// Its id in that system, at most 128 characters; unique within the tenant and source.
+        source_id: String => text(128),
+    }
+    sourced {
+        /// True: when the tenant has one of this `source` and `sourceId` already, that one is changed to what is given
+        /// here, as by the update. False: that is the mistake `DUPLICATE`.
+        upsert
+    }
+    then sla_limit::evaluated_anew;
+}
+
+fn contact(draft: &mut Draft, spot: Spot, address: String) {
+    draft.mistakes.email(&spot.path(), &address);
+    draft.set(spot.0, Some(Bind::Text(address)));
+}
+
+fn categories(draft: &mut Draft, spot: Spot, categories: Vec<String>) {
+    if categories.is_empty() {
+        draft.mistakes.add(&spot.path(), InputErrorCode::Required, "Name at least one category.");
+    }
+    for (index, category) in categories.iter().enumerate() {
+        let path = format!("{}.{index}", spot.path());
+        draft.mistakes.text(&path, category, 160);
+        if categories[..index].contains(category) {
+            draft.mistakes.add(&path, InputErrorCode::Duplicate, "This category is in the list already.");
+        }
+    }
+    draft.set(spot.0, Some(Bind::Texts(categories)));
+}
+
+fn deactivated(draft: &mut Draft, _: Spot, deactivated: bool) {
+    sla_limit::set_deactivated(draft, deactivated);
+}
+
+mutations! {
+    /// Writing limits.
+    SlaLimitMutation over SlaLimit as sla_limit;
+    /// Makes a limit. Needs `service-level-agreement-limits:create` in its tenant.
+    create sla_limit_create(SlaLimitCreateInput) -> SlaLimitPayload;
+    /// Makes many limits: all or none, each that is right, or, to see what would be refused, none.
+    /// Needs `service-level-agreement-limits:create` in the tenant of each.
+    many sla_limit_create_many(SlaLimitCreateManyInput) -> SlaLimitCreateManyPayload;
+    /// Changes a limit. What is left out stays; null empties what can be empty: with
+    /// every field it replaces, with some it patches.
+    /// Needs `service-level-agreement-limits:update` in its tenant.
+    update sla_limit_update(SlaLimitUpdateInput);
+    /// Deletes a limit. Refused with `IN_USE` while anything refers to it. Needs `service-level-agreement-limits:delete` in its tenant.
+    delete sla_limit_delete(SlaLimitDeleteInput) -> SlaLimitDeletePayload as "slaLimitDelete" needs LimitsDelete;
+}
