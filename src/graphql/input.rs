@@ -63,9 +63,7 @@ pub(super) async fn written<T: Entity>(
 ) -> Result<Answer<T>> {
     match outcome {
         Ok(id) => {
-            let asking = Asking::of(ctx);
-            asking.renew();
-            asking.services().breaches.wake();
+            stands::<T>(Asking::of(ctx)).await;
             Ok((as_written::<T>(ctx, permit, id).await?, Vec::new()))
         }
         Err(WriteError::Conflict(id)) => {
@@ -73,6 +71,16 @@ pub(super) async fn written<T: Entity>(
             Ok((as_written::<T>(ctx, permit, id).await?, refused(WriteError::Conflict(id))?))
         }
         Err(error) => Ok((None, refused(error)?)),
+    }
+}
+
+/// What a write means for the rest: what was read is read anew, new deadlines are seen, and so are new rights.
+pub(super) async fn stands<T: Entity>(asking: &Asking) {
+    asking.renew();
+    let services = asking.services();
+    services.breaches.wake();
+    if matches!(T::KIND, Kind::Tenant | Kind::Person | Kind::Role | Kind::RoleGrant | Kind::ServiceToken) {
+        services.viewers.refresh().await;
     }
 }
 

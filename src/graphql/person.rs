@@ -7,11 +7,14 @@ pub use write::*;
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
 use super::{Organization, Request, RequestFilter, RequestOrder, RoleGrant, RoleGrantFilter, RoleGrantOrder, Site, Team, TeamFilter, TeamOrder, Tenant};
+use crate::access::Permission;
+use crate::error::Error;
 use crate::store;
 
 entity!(Person over person);
@@ -106,6 +109,16 @@ object! {
     /// Their e-mail address; null when not known.
     async fn email(&self) -> Option<&str> {
         self.0.email.as_deref()
+    }
+
+    /// The subject of the tokens that the person signs in with; null = does not sign in. Needs `tenants:admin` in the
+    /// person's tenant.
+    async fn login(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
+        let held = Asking::of(ctx).viewer()?.permissions(self.0.tenant_id);
+        if !held.contains(Permission::TenantsAdmin) {
+            return Err(Error::Forbidden(Permission::TenantsAdmin).into());
+        }
+        Ok(self.0.login.as_deref())
     }
 
     /// The organization they belong to; null when not known.

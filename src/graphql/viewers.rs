@@ -57,11 +57,16 @@ impl Viewers {
             if until_compared.is_zero() && self.store.synchronize().await.is_ok() {
                 until_compared = COMPARE;
             }
-            if let Ok(epoch) = viewer::epoch(&self.store.conn()).await {
-                self.epoch.send_if_modified(|known| std::mem::replace(known, epoch) != epoch);
-            }
+            self.refresh().await;
             tokio::time::sleep(LOOK).await;
             until_compared = until_compared.saturating_sub(LOOK);
+        }
+    }
+
+    /// Looks whether rights have changed: whoever has changed them here need not wait for the next look.
+    pub(super) async fn refresh(&self) {
+        if let Ok(epoch) = viewer::epoch(&self.store.conn()).await {
+            self.epoch.send_if_modified(|known| std::mem::replace(known, epoch) != epoch);
         }
     }
 

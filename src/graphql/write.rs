@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::asking::Asking;
-use super::input::{Answer, InputError, as_written, written};
+use super::input::{Answer, InputError, as_written, stands, written};
 use super::node::{Entity, Kind};
 use crate::access::{Permission, Permit};
 use crate::error::{self, Error, InputErrorCode, Mistakes, WriteError};
@@ -91,17 +91,15 @@ pub(super) async fn many_written<T: Entity>(
     outcomes: Vec<write::Outcome>,
     together: Together,
 ) -> Result<Vec<Answer<T>>> {
-    let asking = Asking::of(ctx);
-    asking.renew();
-    asking.services().breaches.wake();
-    let stands = match together {
+    stands::<T>(Asking::of(ctx)).await;
+    let stand = match together {
         Together::Atomic => outcomes.iter().all(std::result::Result::is_ok),
         Together::Each => true,
         Together::DryRun => false,
     };
     let answers = outcomes.into_iter().enumerate().map(|(row, outcome)| async move {
         match outcome {
-            Ok(id) if stands => Ok((as_written(ctx, &permits[row], id).await?, Vec::new())),
+            Ok(id) if stand => Ok((as_written(ctx, &permits[row], id).await?, Vec::new())),
             Ok(_) => Ok((None, Vec::new())),
             Err(mistakes) => Ok((None, mistakes.into_iter().map(|mistake| in_row(row, mistake)).collect())),
         }
@@ -172,7 +170,7 @@ pub(super) async fn delete<T: Entity>(
     let (id, permit) = permit_on::<T>(asking, id, needs).await?;
     let work = || write::deletion::<T::Row>(permit.clone(), action, id, expected_revision);
     let outcome = write::one(&asking.conn(), work).await;
-    asking.renew();
+    stands::<T>(asking).await;
     Ok(outcome.map(|()| T::KIND.id(id)))
 }
 

@@ -117,6 +117,9 @@ fn fitting(types: &Types, ty: &str) -> Value {
         "Boolean" => json!(true),
         "DateTime" => json!("2026-01-01T00:00:00Z"),
         "Date" => json!("2026-01-01"),
+        "LocalDateTime" => json!("2026-01-01T00:00"),
+        "LocalTime" => json!("09:00"),
+        "TimeZone" => json!("UTC"),
         "String" => json!("x"),
         _ => types.get(ty).values().first().map_or(Value::Null, |value| json!(value.name)),
     }

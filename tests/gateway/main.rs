@@ -26,3 +26,4 @@ mod statements;
 mod tenants;
 mod tls;
 mod toy;
+mod writes;

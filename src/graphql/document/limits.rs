@@ -30,6 +30,8 @@ pub struct Limits {
     pub variables: usize,
     /// Items of one list, in the document or in a variable.
     pub list_items: usize,
+    /// Rows of a bulk mutation, sent in a variable: the items of a list that is called `rows`.
+    pub rows: usize,
     /// Length of one string, in the document or in a variable, in bytes.
     pub string_bytes: usize,
     /// Cost: roughly the objects that an operation can return. A field that returns objects costs 1 and what is
@@ -63,6 +65,7 @@ impl Default for Limits {
             operations: 20,
             variables: 100,
             list_items: 200,
+            rows: 1_000,
             string_bytes: 64 * 1024,
             cost: 50_000,
             page_default: 25,

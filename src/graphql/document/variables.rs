@@ -51,8 +51,10 @@ impl Check<'_> {
             (_, Value::Null) if ty.is_non_null() => self.missing(ty),
             (_, Value::Null) => {}
             (Type::List(item) | Type::NonNullList(item), Value::List(values)) => {
-                if values.len() > self.limits.list_items {
-                    return self.refuse(LIMIT_EXCEEDED, &too_many_items(self.limits.list_items));
+                let Limits { list_items, rows, .. } = *self.limits;
+                let most = if self.place.ends_with(".rows") { rows } else { list_items };
+                if values.len() > most {
+                    return self.refuse(LIMIT_EXCEEDED, &too_many_items(most));
                 }
                 for (index, value) in values.iter().enumerate() {
                     self.within(&format!("[{index}]"), |check| check.value(item, value));
