@@ -25,4 +25,5 @@ mod socket;
 mod statements;
 mod tenants;
 mod tls;
+mod tokens;
 mod toy;
