@@ -4,6 +4,8 @@
 //! So a query without tenant scope cannot be written by accident, and a mutation without a permission check does
 //! not compile.
 
+pub mod jwks;
+pub mod service_token;
 pub mod token;
 
 use std::collections::HashMap;
@@ -147,7 +149,7 @@ pub struct Viewer {
     pub actor: Actor,
     /// Their name, for the audit log.
     pub name: String,
-    /// When the token ends; null = never.
+    /// When the token is accepted no more; null = never.
     pub expires_at: Option<DateTime<Utc>>,
     /// Every tenant of every root they have any right in.
     places: Arc<HashMap<Uuid, Place>>,

@@ -10,6 +10,8 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
+use crate::access::jwks::Source;
+
 /// Five dialects of service level agreements in one GraphQL schema over one Postgres store.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
@@ -176,6 +178,42 @@ pub struct Server {
     /// The secret that tokens are verified with.
     #[command(flatten)]
     pub key: TokenSecret,
+
+    /// Whose tokens are accepted besides.
+    #[command(flatten)]
+    pub issuer: Issuer,
+}
+
+/// An identity provider.
+#[derive(Args, Debug)]
+pub struct Issuer {
+    /// The public keys of an identity provider whose tokens (RS256, ES256 or EdDSA) are accepted: the file or address of
+    /// a JWK set. It is read again every five minutes, and when a token names a key that it did not have.
+    ///
+    /// The subject (`sub`) of a token is the login of a person; their rights are those that roles give them here. `serve`
+    /// then accepts tokens of the gateway's own only if --token-secret is given.
+    #[arg(
+        long,
+        env = "SLA_GATEWAY_JWKS",
+        value_name = "FILE|URL",
+        requires = "issuer",
+        requires = "audience"
+    )]
+    pub jwks: Option<Source>,
+
+    /// What its tokens must have as `iss`.
+    #[arg(long, env = "SLA_GATEWAY_ISSUER", value_name = "ISSUER", requires = "jwks")]
+    pub issuer: Option<String>,
+
+    /// What its tokens must have in `aud`, one of several with commas.
+    #[arg(
+        long,
+        env = "SLA_GATEWAY_AUDIENCE",
+        value_name = "AUDIENCE",
+        value_delimiter = ',',
+        requires = "jwks"
+    )]
+    pub audience: Vec<String>,
 }
 
 /// The secret of the gateway's own tokens.

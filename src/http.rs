@@ -8,6 +8,7 @@
 //! | `/livez`, `/readyz`, `/version` | for the machine that runs the gateway |
 
 mod backend;
+mod credentials;
 mod graphql;
 mod negotiate;
 mod pages;
@@ -21,7 +22,7 @@ use async_graphql::{Response as Answer, ServerError};
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{any, get},
@@ -304,25 +305,6 @@ fn capped(mut answer: Answer) -> Answer {
     answer
 }
 
-/// The token of an `Authorization` header's value.
-fn bearer(value: &str) -> Result<&str, ServerError> {
-    let token = match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => "",
-    };
-    if token.is_empty() {
-        let message = "Authorization is not understood: send \"Bearer\", a space and the token.";
-        return Err(refusal("UNAUTHENTICATED", message, None));
-    }
-    Ok(token)
-}
-
-/// The token of a request; none when it has no `Authorization` header.
-fn token_of(headers: &HeaderMap) -> Result<Option<&str>, ServerError> {
-    let header = headers.get(header::AUTHORIZATION);
-    header.map(|value| bearer(value.to_str().unwrap_or_default())).transpose()
-}
-
 /// Whether a page of this request's `Origin` may use the gateway. Programs other than browsers send none.
 fn origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
@@ -344,7 +326,13 @@ fn cross_origin(origins: &[String]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
+        .allow_headers([
+            header::AUTHORIZATION,
+            HeaderName::from_static(credentials::USER_ID),
+            HeaderName::from_static(credentials::AUTH_TOKEN),
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+        ])
         .expose_headers([header::RETRY_AFTER])
         .max_age(Duration::from_secs(3600));
     Some(layer)

@@ -5,12 +5,14 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
-use sla_gateway::access::token::{Key, MAXIMUM_LIFETIME, MINIMUM_SECRET};
-use sla_gateway::config::{Command, Config, LogFormat, Private, Secret, Server, Store, TokenSecret};
+use sla_gateway::access::jwks::{self, Pace};
+use sla_gateway::access::token::{ISSUER, Key, MAXIMUM_LIFETIME, MINIMUM_SECRET, Verifier};
+use sla_gateway::config::{Command, Config, Issuer, LogFormat, Private, Secret, Server, Store, TokenSecret};
 use sla_gateway::graphql::document::Limits;
 use sla_gateway::graphql::gateway::Gateway;
 use sla_gateway::http::{HttpConfig, Person, Prefill};
@@ -84,6 +86,7 @@ async fn execute(config: Config) -> Outcome {
 /// Everything on this machine.
 async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
     let key = key(data, &server.key)?;
+    let verifier = Verifier::new(Some(key.clone()), issuer(&server.issuer).await?);
     let listener = listen(server.listen).await?;
     let mut postgres = start(data, private).await?;
     let url = postgres.url("postgres");
@@ -94,7 +97,7 @@ async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
     let prefill = prefill(&key)?;
     welcome(listener.local_addr()?, &url, &prefill)?;
     let served = tokio::select! {
-        served = gateway(listener, &url, key, Some(prefill), server, shutdown) => served,
+        served = gateway(listener, &url, verifier, Some(prefill), server, shutdown) => served,
         cause = death(&mut postgres) => return Err(cause),
     };
     if let Err(failure) = served {
@@ -106,7 +109,13 @@ async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
 
 /// A store in a Postgres of one's own.
 async fn serve(data: &Path, database: &Secret, server: &Server) -> Outcome {
-    let key = key(data, &server.key)?;
+    let issuer = issuer(&server.issuer).await?;
+    // Whoever has an identity provider does not want a secret that a file of this machine tells to be as good.
+    let own = match (&issuer, &server.key.token_secret) {
+        (Some(_), None) => None,
+        _ => Some(key(data, &server.key)?),
+    };
+    let verifier = Verifier::new(own, issuer);
     let url = database.expose();
     let missing = migrations::missing(url).await?;
     if !missing.is_empty() {
@@ -117,14 +126,14 @@ async fn serve(data: &Path, database: &Secret, server: &Server) -> Outcome {
         .into());
     }
     let listener = listen(server.listen).await?;
-    gateway(listener, url, key, None, server, shutdown_on_signals()?).await
+    gateway(listener, url, verifier, None, server, shutdown_on_signals()?).await
 }
 
 /// Serves a store that is up to date, until `shutdown`.
 async fn gateway(
     listener: TcpListener,
     url: &str,
-    key: Key,
+    verifier: Verifier,
     prefill: Option<Prefill>,
     server: &Server,
     shutdown: CancellationToken,
@@ -134,7 +143,7 @@ async fn gateway(
     store.synchronize().await.map_err(|failure| failure.message())?;
     let ending = CancellationToken::new();
     let breaches = breach::start(store.clone(), ending.clone());
-    let gateway = Gateway::start(store, breaches.clone(), key, Limits::default(), ending.clone())?;
+    let gateway = Gateway::start(store, breaches.clone(), verifier, Limits::default(), ending.clone())?;
     let config = HttpConfig { origins: server.origins.clone(), prefill, ..HttpConfig::default() };
     http::serve(listener, gateway, config, shutdown).await;
     // The log goes on until the last socket is drained.
@@ -272,6 +281,18 @@ fn key(data: &Path, secret: &TokenSecret) -> Outcome<Key> {
             .into()
         }),
     }
+}
+
+/// The identity provider, if one is configured, with its keys.
+async fn issuer(configured: &Issuer) -> Outcome<Option<Arc<jwks::Issuer>>> {
+    let (Some(source), Some(name)) = (&configured.jwks, &configured.issuer) else { return Ok(None) };
+    if name == ISSUER {
+        return Err(format!(
+            "{ISSUER} is what the gateway's own tokens name: the issuer must have another name"
+        )
+        .into());
+    }
+    Ok(Some(jwks::Issuer::load(source.clone(), name, &configured.audience, Pace::default()).await?))
 }
 
 async fn listen(address: SocketAddr) -> Outcome<TcpListener> {

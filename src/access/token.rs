@@ -1,8 +1,8 @@
-//! Bearer tokens of the gateway's own issuer: signed with one secret per data directory, for development and for
-//! installations without an identity provider.
+//! Bearer tokens: of the gateway's own issuer, signed with one secret per data directory, for development and for
+//! installations without an identity provider; and of the one that is configured, see [`super::jwks`].
 //!
-//! A token is a JWT `{iss, aud, sub, iat, nbf, exp}` signed with HS256, whose subject is the login of a person. It
-//! carries no rights: those are looked up when it is used, so that revoking a grant needs no new token.
+//! A token is a JWT whose subject is the login of a person. It carries no rights: those are looked up when it is used,
+//! so that revoking a grant needs no new token. Our own have `{iss, aud, sub, iat, nbf, exp}` and are signed with HS256.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,15 +10,18 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use rustls::crypto::aws_lc_rs;
 use serde::{Deserialize, Serialize};
 
+use super::jwks::Issuer;
 use crate::error::Error;
 
 /// Who issues these tokens.
@@ -30,10 +33,10 @@ pub const AUDIENCE: &str = "sla-gateway";
 /// A longer token is refused unread.
 pub const MAXIMUM_LENGTH: usize = 8 * 1024;
 
-/// The longest a token may be valid from now on; one that claims more is refused.
+/// The longest a token of our own may be valid from now on; one that claims more is refused.
 pub const MAXIMUM_LIFETIME: TimeDelta = TimeDelta::hours(24);
 
-/// How far two clocks may differ.
+/// How far two clocks may differ: a token is accepted so much before `nbf`, and so much after `exp`.
 pub const LEEWAY: TimeDelta = TimeDelta::seconds(30);
 
 /// The fewest bytes of a secret: what HS256 itself is worth.
@@ -61,8 +64,112 @@ impl fmt::Debug for Key {
 pub struct Claims {
     /// The login of the person it stands for.
     pub subject: String,
-    /// When it ends; whatever was opened with it ends then too.
-    pub expires_at: DateTime<Utc>,
+    /// When it is accepted no more: `exp` and the leeway. Whatever was opened with it ends then too.
+    pub ends_at: DateTime<Utc>,
+}
+
+impl Claims {
+    /// Those of a token of which only the time is still to be looked at; `nbf` and `exp` are seconds since 1970.
+    pub(super) fn valid_at(
+        now: DateTime<Utc>,
+        subject: String,
+        nbf: Option<i64>,
+        exp: i64,
+    ) -> Result<Self, Error> {
+        let time = |seconds| {
+            DateTime::from_timestamp(seconds, 0).ok_or(Error::BadToken("its times are out of range."))
+        };
+        let not_before = nbf.map(time).transpose()?;
+        let ends_at =
+            time(exp)?.checked_add_signed(LEEWAY).ok_or(Error::BadToken("its times are out of range."))?;
+        if ends_at <= now {
+            return Err(EXPIRED);
+        }
+        if not_before.is_some_and(|not_before| not_before > now + LEEWAY) {
+            return Err(Error::BadToken("it is not valid yet."));
+        }
+        Ok(Self { subject, ends_at })
+    }
+}
+
+/// What is said of a token that was good once.
+pub const EXPIRED: Error = Error::BadToken("it has expired; fetch a new one.");
+
+/// All that tokens are verified with. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    own: Option<Key>,
+    issuer: Option<Arc<Issuer>>,
+}
+
+impl From<Key> for Verifier {
+    fn from(own: Key) -> Self {
+        Self { own: Some(own), issuer: None }
+    }
+}
+
+impl Verifier {
+    /// Accepts the tokens of our own key, and those of an issuer.
+    pub fn new(own: Option<Key>, issuer: Option<Arc<Issuer>>) -> Self {
+        Self { own, issuer }
+    }
+
+    /// What a token says, if it is signed by whom it names, meant for us, and valid at `now`.
+    ///
+    /// # Errors
+    /// [`Error::BadToken`] with the reason.
+    pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, Error> {
+        /// Whose token it claims to be chooses the keys that prove it, and nothing else.
+        #[derive(Deserialize)]
+        struct Claimed {
+            iss: String,
+        }
+        if token.len() > MAXIMUM_LENGTH {
+            return Err(TOO_LONG);
+        }
+        let read = insecure_decode::<Claimed>(token).map_err(|cause| match cause.kind() {
+            ErrorKind::InvalidToken | ErrorKind::Base64(_) => Error::BadToken("it is not a token."),
+            _ => Error::BadToken(
+                "its header names no algorithm that is accepted here, or its issuer (iss) is missing.",
+            ),
+        })?;
+        match (&self.own, &self.issuer) {
+            (Some(own), _) if read.claims.iss == ISSUER => own.verify(token, now),
+            (_, Some(issuer)) if read.claims.iss == issuer.name() => {
+                issuer.verify(token, &read.header, now).await
+            }
+            _ => Err(Error::BadToken("its issuer (iss) is not one that this gateway trusts.")),
+        }
+    }
+
+    /// Rises whenever a token that was accepted may be so no more.
+    pub fn generation(&self) -> u64 {
+        self.issuer.as_ref().map_or(0, |issuer| issuer.generation())
+    }
+
+    /// Follows the keys of the issuer, for ever.
+    pub async fn keep_fresh(&self) {
+        match &self.issuer {
+            Some(issuer) => issuer.keep_fresh().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// What is said of a token longer than [`MAXIMUM_LENGTH`].
+pub const TOO_LONG: Error = Error::BadToken("it is longer than 8 KiB.");
+
+/// Why a token is refused.
+pub(super) fn refusal(kind: &ErrorKind) -> Error {
+    Error::BadToken(match kind {
+        ErrorKind::InvalidToken | ErrorKind::Base64(_) => "it is not a token.",
+        ErrorKind::InvalidAlgorithm => "its algorithm is not that of its key.",
+        ErrorKind::InvalidSignature => "its signature is not by a key of its issuer; fetch a new one.",
+        ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => "it is meant for another service.",
+        _ => {
+            "a claim is missing or malformed: iss, aud, sub and exp are needed, of our own tokens iat and nbf too."
+        }
+    })
 }
 
 /// The claims as they are on the wire; times are seconds since 1970.
@@ -158,35 +265,15 @@ impl Key {
     /// [`Error::BadToken`] with the reason.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, Error> {
         if token.len() > MAXIMUM_LENGTH {
-            return Err(Error::BadToken("it is longer than 8 KiB."));
+            return Err(TOO_LONG);
         }
-        let wire: Wire = decode(token, &self.verify, &self.rules)
-            .map_err(|cause| {
-                Error::BadToken(match cause.kind() {
-                    ErrorKind::InvalidToken | ErrorKind::Base64(_) => "it is not a token.",
-                    ErrorKind::InvalidAlgorithm => "it must be signed with HS256.",
-                    ErrorKind::InvalidSignature => "its signature is not this gateway's; fetch a new one.",
-                    ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => {
-                        "it is meant for another service."
-                    }
-                    _ => "a claim is missing or malformed: iss, aud, sub, iat, nbf and exp are needed.",
-                })
-            })?
-            .claims;
-        let time = |seconds| DateTime::from_timestamp(seconds, 0);
-        let (Some(not_before), Some(expires_at)) = (time(wire.nbf), time(wire.exp)) else {
-            return Err(Error::BadToken("its times are out of range."));
-        };
-        if expires_at <= now - LEEWAY {
-            return Err(Error::BadToken("it has expired; fetch a new one."));
-        }
-        if not_before > now + LEEWAY {
-            return Err(Error::BadToken("it is not valid yet."));
-        }
-        if expires_at > now + MAXIMUM_LIFETIME + LEEWAY {
+        let wire: Wire =
+            decode(token, &self.verify, &self.rules).map_err(|cause| refusal(cause.kind()))?.claims;
+        let claims = Claims::valid_at(now, wire.sub, Some(wire.nbf), wire.exp)?;
+        if claims.ends_at > now + MAXIMUM_LIFETIME + LEEWAY * 2 {
             return Err(Error::BadToken("it lasts longer than 24 hours."));
         }
-        Ok(Claims { subject: wire.sub, expires_at })
+        Ok(claims)
     }
 }
 
@@ -232,9 +319,9 @@ mod tests {
     fn a_token_says_whom_it_stands_for_and_until_when() {
         let token = key().issue("a@b.c", noon(), hour()).unwrap();
         let claims = key().verify(&token, noon()).unwrap();
-        assert_eq!(claims, Claims { subject: "a@b.c".to_owned(), expires_at: noon() + hour() });
+        assert_eq!(claims, Claims { subject: "a@b.c".to_owned(), ends_at: noon() + hour() + LEEWAY });
         let longest = key().issue("a@b.c", noon(), hour() * 48).unwrap();
-        assert_eq!(key().verify(&longest, noon()).unwrap().expires_at, noon() + MAXIMUM_LIFETIME);
+        assert_eq!(key().verify(&longest, noon()).unwrap().ends_at, noon() + MAXIMUM_LIFETIME + LEEWAY);
     }
 
     #[test]
@@ -252,7 +339,7 @@ mod tests {
         assert!(key().verify(&signed(Algorithm::HS256, &claims(), SECRET), noon()).is_ok());
         let other = SECRET.replace('0', "x");
         assert!(refusal(&signed(Algorithm::HS256, &claims(), &other), noon()).contains("signature"));
-        assert!(refusal(&signed(Algorithm::HS384, &claims(), SECRET), noon()).contains("HS256"));
+        assert!(refusal(&signed(Algorithm::HS384, &claims(), SECRET), noon()).contains("algorithm"));
         for claim in ["iss", "aud"] {
             let mut claims = claims();
             claims[claim] = json!("other");

@@ -14,7 +14,7 @@ use super::document::{Ask, Documents, Limits, Operation, refusal};
 use super::viewers::Viewers;
 use super::{Schema, schema};
 use crate::access::Viewer;
-use crate::access::token::Key;
+use crate::access::token::Verifier;
 use crate::breach::Breaches;
 use crate::error::Error;
 use crate::store::Store;
@@ -37,13 +37,13 @@ impl Gateway {
     pub fn start(
         store: Store,
         breaches: Breaches,
-        key: Key,
+        verifier: impl Into<Verifier>,
         limits: Limits,
         shutdown: CancellationToken,
     ) -> Result<Self, String> {
         let schema = schema();
         let documents = Documents::new(&super::sdl(), limits)?;
-        let viewers = Viewers::start(store.clone(), key, shutdown);
+        let viewers = Viewers::start(store.clone(), verifier.into(), shutdown);
         let services = Services { store, breaches, viewers };
         Ok(Self(Arc::new(Inner { schema, documents, services })))
     }

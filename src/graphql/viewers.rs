@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::access::token::Key;
+use crate::access::service_token::{REFUSED, ServiceToken};
+use crate::access::token::{EXPIRED, MAXIMUM_LENGTH, TOO_LONG, Verifier};
 use crate::access::{Actor, Permission, Reach, Viewer};
 use crate::error::Error;
 use crate::store::{Store, viewer};
@@ -24,28 +23,29 @@ const COMPARE: Duration = Duration::from_secs(10);
 /// How many viewers are remembered.
 const REMEMBERED: usize = 10_000;
 
-/// What our own service tokens begin with, so that a secret scanner knows them.
-const PREFIX: &str = "sla_";
-
 /// Who has which rights.
 pub struct Viewers {
     store: Store,
-    key: Key,
+    verifier: Verifier,
     epoch: watch::Sender<i64>,
     /// By the hash of the token: what is in memory is no secret.
-    known: Cache<[u8; 32], (i64, Arc<Viewer>)>,
+    known: Cache<[u8; 32], (Age, Arc<Viewer>)>,
 }
+
+/// What a remembered viewer rests on: the epoch of rights, and the generation of the keys that tokens are verified with.
+type Age = (i64, u64);
 
 impl Viewers {
     /// Begins to watch the epoch of rights, until `shutdown`.
-    pub fn start(store: Store, key: Key, shutdown: CancellationToken) -> Arc<Self> {
+    pub fn start(store: Store, verifier: Verifier, shutdown: CancellationToken) -> Arc<Self> {
         let viewers =
-            Arc::new(Self { store, key, epoch: watch::channel(0).0, known: Cache::new(REMEMBERED) });
+            Arc::new(Self { store, verifier, epoch: watch::channel(0).0, known: Cache::new(REMEMBERED) });
         let watched = viewers.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = watched.look() => {}
+                () = watched.verifier.keep_fresh() => {}
             }
         });
         viewers
@@ -75,39 +75,37 @@ impl Viewers {
     /// # Errors
     /// [`Error::BadToken`] with the reason.
     pub async fn of_token(&self, token: &str) -> Result<Arc<Viewer>, Error> {
+        if token.len() > MAXIMUM_LENGTH {
+            return Err(TOO_LONG);
+        }
         let now = self.store.now();
         let hash: [u8; 32] = Sha256::digest(token).into();
-        let epoch = *self.epoch.borrow();
+        let age = (*self.epoch.borrow(), self.verifier.generation());
         if let Some((seen, viewer)) = self.known.get(&hash)
-            && seen == epoch
+            && seen == age
         {
             return match viewer.expires_at {
-                Some(end) if end <= now => Err(Error::BadToken("it has expired; fetch a new one.")),
+                Some(end) if end <= now => Err(EXPIRED),
                 _ => Ok(viewer),
             };
         }
-        let viewer = Arc::new(match token.strip_prefix(PREFIX) {
-            Some(own) => self.of_service_token(own).await?,
+        let viewer = Arc::new(match ServiceToken::read(token) {
+            Some(own) => self.of_service_token(&own?).await?,
             None => {
-                let claims = self.key.verify(token, now)?;
-                viewer::by_login(&self.store.conn(), &claims.subject, Some(claims.expires_at))
+                let claims = self.verifier.verify(token, now).await?;
+                viewer::by_login(&self.store.conn(), &claims.subject, Some(claims.ends_at))
                     .await?
                     .ok_or(Error::BadToken("nobody here logs in with it."))?
             }
         });
-        self.known.insert(hash, (epoch, viewer.clone()));
+        self.known.insert(hash, (age, viewer.clone()));
         Ok(viewer)
     }
 
-    /// `ID_SECRET`: the id finds the row, the secret is compared in constant time.
-    async fn of_service_token(&self, own: &str) -> Result<Viewer, Error> {
-        const REFUSED: Error = Error::BadToken("it is not one of ours, or was revoked, or has expired.");
-        let (id, secret) = own.split_once('_').ok_or(REFUSED)?;
-        let id = Uuid::try_parse(id).map_err(|_| REFUSED)?;
-        let found = viewer::by_service_token(&self.store.conn(), id).await?;
+    async fn of_service_token(&self, own: &ServiceToken) -> Result<Viewer, Error> {
+        let found = viewer::by_service_token(&self.store.conn(), own.id).await?;
         let (viewer, hash) = found.ok_or(REFUSED)?;
-        let given = Sha256::digest(secret);
-        if bool::from(given.as_slice().ct_eq(&hash)) { Ok(viewer) } else { Err(REFUSED) }
+        if own.proves(&hash) { Ok(viewer) } else { Err(REFUSED) }
     }
 
     /// What a viewer may read with a permission, now and after each change of rights: empty once it is nothing.

@@ -23,9 +23,9 @@ use serde_json::error::Category;
 use tokio::time;
 
 use super::{
-    Entrance, RequestErrors, Unanswered, is_refusal,
+    Entrance, RequestErrors, Unanswered, credentials, is_refusal,
     negotiate::{Accepted, Media, negotiate},
-    socket, sse, token_of,
+    socket, sse,
 };
 use crate::graphql::document::{Ask, refusal};
 
@@ -78,8 +78,8 @@ async fn respond(
         Method::POST => in_body(entrance, headers, body).await?,
         _ => return Err(not_allowed("GET, POST", "Use POST, or GET for queries.")),
     };
-    let token = token_of(headers).map_err(unauthenticated)?;
-    let viewer = entrance.backend.viewer(token).await.map_err(unauthenticated)?;
+    let token = credentials::of_headers(headers).map_err(unauthenticated)?;
+    let viewer = entrance.backend.viewer(token.as_deref()).await.map_err(unauthenticated)?;
     let media = accepted.best;
     let operation = match entrance.backend.prepare(ask) {
         Ok(operation) => operation,
@@ -91,7 +91,7 @@ async fn respond(
             return Err(not_allowed("POST", "A mutation is not run by GET: use POST."));
         }
         OperationType::Subscription if accepted.events => {
-            return sse::subscribe(entrance, operation, viewer, token.map(str::to_owned));
+            return sse::subscribe(entrance, operation, viewer, token);
         }
         OperationType::Subscription => {
             let message = "A subscription is delivered over a websocket (graphql-transport-ws) on this path, or \

@@ -17,6 +17,7 @@
 //! outbox. So a client that does not read stops its own operations, and nothing else.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     hash::{BuildHasher, RandomState},
     panic::AssertUnwindSafe,
@@ -34,7 +35,7 @@ use axum::{
         FromRequestParts, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket},
     },
-    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    http::{Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
@@ -46,8 +47,8 @@ use tokio::{
 };
 
 use super::{
-    Entrance, Unanswered, bearer, capped, graphql::Parameters, graphql::Refused, is_refusal, origin_allowed,
-    until,
+    Entrance, Unanswered, capped, credentials, graphql::Parameters, graphql::Refused, is_refusal,
+    origin_allowed, until,
 };
 use crate::{
     access::Viewer,
@@ -59,22 +60,24 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// Room in the outbox that is set aside before a message is read, for its answer.
 const ANSWER_BYTES: u32 = 4096;
 
-/// Why the server closes a socket. Reasons are short: a close frame has room for 123 bytes.
-type Close = (u16, &'static str);
+/// Why the server closes a socket.
+type Close = (u16, Cow<'static, str>);
+/// The longest reason that a close frame has room for, in bytes.
+const REASON_BYTES: usize = 123;
 
-const INVALID: Close = (4400, "Invalid message: see the protocol graphql-transport-ws");
-const UNACKNOWLEDGED: Close = (4401, "Unauthorized: send connection_init and wait for connection_ack");
-const FORBIDDEN: Close = (4403, "Forbidden: the token was refused");
-const REVOKED: Close = (4403, "Forbidden: the token has expired or was revoked");
-const OTHER_PROTOCOL: Close = (4406, "Subprotocol not acceptable: use graphql-transport-ws");
-const INIT_TIMEOUT: Close = (4408, "Connection initialisation timeout");
-const DUPLICATE_ID: Close = (4409, "Subscriber for this id already exists");
-const SECOND_INIT: Close = (4429, "Too many initialisation requests");
-const TOO_LONG: Close = (1009, "The message is too long");
-const RESTART: Close = (1012, "The gateway shuts down: resume elsewhere");
-const SLOW: Close = (1013, "slow");
-const SILENT: Close = (1013, "silent");
-const UNAVAILABLE: Close = (1013, "try again later");
+const INVALID: Close = (4400, Cow::Borrowed("Invalid message: see the protocol graphql-transport-ws"));
+const UNACKNOWLEDGED: Close =
+    (4401, Cow::Borrowed("Unauthorized: send connection_init and wait for connection_ack"));
+const REVOKED: Close = (4403, Cow::Borrowed("Forbidden: the token has expired or was revoked"));
+const OTHER_PROTOCOL: Close = (4406, Cow::Borrowed("Subprotocol not acceptable: use graphql-transport-ws"));
+const INIT_TIMEOUT: Close = (4408, Cow::Borrowed("Connection initialisation timeout"));
+const DUPLICATE_ID: Close = (4409, Cow::Borrowed("Subscriber for this id already exists"));
+const SECOND_INIT: Close = (4429, Cow::Borrowed("Too many initialisation requests"));
+const TOO_LONG: Close = (1009, Cow::Borrowed("The message is too long"));
+const RESTART: Close = (1012, Cow::Borrowed("The gateway shuts down: resume elsewhere"));
+const SLOW: Close = (1013, Cow::Borrowed("slow"));
+const SILENT: Close = (1013, Cow::Borrowed("silent"));
+const UNAVAILABLE: Close = (1013, Cow::Borrowed("try again later"));
 
 /// Whether a request asks for a websocket: over HTTP/1.1 by `Upgrade`, over HTTP/2 by `CONNECT`.
 pub(super) fn is_wanted(parts: &Parts) -> bool {
@@ -95,7 +98,7 @@ pub(super) async fn upgrade(entrance: Arc<Entrance>, parts: &mut Parts) -> Respo
         return Refused::from(Unanswered::Busy).answer(Media::Json);
     };
     let spoken = upgrade.selected_protocol().is_some();
-    let header = authorization(&parts.headers);
+    let header = credentials::of_headers(&parts.headers);
     let most = entrance.config.socket.message_bytes;
     // Tungstenite clears its read buffer for every message: with a small one a message costs a quarter.
     let upgrade = upgrade.read_buffer_size(4096).write_buffer_size(4096);
@@ -108,11 +111,12 @@ pub(super) async fn upgrade(entrance: Arc<Entrance>, parts: &mut Parts) -> Respo
     })
 }
 
-fn authorization(headers: &HeaderMap) -> Option<String> {
-    headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default().to_owned())
-}
-
-async fn converse(socket: WebSocket, entrance: Arc<Entrance>, header: Option<String>, spoken: bool) {
+async fn converse(
+    socket: WebSocket,
+    entrance: Arc<Entrance>,
+    header: Result<Option<String>, ServerError>,
+    spoken: bool,
+) {
     let close_deadline = entrance.config.socket.close_deadline;
     let (sink, mut stream) = socket.split();
     let (outbox, queue) = Outbox::new(&entrance);
@@ -158,12 +162,21 @@ enum Told<'a> {
     Complete { id: &'a str },
 }
 
+/// The close of a client whose token was refused, with the reason.
+fn forbidden(error: ServerError) -> Close {
+    let mut reason = format!("Forbidden: {}", error.message);
+    while reason.len() > REASON_BYTES {
+        reason.pop();
+    }
+    (4403, reason.into())
+}
+
 /// One socket.
 struct Session {
     entrance: Arc<Entrance>,
     outbox: Outbox,
-    /// What the upgrade request had for `Authorization`.
-    header: Option<String>,
+    /// The token of the upgrade request.
+    header: Result<Option<String>, ServerError>,
     /// None until the connection is acknowledged.
     login: Option<Login>,
     running: HashMap<String, Running>,
@@ -190,7 +203,7 @@ enum Outcome {
 }
 
 impl Session {
-    fn new(entrance: Arc<Entrance>, outbox: Outbox, header: Option<String>) -> Self {
+    fn new(entrance: Arc<Entrance>, outbox: Outbox, header: Result<Option<String>, ServerError>) -> Self {
         Self { entrance, outbox, header, login: None, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
@@ -289,22 +302,16 @@ impl Session {
         Ok(())
     }
 
-    /// The token comes in the payload, as `{"Authorization": "Bearer …"}` or `{"token": "…"}`, or came in the
-    /// header of the upgrade request.
+    /// The token comes in the payload, or came with the upgrade request.
     async fn log_in(&self, payload: HashMap<String, serde_json::Value>) -> Result<Login, Close> {
-        let text = |name: &str| {
-            let found =
-                payload.iter().find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null());
-            found.map(|(_, value)| value.as_str().unwrap_or_default())
+        let token = match credentials::of_payload(&payload) {
+            Ok(None) => self.header.clone(),
+            given => given,
         };
-        let header = text("authorization").or(self.header.as_deref());
-        let token = match (header, text("token")) {
-            (None, token) => token,
-            (Some(header), _) => Some(bearer(header).map_err(|_| FORBIDDEN)?),
-        };
-        match self.entrance.backend.viewer(token).await {
-            Ok(viewer) => Ok(Login { token: token.map(str::to_owned), viewer }),
-            Err(error) if is_refusal(&error) => Err(FORBIDDEN),
+        let token = token.map_err(forbidden)?;
+        match self.entrance.backend.viewer(token.as_deref()).await {
+            Ok(viewer) => Ok(Login { token, viewer }),
+            Err(error) if is_refusal(&error) => Err(forbidden(error)),
             Err(_) => Err(UNAVAILABLE),
         }
     }
@@ -457,7 +464,7 @@ impl Outbox {
 
     fn close(&self, (code, reason): Close) {
         self.closing.store(true, Ordering::Relaxed);
-        self.put(Message::Close(Some(CloseFrame { code, reason: reason.into() })), None);
+        self.put(Message::Close(Some(CloseFrame { code, reason: reason.as_ref().into() })), None);
     }
 }
 

@@ -8,7 +8,8 @@ use axum::http::{Request, StatusCode, header};
 use chrono::TimeDelta;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use sla_gateway::access::token::Key;
+use sla_gateway::access::jwks::Issuer;
+use sla_gateway::access::token::{Key, Verifier};
 use sla_gateway::breach;
 use sla_gateway::graphql::document::Limits;
 use sla_gateway::graphql::gateway::Gateway;
@@ -48,13 +49,19 @@ impl App {
 
     /// Over a store that is filled already.
     pub(crate) async fn over(database: Database) -> Arc<Self> {
+        Self::trusting(database, None).await
+    }
+
+    /// The same, which trusts an issuer besides its own key.
+    pub(crate) async fn trusting(database: Database, issuer: Option<Arc<Issuer>>) -> Arc<Self> {
         let store = Store::new(connect::pool(&database.url, 8).unwrap());
         store.synchronize().await.unwrap();
         let ending = CancellationToken::new();
         let breaches = breach::start(store.clone(), ending.clone());
         let key = Key::from_secret("a secret for tests, long enough for it").unwrap();
+        let verifier = Verifier::new(Some(key.clone()), issuer);
         let gateway =
-            Gateway::start(store.clone(), breaches, key.clone(), Limits::default(), ending.clone()).unwrap();
+            Gateway::start(store.clone(), breaches, verifier, Limits::default(), ending.clone()).unwrap();
         let router = router(gateway.clone(), HttpConfig::default());
         Arc::new(Self { database, store, gateway, router, key, ending })
     }
@@ -73,18 +80,39 @@ impl App {
 
     /// The same, with the status.
     pub(crate) async fn send(&self, login: &str, query: &str, variables: Value) -> (StatusCode, Value) {
+        let authorization = format!("Bearer {}", self.token(login));
+        let headers = [("authorization", authorization.as_str())];
+        let (status, body) = self
+            .post(
+                "application/graphql-response+json",
+                &headers[usize::from(login.is_empty())..],
+                query,
+                variables,
+            )
+            .await;
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// The whole answer to a request with these headers.
+    pub(crate) async fn post(
+        &self,
+        accept: &str,
+        headers: &[(&str, &str)],
+        query: &str,
+        variables: Value,
+    ) -> (StatusCode, String) {
         let body = json!({ "query": query, "variables": variables, "extensions": { "statements": true } });
         let mut request = Request::post("/graphql")
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/graphql-response+json");
-        if !login.is_empty() {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token(login)));
+            .header(header::ACCEPT, accept);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_string())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&bytes).unwrap())
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     /// The data of an answer without errors.

@@ -20,7 +20,15 @@ fn gateway(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sla-gateway"));
     command.args(words);
     // The tests' own environment must not choose for them.
-    for name in ["DATABASE_URL", "SLA_GATEWAY_DATA_DIR", "SLA_GATEWAY_TOKEN_SECRET", "SLA_GATEWAY_LISTEN"] {
+    for name in [
+        "DATABASE_URL",
+        "SLA_GATEWAY_DATA_DIR",
+        "SLA_GATEWAY_TOKEN_SECRET",
+        "SLA_GATEWAY_LISTEN",
+        "SLA_GATEWAY_JWKS",
+        "SLA_GATEWAY_ISSUER",
+        "SLA_GATEWAY_AUDIENCE",
+    ] {
         command.env_remove(name);
     }
     command
@@ -102,6 +110,26 @@ fn a_wrong_database_url_is_refused_without_its_password() {
         let mut serve = gateway(&["serve", "--listen=127.0.0.1:0"]);
         let text = refusal(serve.env("DATABASE_URL", url).env("SLA_GATEWAY_TOKEN_SECRET", SECRET));
         assert!(text.contains(reason) && !text.contains("hidden"), "{text}");
+    }
+}
+
+#[test]
+fn serve_refuses_an_identity_provider_whose_keys_it_cannot_have() {
+    let serve = |words: &[&str]| {
+        let mut command = gateway(&["serve", "--listen=127.0.0.1:0"]);
+        command.args(words).env("DATABASE_URL", "postgres://u@127.0.0.1:1/d");
+        command
+    };
+    let keys = ["--jwks=/nowhere/keys.json", "--audience=sla"];
+    let text = refusal(serve(&keys).arg("--issuer=https://id.example.com"));
+    assert!(text.contains("cannot load the keys of /nowhere/keys.json: No such file"), "{text}");
+    let text = refusal(serve(&keys).arg("--issuer=sla-gateway-dev"));
+    assert!(text.contains("must have another name"), "{text}");
+    // Whose tokens they sign, and for whom, cannot be left open.
+    for words in [&keys[..], &["--jwks=keys.json", "--issuer=i"], &["--issuer=i"], &["--audience=a"]] {
+        let output = serve(words).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("required arguments"), "{words:?}");
     }
 }
 

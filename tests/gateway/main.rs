@@ -25,5 +25,6 @@ mod socket;
 mod statements;
 mod tenants;
 mod tls;
+mod tokens;
 mod toy;
 mod writes;

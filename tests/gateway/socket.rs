@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use sla_gateway::http::{HttpConfig, SocketConfig, serve};
+use sla_gateway::http::{Backend, HttpConfig, SocketConfig, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -22,7 +22,7 @@ use crate::toy::Toy;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-struct Server {
+pub(crate) struct Server {
     address: String,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
@@ -35,10 +35,15 @@ impl Drop for Server {
 }
 
 async fn server_with(config: HttpConfig) -> Server {
+    server_over(Toy::new(), config).await
+}
+
+/// A server that lets through to `backend`.
+pub(crate) async fn server_over(backend: impl Backend, config: HttpConfig) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(serve(listener, Toy::new(), config, shutdown.clone()));
+    let serving = tokio::spawn(serve(listener, backend, config, shutdown.clone()));
     Server { address, shutdown, serving }
 }
 
@@ -52,13 +57,13 @@ fn socket_config(change: impl FnOnce(&mut SocketConfig)) -> HttpConfig {
     config
 }
 
-struct Client(WebSocketStream<TcpStream>);
+pub(crate) struct Client(WebSocketStream<TcpStream>);
 
 impl Server {
-    async fn open(&self, headers: &[(&'static str, &str)]) -> Result<Client, Error> {
+    pub(crate) async fn open(&self, headers: &[(&'static str, &str)]) -> Result<Client, Error> {
         let mut request = format!("ws://{}/graphql", self.address).into_client_request().unwrap();
         for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().unwrap());
+            request.headers_mut().append(*name, value.parse().unwrap());
         }
         let stream = TcpStream::connect(&self.address).await.unwrap();
         client_async(request, stream).await.map(|(socket, _)| Client(socket))
@@ -74,12 +79,12 @@ impl Server {
         answer
     }
 
-    async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         self.open(&[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap()
     }
 
     /// A client whose connection is acknowledged.
-    async fn acknowledged(&self) -> Client {
+    pub(crate) async fn acknowledged(&self) -> Client {
         let mut client = self.client().await;
         client.say(json!({ "type": "connection_init" })).await;
         assert_eq!(client.hear().await, json!({ "type": "connection_ack" }));
@@ -88,15 +93,15 @@ impl Server {
 }
 
 impl Client {
-    async fn say(&mut self, message: Value) {
+    pub(crate) async fn say(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    async fn subscribe(&mut self, id: &str, query: &str) {
+    pub(crate) async fn subscribe(&mut self, id: &str, query: &str) {
         self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
     }
 
-    async fn hear(&mut self) -> Value {
+    pub(crate) async fn hear(&mut self) -> Value {
         loop {
             match timeout(PATIENCE, self.0.next()).await.expect("silence") {
                 Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
@@ -107,7 +112,7 @@ impl Client {
     }
 
     /// Reads whatever still comes until the server closes; its code and reason.
-    async fn closed(&mut self) -> (u16, String) {
+    pub(crate) async fn closed(&mut self) -> (u16, String) {
         loop {
             match timeout(PATIENCE, self.0.next()).await.expect("not closed") {
                 Some(Ok(Message::Close(Some(frame)))) => {
