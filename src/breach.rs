@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::Error;
-use crate::store::{Store, partition};
+use crate::store::{Store, partition, write};
 pub use feed::{Feed, Filter, Ids, Item};
 
 /// How long a failed task rests before it tries again: the first time, and at most. An outage of the database
@@ -165,6 +165,7 @@ async fn upkeep(room: Arc<Room>) -> Result<(), Error> {
         if made > 0 {
             tracing::info!(made, "partitions made ahead of need");
         }
+        write::forget_marks(&room.store.conn()).await?;
         if !room.sleep(jittered(UPKEEP)).await {
             return Ok(());
         }

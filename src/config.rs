@@ -39,6 +39,7 @@ Examples:
   sla-gateway run                                  try it: everything included, with sample data
   sla-gateway token --person reader@wna.example.com
   DATABASE_URL=postgres://… sla-gateway migrate    use a Postgres of your own
+  DATABASE_URL=postgres://… sla-gateway tenant --slug acme --name Acme --administrator you@acme.example
   DATABASE_URL=postgres://… sla-gateway serve
   sla-gateway help serve                           all about one command";
 
@@ -59,6 +60,11 @@ pub enum Command {
 
     /// Fills the store with sample data.
     Sample(Sample),
+
+    /// Begins a tenant of its own on an empty or filled store, with an administrator who may do everything in it.
+    ///
+    /// Everything further, tenants below it and people with fewer rights, is made through GraphQL.
+    Tenant(Tenant),
 
     /// Prints a bearer token for a person, and nothing else.
     ///
@@ -121,6 +127,30 @@ pub struct Sample {
     pub scale: Option<f64>,
 }
 
+/// Settings of `tenant`.
+#[derive(Args, Debug)]
+pub struct Tenant {
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Its name in addresses: small letters, digits and hyphens.
+    #[arg(long, value_name = "SLUG")]
+    pub slug: String,
+
+    /// Its name.
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+
+    /// The IANA zone that its days, weeks and months are in.
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    pub time_zone: chrono_tz::Tz,
+
+    /// The e-mail address that its administrator logs in with: the subject of their tokens.
+    #[arg(long, value_name = "EMAIL")]
+    pub administrator: String,
+}
+
 /// Settings of `token`.
 #[derive(Args, Debug)]
 pub struct Token {
@@ -137,7 +167,7 @@ pub struct Token {
     pub key: TokenSecret,
 }
 
-/// The store that `migrate` and `sample` work on.
+/// The store that `migrate`, `sample` and `tenant` work on.
 #[derive(Args, Debug)]
 pub struct Store {
     /// The Postgres to work on, as for `serve`; without it, the private one of the data directory, which no gateway

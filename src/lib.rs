@@ -1,4 +1,44 @@
 //! The SLA gateway: five dialects of service level agreements in one GraphQL schema over one Postgres store.
+//!
+//! # The rooms
+//!
+//! | room | what is in it | imports |
+//! |---|---|---|
+//! | [`config`] | flags and environment, made into one typed value; alone in reading the environment | nothing |
+//! | [`error`] | the closed list of ways an operation fails, each with its wire code; mistakes of an input | nothing |
+//! | [`access`] | who asks: a token becomes a `Viewer`, who gives a `Reach` to read by and a `Permit` to write by | `error` |
+//! | [`clock`] | the rules of time, pure: calendars, targets, the fold from a request's events to its clocks | nothing |
+//! | [`store`] | rows and all SQL; a noun is one file | `access`, `clock`, `error` |
+//! | [`breach`] | deadlines become records, records get positions, positions reach subscribers | `store`, `error` |
+//! | [`graphql`] | the schema; a noun is one file, its mutations in `<noun>/write.rs` | all of the above |
+//! | [`http`] | requests, websockets, event streams, pages, health | `graphql`, `access`, `error` |
+//! | [`sample`] | worlds to explore, and a large store to measure on | `access`, `clock` |
+//! | [`postgres`] | a Postgres of the gateway's own, for `run` and for tests | nothing |
+//!
+//! A test (`rooms`) reads the `use` lines and holds them to this table.
+//!
+//! # One operation
+//!
+//! `http` turns credentials into a [`access::Viewer`] and hands request, socket or event stream to one
+//! [`graphql::gateway::Gateway`], so that limits, permissions and error codes cannot differ between them. The document
+//! is measured and validated before the engine sees it ([`graphql::document`]); one [`graphql::asking::Asking`] per
+//! operation holds the viewer, the time, one connection and the loaders. A read takes a [`access::Reach`], a write a
+//! [`access::Permit`]: a query without tenant scope cannot be written by accident, and a mutation without a permission
+//! check does not compile.
+//!
+//! # What of async-graphql-axum is used
+//!
+//! Its `GraphQLResponse` writes answers. Its extractor `GraphQLRequest` and its `GraphQLSubscription` are replaced,
+//! because they break the standards that clients rely on:
+//!
+//! - **HTTP** (`http::graphql`): content types are checked, which closes cross-site requests, and negotiated; status
+//!   codes follow GraphQL over HTTP; GET runs queries only; bodies have a limit and a deadline; malformed requests are
+//!   answered in GraphQL's own form.
+//! - **Websocket** (`http::socket`): every close code of graphql-transport-ws, pings, limits on sockets, operations and
+//!   frames, origins, an end when the token ends, and a drain at shutdown.
+//!
+//! The engine's parser is not used on what clients send either: it recurses without bound. `apollo-compiler` reads and
+//! validates the text, and the parsed document is handed over.
 
 pub mod access;
 pub mod breach;

@@ -12,11 +12,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use sla_gateway::access::jwks::{self, Pace};
 use sla_gateway::access::token::{ISSUER, Key, MAXIMUM_LIFETIME, MINIMUM_SECRET, Verifier};
-use sla_gateway::config::{Command, Config, Issuer, LogFormat, Private, Secret, Server, Store, TokenSecret};
+use sla_gateway::config::{
+    Command, Config, Issuer, LogFormat, Private, Secret, Server, Store, Tenant, TokenSecret,
+};
 use sla_gateway::graphql::document::Limits;
 use sla_gateway::graphql::gateway::Gateway;
 use sla_gateway::http::{HttpConfig, Person, Prefill};
 use sla_gateway::postgres::Postgres;
+use sla_gateway::store::root::{self, Root};
 use sla_gateway::store::{self, connect, migrations};
 use sla_gateway::{breach, graphql, http, sample};
 use tokio::net::TcpListener;
@@ -77,6 +80,9 @@ async fn execute(config: Config) -> Outcome {
         Command::Sample(sample) => {
             let scale = sample.scale;
             with_store(data, &sample.store, async |url| self::sample(url, scale).await).await
+        }
+        Command::Tenant(tenant) => {
+            with_store(data, &tenant.store, async |url| self::tenant(url, tenant).await).await
         }
         Command::Token(token) => self::token(data, &token.person, token.hours, &token.key),
         Command::Schema => Ok(write!(io::stdout(), "{}", graphql::sdl())?),
@@ -191,6 +197,25 @@ async fn sample(url: &str, scale: Option<f64>) -> Outcome {
         let rows: u64 = summary.rows.iter().map(|(_, count)| count).sum();
         tracing::info!(rows, "sample data loaded");
     }
+    Ok(())
+}
+
+/// Begins a tree of tenants.
+async fn tenant(url: &str, tenant: &Tenant) -> Outcome {
+    let missing = migrations::missing(url).await?.len();
+    if missing > 0 {
+        let sentence =
+            format!("the schema of the store is {missing} migrations behind; first run: sla-gateway migrate");
+        return Err(sentence.into());
+    }
+    let mut client = connect::client(url).await?;
+    let Tenant { slug, name, time_zone, administrator, .. } = tenant;
+    root::begin(&mut client, &Root { slug, name, time_zone: *time_zone, administrator }).await?;
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "{administrator} may do everything in {slug}; a token: sla-gateway token --person {administrator}"
+    )?;
     Ok(())
 }
 

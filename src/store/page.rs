@@ -259,8 +259,8 @@ pub async fn page<N: Noun>(
     select: &Select,
     page: &Page,
 ) -> Result<(Slice<N>, Vec<Beside>), Error> {
-    if select.reach.tenants.is_empty() || page.size == 0 {
-        return Ok((Slice { items: Vec::new(), has_next: false, has_previous: false }, Vec::new()));
+    if select.reach.tenants.is_empty() {
+        return Ok((slice(Vec::new(), page), Vec::new()));
     }
     let mut sql = Sql::new("SELECT ");
     let plan = select.head::<N>(&mut sql);
@@ -294,7 +294,7 @@ pub async fn pages_under<N: Noun>(
     parents: &[(Uuid, Uuid)],
     page: &Page,
 ) -> Result<(HashMap<Uuid, Slice<N>>, Vec<Beside>), Error> {
-    if select.reach.tenants.is_empty() || page.size == 0 {
+    if select.reach.tenants.is_empty() {
         return Ok(Default::default());
     }
     let mut sql = Sql::new("SELECT k.id AS parent, ");

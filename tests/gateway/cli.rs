@@ -8,9 +8,11 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use sla_gateway::access::token::Key;
 use tempfile::TempDir;
 
+use crate::app::App;
 use crate::database::Database;
 use crate::postgres::data_directory;
 
@@ -69,6 +71,34 @@ fn token_without_a_key_says_where_one_comes_from() {
 
     let text = refusal(gateway(&["token", "--person", "a@b.c"]).env("SLA_GATEWAY_TOKEN_SECRET", "short"));
     assert!(text.contains("at least 32 bytes") && !text.contains("short"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenant_begins_a_tree_on_an_empty_store_and_its_administrator_may_do_everything_in_it() {
+    let app = App::new().await;
+    let tenant = |slug: &str, url: &str| {
+        let mut command =
+            gateway(&["tenant", "--name=Acme", "--administrator=you@acme.example", "--slug", slug]);
+        command.env("DATABASE_URL", url);
+        command
+    };
+    let made = tenant("acme", &app.database.url).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let query = "{ tenant(slug: \"acme\") { id name timeZone } viewer { person { name } } }";
+    let answer = app.data("you@acme.example", query, json!({})).await;
+    assert_eq!(answer["tenant"]["name"], "Acme");
+    assert_eq!(answer["tenant"]["timeZone"], "UTC");
+    let query = "query($id: ID!) { viewer { permissions(tenant: $id) } __type(name: \"Permission\") { enumValues { name } } }";
+    let rights = app.data("you@acme.example", query, json!({ "id": answer["tenant"]["id"] })).await;
+    let held = rights["viewer"]["permissions"].as_array().unwrap().len();
+    assert_eq!(held, rights["__type"]["enumValues"].as_array().unwrap().len());
+    let text = refusal(&mut tenant("acme", &app.database.url));
+    assert!(text.contains("another tenant has this slug"), "{text}");
+    let text = refusal(&mut tenant("A slug", &app.database.url));
+    assert!(text.contains("small letters"), "{text}");
+    let behind = Database::unmigrated().await;
+    let text = refusal(&mut tenant("acme", &behind.url));
+    assert!(text.contains("sla-gateway migrate"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
