@@ -28,6 +28,7 @@ pub mod filter;
 pub mod intake;
 pub mod partition;
 mod promise;
+pub mod replay;
 pub mod viewer;
 pub mod write;
 

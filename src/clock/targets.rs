@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::calendar::Calendar;
+use super::schedule::Schedule;
 
 words! {
     /// How badly a request hurts, from one user with degraded service to several users without service [seed: 4me].
@@ -118,6 +119,19 @@ impl Impact {
 }
 
 impl TargetDuration {
+    /// The promise as active time of a schedule. N business days are the active time up to the end of the Nth, so
+    /// that pauses move that end as they move any other target (rules X8, X10); `None` where there is no target.
+    pub fn allowance(self, schedule: Schedule<'_>, started_at: DateTime<Utc>) -> Option<TimeDelta> {
+        match self {
+            Self::Minutes(minutes) => Some(TimeDelta::minutes(i64::from(minutes))),
+            Self::BusinessDays(days) => {
+                let end = schedule.business_days(started_at, days)?;
+                Some(schedule.active_between(started_at, end))
+            }
+            Self::BestEffort | Self::None => None,
+        }
+    }
+
     /// The kind without the figure.
     pub fn kind(self) -> TargetKind {
         match self {

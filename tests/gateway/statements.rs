@@ -86,6 +86,19 @@ const DEEP: &[(&str, &str, &[&str])] = &[
         &["organizations, parents", "people", "requests", "affected SLAs, SLAs", "how many"],
     ),
     (
+        "why clocks show what they show",
+        "query ($n: Int) { affectedSlas(first: $n, filter: { impact: { isNull: false } }) { nodes { actualResolutionDuration
+           explanation { slaVersion { number } response { countedMinutes } resolution { countedMinutes intervals(first: 5) { reason } } } } } }",
+        &[
+            "affected SLAs",
+            "what was frozen, with the requests",
+            "what happened",
+            "relations of instances",
+            "promises of offerings",
+            "versions",
+        ],
+    ),
+    (
         "through calendars and the graph of instances",
         "query ($n: Int, $m: Int) { serviceOfferings(first: $n) { nodes { name
            standardServiceRequests { name supportHours { name hours { weekday } holidays { name } } }
