@@ -21,6 +21,7 @@ nouns! {
     service, service_instance, service_offering, service_token, site, sla, sla_limit, sla_version,
     standard_service_request, team, tenant, time_entry,
 }
+pub mod attainment;
 pub mod breach_log;
 mod candidate;
 pub mod deadline;

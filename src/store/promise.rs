@@ -12,10 +12,11 @@ use futures_util::FutureExt;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::noun::column;
+use super::noun::{Noun, column};
+use super::page::within;
 use super::sql::{Bind, Sql};
 use super::write::Then;
-use super::{Conn, PgRow, affected_sla, rows};
+use super::{Conn, PgRow, affected_sla, rows, service_offering};
 use crate::access::{Permit, Reach};
 use crate::clock::calendar::{Calendar, Holiday, WeeklyHours};
 use crate::clock::targets::{Hours, InForce, OfferingTargets, Promise, TargetDuration};
@@ -116,6 +117,15 @@ pub(super) async fn of_clocks(
     Ok(read(&conn.rows(sql).await?)?)
 }
 
+/// What an offering promises now; none where there is no such offering within reach.
+pub(super) async fn current(conn: &Conn, reach: &Reach, offering: Uuid) -> Result<Option<Entry>, Error> {
+    let mut sql = Sql::new("SELECT c.id, now(), c.content FROM (");
+    sql.push(CURRENT).push(" WHERE o.id = ").bind(Bind::Uuid(offering));
+    within(service_offering::Row::TARGET, "o", reach, true, &mut sql);
+    sql.push(") c");
+    Ok(read(&conn.rows(sql).await?)?.remove(&offering).and_then(|mut entries| entries.pop()))
+}
+
 fn read(rows: &[PgRow]) -> QueryResult<HashMap<Uuid, Vec<Entry>>> {
     let mut histories: HashMap<Uuid, Vec<Entry>> = HashMap::new();
     for row in rows {
@@ -129,11 +139,15 @@ fn read(rows: &[PgRow]) -> QueryResult<HashMap<Uuid, Vec<Entry>>> {
 
 /// What was promised to requests made from a standard service request, or from none.
 pub(super) fn promised(history: Option<&Vec<Entry>>, standard: Option<Uuid>) -> Vec<InForce> {
-    let targets = |entry: &Entry| {
-        let standard = standard.and_then(|id| entry.standard.get(&id));
-        InForce { from: entry.since, targets: standard.unwrap_or(&entry.targets).clone() }
-    };
-    history.into_iter().flatten().map(targets).collect()
+    history.into_iter().flatten().map(|entry| entry.in_force(standard)).collect()
+}
+
+impl Entry {
+    /// What it promised to requests made from a standard service request, or from none.
+    pub(super) fn in_force(&self, standard: Option<Uuid>) -> InForce {
+        let standard = standard.and_then(|id| self.standard.get(&id));
+        InForce { from: self.since, targets: standard.unwrap_or(&self.targets).clone() }
+    }
 }
 
 fn unreadable(cause: impl std::fmt::Debug) -> Failure {
@@ -261,7 +275,7 @@ pub(super) fn remember(by: By) -> Then {
     Box::new(move |conn, permit, id| {
         async move {
             let mut sql = Sql::new("WITH current AS MATERIALIZED (");
-            sql.push(CURRENT).bind(Bind::Uuid(permit.root_id)).push(" AND o.id IN (");
+            sql.push(CURRENT).push(" WHERE o.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND o.id IN (");
             match by {
                 By::Offering => sql.bind(Bind::Uuid(id)),
                 By::StandardServiceRequest => sql

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod app;
+mod attainment;
 mod breach_figures;
 mod breach_limits;
 mod breaches;
@@ -28,4 +29,5 @@ mod tenants;
 mod tls;
 mod tokens;
 mod toy;
+mod versions;
 mod writes;
