@@ -160,6 +160,18 @@ impl OfferingTargets {
         Self { low, medium, high, top: promise, service_hours }
     }
 
+    /// The same promises measured in other support hours.
+    pub fn in_hours(&self, hours: &Hours) -> Self {
+        let measured = |promise: &Promise| Promise { support_hours: Some(hours.clone()), ..promise.clone() };
+        Self {
+            low: measured(&self.low),
+            medium: measured(&self.medium),
+            high: measured(&self.high),
+            top: measured(&self.top),
+            service_hours: self.service_hours.clone(),
+        }
+    }
+
     /// The promise for an impact.
     pub fn promise(&self, impact: Impact) -> &Promise {
         match impact {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::asking::Asking;
 use super::load::Loaders;
 use super::node::{related, required};
-use super::page::{DEFAULT, MAXIMUM};
+use super::page::part;
 use super::scalar::{DateTime, LocalDateTime, TimeZone};
 use super::{RequestEvent, SlaVersion};
 use crate::clock::explain::{self, Account, ClockKind, Reason, ReasonKind, Totals};
@@ -158,14 +158,7 @@ impl ClockExplanation<'_> {
         #[graphql(desc = "How many, 0 to 100; 25 when not given. Fewer come only at the end.")] first: Option<i32>,
         #[graphql(desc = "How many to leave out from the start, at most 10 000; 0 when not given.")] skip: Option<i32>,
     ) -> Result<Vec<ExplainedInterval>> {
-        let size = |name: &str, given: Option<i32>, default: usize, most: usize| match given {
-            None => Ok(default),
-            Some(given) => usize::try_from(given).ok().filter(|given| *given <= most).ok_or_else(|| {
-                Error::BadRequest(format!("{name} must be from 0 to {most}: look at a part at a time."))
-            }),
-        };
-        let first = size("first", first, DEFAULT, MAXIMUM)?;
-        let skip = size("skip", skip, 0, FURTHEST)?;
+        let (skip, first) = part(first, skip, FURTHEST)?;
         Ok(self.0.intervals().skip(skip).take(first).map(ExplainedInterval).collect())
     }
 }
@@ -285,6 +278,6 @@ impl Loader<ReplayOf> for Loaders {
         let reach = self.reach_by_id::<store::affected_sla::Row>()?;
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let found = store::replay::of_clocks(&self.conn, &reach, &ids).await?;
-        Ok(found.into_iter().map(|(id, replay)| (ReplayOf(id), Arc::new(replay))).collect())
+        Ok(found.into_iter().map(|replay| (ReplayOf(replay.id), Arc::new(replay))).collect())
     }
 }

@@ -17,7 +17,9 @@ use super::word::{Accountability, Impact, NextTarget};
 use super::{Conn, PgRow, request, rows};
 use crate::access::{Permission, Permit, Reach};
 use crate::clock::coverage::{self, Uses};
+use crate::clock::availability::Period;
 use crate::clock::fold::Facts;
+use crate::clock::state::{Measure, Outcome};
 use crate::clock::targets::InForce;
 use crate::error::Error;
 
@@ -288,6 +290,46 @@ pub(super) fn chosen(reach: &Reach, ids: &[Uuid]) -> Sql {
     within(Row::TARGET, "t", reach, true, &mut sql);
     sql.push(") t");
     sql
+}
+
+/// The clocks of an SLA (root, id) that started in a period, in the order in which they did; at most `most` of them.
+pub async fn started_in(
+    conn: &Conn,
+    reach: &Reach,
+    sla: (Uuid, Uuid),
+    period: Period,
+    most: usize,
+) -> Result<Vec<Arc<Row>>, Error> {
+    let mut sql = Sql::new("SELECT ");
+    columns(&mut sql, "t", Row::TARGET);
+    sql.push(" FROM affected_sla t WHERE t.root_id = ").bind(Bind::Uuid(sla.0));
+    sql.push(" AND t.sla_id = ").bind(Bind::Uuid(sla.1));
+    sql.push(" AND t.started_at >= ").bind(Bind::Time(period.start));
+    sql.push(" AND t.started_at < ").bind(Bind::Time(period.end));
+    within(Row::TARGET, "t", reach, false, &mut sql);
+    sql.made(format_args!(" ORDER BY t.started_at, t.id LIMIT {most}"));
+    let rows = conn.rows(sql).await?;
+    rows.iter().map(|row| decoded(row, 0)).collect::<QueryResult<_>>().map_err(Error::from)
+}
+
+impl Row {
+    /// How the promise of a response has turned out at `now`; of a chat or call, its wait. Only a wait that was given up
+    /// is over without a response.
+    pub fn response_outcome(&self, now: DateTime<Utc>) -> Outcome {
+        let given_up = self.next_target == NextTarget::None && self.actual_response_at.is_none();
+        let (target_at, breaches_at) = (self.response_target_at, self.response_breaches_at);
+        let measure = Measure { target_at, breaches_at, actual_at: self.actual_response_at, ..Measure::default() };
+        match measure.outcome(now) {
+            Outcome::Running if given_up => Outcome::Breached,
+            outcome => outcome,
+        }
+    }
+
+    /// How the promise of a resolution has turned out at `now`.
+    pub fn resolution_outcome(&self, now: DateTime<Utc>) -> Outcome {
+        let (target_at, breaches_at) = (self.resolution_target_at, self.resolution_breaches_at);
+        Measure { target_at, breaches_at, actual_at: self.actual_resolution_at, ..Measure::default() }.outcome(now)
+    }
 }
 
 /// What was frozen of clocks, with their requests.

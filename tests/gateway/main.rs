@@ -23,6 +23,7 @@ mod rooms;
 mod sample;
 mod schema;
 mod seeds;
+mod simulations;
 mod socket;
 mod statements;
 mod tenants;
