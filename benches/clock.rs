@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use criterion::{Criterion, criterion_group, criterion_main};
 use sla_gateway::clock::calendar::{Calendar, Holiday, WeeklyHours};
 use sla_gateway::clock::events::{Change, Event, Status};
-use sla_gateway::clock::explain::{ClockKind, explain};
+use sla_gateway::clock::explain::{Account, ClockKind};
 use sla_gateway::clock::fold::{Facts, fold};
 use sla_gateway::clock::state::WarningShare;
 use sla_gateway::clock::targets::{Hours, Impact, InForce, OfferingTargets, Promise, TargetDuration};
@@ -89,7 +89,7 @@ fn histories(criterion: &mut Criterion) {
     let state = fold(&facts, &year, warning);
     let now = start() + TimeDelta::days(365);
     criterion.bench_function("explain, 50 events over a year", |b| {
-        b.iter(|| explain(&facts, &state, ClockKind::Resolution, black_box(now)).count())
+        b.iter(|| Account::new(&facts, &state, ClockKind::Resolution, black_box(now)).intervals().count())
     });
 }
 

@@ -13,6 +13,7 @@
 //! | When is a chat or a call late? | [`waiting`] |
 //! | Which SLAs does a request fall under? | [`coverage`] |
 //! | How much of a budget of hours is used? | [`limits`] |
+//! | How many promises were kept, by day, week or month? | [`attainment`] |
 //! | Is an SLA active on this day, a service available in this month? | [`lifecycle`], [`availability`] |
 
 /// Declares an enum together with the words that storage and wire formats use for its values.
@@ -45,6 +46,7 @@ macro_rules! words {
     };
 }
 
+pub mod attainment;
 pub mod availability;
 pub mod calendar;
 pub mod coverage;

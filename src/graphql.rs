@@ -25,9 +25,9 @@ macro_rules! nouns {
     };
 }
 nouns! {
-    affected_sla, audit_entry, breach, calendar, organization, person, project, request, request_event, role, role_grant,
-    service, service_instance, service_offering, service_token, site, sla, sla_limit, sla_version,
-    standard_service_request, team, tenant, time_entry,
+    affected_sla, attainment, audit_entry, breach, calendar, explanation, organization, person, project, request, request_event, role, role_grant,
+    service, service_instance, service_offering, service_token, site, sla, sla_limit, simulation, sla_version,
+    standard_service_request, team, tenant, term_change, time_entry,
 }
 
 use async_graphql::{ErrorExtensions, MergedObject, SDLExportOptions, ValidationMode};
@@ -74,6 +74,7 @@ pub struct Query(
     RoleGrantQuery,
     ServiceTokenQuery,
     AuditEntryQuery,
+    SimulationQuery,
 );
 
 /// Everything that can be written. Who may not is told so before the input is looked at; what is wrong with an input is

@@ -21,6 +21,7 @@ nouns! {
     service, service_instance, service_offering, service_token, site, sla, sla_limit, sla_version,
     standard_service_request, team, tenant, time_entry,
 }
+pub mod attainment;
 pub mod breach_log;
 mod candidate;
 pub mod deadline;
@@ -28,6 +29,7 @@ pub mod filter;
 pub mod intake;
 pub mod partition;
 mod promise;
+pub mod replay;
 pub mod root;
 pub mod viewer;
 pub mod write;

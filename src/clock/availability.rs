@@ -25,24 +25,38 @@ impl Period {
     }
 }
 
-/// The share of the period's service hours in which the service was not down: 1 − downtime ÷ service hours, from
-/// 0 to 1; `None` when the period has no service hours. Downtimes that overlap are counted once; those that reach
-/// beyond the period are cut.
-pub fn availability(service_hours: Schedule<'_>, period: Period, downtimes: &[Period]) -> Option<f64> {
-    let whole = service_hours.active_between(period.start, period.end);
-    if whole <= TimeDelta::zero() {
-        return None;
+/// How long a service was to be there in a period, and how long of that it was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Availability {
+    /// Service hours of the period.
+    pub service: TimeDelta,
+    /// Service hours in which it was down.
+    pub down: TimeDelta,
+}
+
+impl Availability {
+    /// Over a period. Downtimes that overlap are counted once; those that reach beyond the period are cut.
+    pub fn over(service_hours: Schedule<'_>, period: Period, downtimes: &[Period]) -> Self {
+        let mut sorted: Vec<Period> = downtimes
+            .iter()
+            .copied()
+            .filter(|downtime| downtime.start < period.end && period.start < downtime.end)
+            .collect();
+        sorted.sort_by_key(|downtime| downtime.start);
+        let mut counted_until = period.start;
+        let mut down = TimeDelta::zero();
+        for downtime in sorted {
+            let end = downtime.end.min(period.end);
+            down += service_hours.active_between(downtime.start.max(counted_until), end);
+            counted_until = counted_until.max(end);
+        }
+        Self { service: service_hours.active_between(period.start, period.end), down }
     }
-    let mut sorted = downtimes.to_vec();
-    sorted.sort_by_key(|downtime| downtime.start);
-    let mut counted_until = period.start;
-    let mut down = TimeDelta::zero();
-    for downtime in sorted {
-        let end = downtime.end.min(period.end);
-        down += service_hours.active_between(downtime.start.max(counted_until), end);
-        counted_until = counted_until.max(end);
+
+    /// 1 − downtime ÷ service hours, from 0 to 1; `None` when the period has no service hours.
+    pub fn share(&self) -> Option<f64> {
+        let [down, service] = [self.down, self.service]
+            .map(|span| span.num_microseconds().map_or(f64::INFINITY, |us| us as f64));
+        (service > 0.0).then(|| 1.0 - down / service)
     }
-    let [down, whole] =
-        [down, whole].map(|span| span.num_microseconds().map_or(f64::INFINITY, |us| us as f64));
-    Some(1.0 - down / whole)
 }

@@ -1,13 +1,18 @@
 //! Why a duration is what it is: every counted and skipped stretch of a clock, adding up to what is shown.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use uuid::Uuid;
 
+use super::calendar::Calendar;
 use super::fold::Facts;
 use super::schedule::{Schedule, Stretch, StretchKind, Stretches};
 use super::state::{AffectedSla, ClockStop, StopCause};
+use super::stopwatch::Stopwatch;
+use super::waiting::Wait;
 
 words! {
     /// The two clocks of an affected SLA.
@@ -93,30 +98,110 @@ impl Interval {
     }
 }
 
-/// The stretches of one clock from its start to its actual instant, or to `now` as long as there is none.
-/// Empty when the affected SLA has no support hours. Computed as they are taken: a caller that wants a bound
-/// takes no more than it wants.
-pub fn explain<'a>(
-    facts: &'a Facts,
-    state: &'a AffectedSla,
-    clock: ClockKind,
-    now: DateTime<Utc>,
-) -> impl Iterator<Item = Interval> + use<'a> {
-    let actual_at = match clock {
-        ClockKind::Response => state.response.actual_at,
-        ClockKind::Resolution => state.resolution.actual_at,
-    };
-    let end = actual_at.unwrap_or(now);
-    let stops = state.stops.iter().filter(move |stop| match clock {
-        ClockKind::Response => stop.cause == StopCause::ProviderNotAccountable,
-        ClockKind::Resolution => true,
-    });
-    let schedule = state.support_hours.as_ref().map(|hours| hours.calendar.in_zone(facts.zone));
-    schedule.into_iter().flat_map(move |schedule| Explanation {
-        schedule,
-        legs: legs(facts.started_at, end, stops.clone()),
-        current: None,
-    })
+/// One clock of an affected SLA, to be accounted for from its start to its actual instant, or to `now` as long as
+/// there is none.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// When the clock started.
+    pub from: DateTime<Utc>,
+    /// Up to when it is accounted for; before `from` when it is asked about a clock that starts later.
+    pub to: DateTime<Utc>,
+    /// The promised time as active time; `None` without a target.
+    pub allowance: Option<TimeDelta>,
+    /// What is active, and in which zone; `None` when the promise names no hours (rule X11).
+    hours: Option<(Arc<Calendar>, Tz)>,
+    stops: Vec<ClockStop>,
+    /// Active time that ended pauses took off (rule C7).
+    paused: TimeDelta,
+}
+
+/// How the time of an [`Account`] adds up: what is in none of these was not active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Active time in which the clock ran: once there is an actual instant, the actual duration (rule C9).
+    pub counted: TimeDelta,
+    /// Active time that ended pauses took off; of the resolution clock, the stopped-clock duration (rule C7).
+    pub paused: TimeDelta,
+    /// Active time for which the clock has been standing still up to now.
+    pub standing: TimeDelta,
+    /// Time outside the hours and in holidays.
+    pub skipped: TimeDelta,
+}
+
+impl Account {
+    /// Of a clock with service terms, in the state that [`fold`](super::fold::fold) found.
+    pub fn new(facts: &Facts, state: &AffectedSla, clock: ClockKind, now: DateTime<Utc>) -> Self {
+        let hours = state.support_hours.as_ref().map(|hours| (hours.calendar.clone(), facts.zone));
+        let measure = match clock {
+            ClockKind::Response => &state.response,
+            ClockKind::Resolution => &state.resolution,
+        };
+        let allowance =
+            hours.as_ref().filter(|_| measure.target_at.is_some()).and_then(|(calendar, zone)| {
+                measure.promised.allowance(calendar.in_zone(*zone), facts.started_at)
+            });
+        let mut account = Self {
+            from: facts.started_at,
+            to: measure.actual_at.unwrap_or(now),
+            allowance,
+            hours,
+            stops: state.stops.clone(),
+            paused: state.stopped_clock_duration,
+        };
+        if clock == ClockKind::Response {
+            // Rule X9: of all causes only this one stops the response clock.
+            account.stops.retain(|stop| stop.cause == StopCause::ProviderNotAccountable);
+            let ended = |stop: &&ClockStop| stop.stop.until.is_some_and(|until| until <= account.to);
+            let ended: Vec<ClockStop> = account.stops.iter().filter(ended).cloned().collect();
+            account.paused = account.stopped(&ended);
+        }
+        account
+    }
+
+    /// Of a chat or a call: it waits around the clock, and nothing stops it (rules S10, S12).
+    pub fn of_wait(wait: &Wait, now: DateTime<Utc>) -> Self {
+        Self {
+            from: wait.queued_at,
+            to: wait.taken_at.or(wait.abandoned_at).unwrap_or(now),
+            allowance: Some(wait.due_at - wait.queued_at),
+            hours: Some((Arc::new(Calendar::around_the_clock()), Tz::UTC)),
+            stops: Vec::new(),
+            paused: TimeDelta::zero(),
+        }
+    }
+
+    /// How its time adds up; `None` where there are no hours to measure it in.
+    pub fn totals(&self) -> Option<Totals> {
+        let (calendar, zone) = self.hours.as_ref()?;
+        let schedule = calendar.in_zone(*zone);
+        let active = schedule.active_between(self.from, self.to);
+        let stopped = self.stopped(&self.stops);
+        Some(Totals {
+            counted: active - stopped,
+            paused: self.paused.min(stopped),
+            standing: (stopped - self.paused).max(TimeDelta::zero()),
+            skipped: (self.to - self.from).max(TimeDelta::zero()) - active,
+        })
+    }
+
+    /// Active time in which stops kept the clock still.
+    fn stopped(&self, stops: &[ClockStop]) -> TimeDelta {
+        let Some((calendar, zone)) = &self.hours else { return TimeDelta::zero() };
+        let schedule = calendar.in_zone(*zone);
+        let watch = Stopwatch { schedule, started_at: self.from, stops };
+        schedule.active_between(self.from, self.to) - watch.counted_until(self.to)
+    }
+
+    /// Its stretches, in order and without holes; none when there are no hours. Computed as they are taken: a caller
+    /// that wants a bound takes no more than it wants.
+    pub fn intervals(&self) -> impl Iterator<Item = Interval> + use<'_> {
+        let schedule = self.hours.as_ref().map(|(calendar, zone)| calendar.in_zone(*zone));
+        schedule.into_iter().flat_map(|schedule| Explanation {
+            schedule,
+            legs: legs(self.from, self.to, self.stops.iter()),
+            current: None,
+        })
+    }
 }
 
 /// A part of the clock's life in which it either could run or stood still.

@@ -396,17 +396,8 @@ struct Clock<'a, S> {
 }
 
 impl<S: AsRef<Stop>> Clock<'_, S> {
-    /// The promised duration as active time. N business days are the active time up to the end of the Nth, so
-    /// that pauses move that end as they move any other target (rules X8, X10).
     fn allowance(&self) -> Option<TimeDelta> {
-        match self.promised {
-            TargetDuration::Minutes(minutes) => Some(TimeDelta::minutes(i64::from(minutes))),
-            TargetDuration::BusinessDays(days) => {
-                let end = self.watch.schedule.business_days(self.watch.started_at, days)?;
-                Some(self.watch.schedule.active_between(self.watch.started_at, end))
-            }
-            TargetDuration::BestEffort | TargetDuration::None => None,
-        }
+        self.promised.allowance(self.watch.schedule, self.watch.started_at)
     }
 
     fn measure(&self) -> Measure {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::calendar::Calendar;
+use super::schedule::Schedule;
 
 words! {
     /// How badly a request hurts, from one user with degraded service to several users without service [seed: 4me].
@@ -118,6 +119,19 @@ impl Impact {
 }
 
 impl TargetDuration {
+    /// The promise as active time of a schedule. N business days are the active time up to the end of the Nth, so
+    /// that pauses move that end as they move any other target (rules X8, X10); `None` where there is no target.
+    pub fn allowance(self, schedule: Schedule<'_>, started_at: DateTime<Utc>) -> Option<TimeDelta> {
+        match self {
+            Self::Minutes(minutes) => Some(TimeDelta::minutes(i64::from(minutes))),
+            Self::BusinessDays(days) => {
+                let end = schedule.business_days(started_at, days)?;
+                Some(schedule.active_between(started_at, end))
+            }
+            Self::BestEffort | Self::None => None,
+        }
+    }
+
     /// The kind without the figure.
     pub fn kind(self) -> TargetKind {
         match self {
@@ -144,6 +158,18 @@ impl OfferingTargets {
     pub fn uniform(promise: Promise, service_hours: Option<Hours>) -> Self {
         let [low, medium, high] = [promise.clone(), promise.clone(), promise.clone()];
         Self { low, medium, high, top: promise, service_hours }
+    }
+
+    /// The same promises measured in other support hours.
+    pub fn in_hours(&self, hours: &Hours) -> Self {
+        let measured = |promise: &Promise| Promise { support_hours: Some(hours.clone()), ..promise.clone() };
+        Self {
+            low: measured(&self.low),
+            medium: measured(&self.medium),
+            high: measured(&self.high),
+            top: measured(&self.top),
+            service_hours: self.service_hours.clone(),
+        }
     }
 
     /// The promise for an impact.

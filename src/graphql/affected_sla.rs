@@ -9,7 +9,7 @@ use super::node::{Entity, entity, lookup, related, required};
 use super::page::{all_under, object, root_fields};
 use super::scalar::{DateTime, TimeZone};
 use super::word::{Impact, Accountability, NextTarget};
-use super::{Breach, Calendar, Organization, Request, ServiceInstance, Sla, SlaVersion, StandardServiceRequest, Team, Tenant};
+use super::{Breach, Calendar, Explanation, Organization, Request, ServiceInstance, Sla, SlaVersion, StandardServiceRequest, Team, Tenant};
 use crate::store;
 
 entity!(AffectedSla over affected_sla);
@@ -282,6 +282,11 @@ object! {
     async fn breaches(&self, ctx: &Context<'_>) -> Result<Vec<Breach>> {
         let order = vec![store::page::Sort { key: &store::breach::key::ID, descending: false }];
         all_under::<Breach>(ctx, self.key(), store::breach::UNDER_AFFECTED_SLA, order).await
+    }
+
+    /// Why its durations are what they are: every stretch that counted and every one that did not, adding up exactly.
+    async fn explanation(&self, ctx: &Context<'_>) -> Result<Explanation> {
+        Explanation::of(ctx, self.0.id).await
     }
 
     /// When the clock was made.

@@ -76,11 +76,11 @@ struct Primed {
 type Batches = Arc<Mutex<Vec<BoxFuture<'static, ()>>>>;
 
 impl Turn {
-    fn new(store: &Store, viewer: Option<&Arc<Viewer>>, batches: &Batches) -> Self {
+    fn new(store: &Store, viewer: Option<&Arc<Viewer>>, now: DateTime<Utc>, batches: &Batches) -> Self {
         let conn = Arc::new(store.conn());
         let queue = batches.clone();
         let loader = DataLoader::with_cache(
-            Loaders { conn: conn.clone(), viewer: viewer.cloned() },
+            Loaders { conn: conn.clone(), viewer: viewer.cloned(), now },
             move |batch| queue.lock().unwrap_or_else(PoisonError::into_inner).push(batch),
             HashMapCache::default(),
         )
@@ -119,8 +119,8 @@ impl Asking {
     /// The context of one operation.
     pub fn new(services: Services, viewer: Option<Arc<Viewer>>) -> Self {
         let batches = Batches::default();
-        let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), &batches)));
         let now = services.store.now();
+        let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), now, &batches)));
         Self(Arc::new(Inner { viewer, now, services, turn, batches, statements: AtomicU32::new(0) }))
     }
 
@@ -181,7 +181,8 @@ impl Asking {
     /// Forgets everything loaded and gives the connection back. A mutation calls it after its write, a subscription
     /// before each event: what is read next is read anew.
     pub fn renew(&self) {
-        let next = Arc::new(Turn::new(&self.0.services.store, self.0.viewer.as_ref(), &self.0.batches));
+        let next = Turn::new(&self.0.services.store, self.0.viewer.as_ref(), self.0.now, &self.0.batches);
+        let next = Arc::new(next);
         let last = std::mem::replace(&mut *self.0.turn.write().unwrap_or_else(PoisonError::into_inner), next);
         self.0.statements.fetch_add(last.conn.statements(), Ordering::Relaxed);
     }

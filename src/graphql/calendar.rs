@@ -18,7 +18,7 @@ use super::load::Loaders;
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime, LocalDateTime, LocalTime, TimeZone};
-use super::Tenant;
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Tenant};
 use crate::clock::calendar;
 use crate::clock::schedule::Schedule;
 use crate::error::Error;
@@ -65,6 +65,8 @@ order! {
 object! {
     /// Hours of the week and holidays, in no zone of its own: whoever applies it says in which.
     impl Calendar {
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.
@@ -307,7 +309,7 @@ impl From<&store::calendar::HolidayRow> for Holiday {
 
 /// "The hours and holidays of this calendar."
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct HoursOf(Uuid);
+pub(super) struct HoursOf(pub(super) Uuid);
 
 impl Loader<HoursOf> for Loaders {
     type Value = Arc<store::calendar::Hours>;

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::asking::reach_by_id;
@@ -19,6 +20,8 @@ use crate::store::page::{self, Beside, Page, Select, Slice, Under};
 pub struct Loaders {
     pub(super) conn: Arc<Conn>,
     pub(super) viewer: Option<Arc<Viewer>>,
+    /// When the operation began.
+    pub(super) now: DateTime<Utc>,
 }
 
 impl Loaders {

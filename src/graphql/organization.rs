@@ -11,7 +11,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{Person, PersonFilter, PersonOrder, Sla, SlaFilter, SlaOrder, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, PersonFilter, PersonOrder, Sla, SlaFilter, SlaOrder, Tenant};
 use crate::store;
 
 entity!(Organization over organization);
@@ -65,6 +65,8 @@ object! {
         people: Person [PersonFilter, PersonOrder] under store::person::UNDER_ORGANIZATION;
         /// The SLAs it pays for, by name. Needs `slas:read`.
         slas: Sla [SlaFilter, SlaOrder] under store::sla::UNDER_CUSTOMER;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

@@ -91,6 +91,18 @@ impl Args {
     }
 }
 
+/// Which part of a list that is computed, not read: how many items to leave out, at most `furthest`, and how many to take
+/// then.
+pub(super) fn part(first: Option<i32>, skip: Option<i32>, furthest: usize) -> Result<(usize, usize), Error> {
+    let size = |name: &str, given: Option<i32>, default: usize, most: usize| match given {
+        None => Ok(default),
+        Some(given) => usize::try_from(given).ok().filter(|given| *given <= most).ok_or_else(|| {
+            Error::BadRequest(format!("{name} must be from 0 to {most}: look at a part at a time."))
+        }),
+    };
+    Ok((size("skip", skip, 0, furthest)?, size("first", first, DEFAULT, MAXIMUM)?))
+}
+
 /// What a cursor holds: a checksum, and where in its list a row stands.
 #[derive(Serialize, Deserialize)]
 struct Cursor(u32, Uuid, Vec<Option<String>>);

@@ -12,7 +12,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{Organization, Request, RequestFilter, RequestOrder, RoleGrant, RoleGrantFilter, RoleGrantOrder, Site, Team, TeamFilter, TeamOrder, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, Request, RequestFilter, RequestOrder, RoleGrant, RoleGrantFilter, RoleGrantOrder, Site, Team, TeamFilter, TeamOrder, Tenant};
 use crate::access::Permission;
 use crate::error::Error;
 use crate::store;
@@ -74,6 +74,8 @@ object! {
         requests: Request [RequestFilter, RequestOrder] under store::request::UNDER_REQUESTER;
         /// The roles they were given, in the order in which they were given. Needs `tenants:admin`.
         role_grants: RoleGrant [RoleGrantFilter, RoleGrantOrder] under store::role_grant::UNDER_PERSON;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

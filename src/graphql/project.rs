@@ -11,7 +11,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{SlaLimit, SlaLimitFilter, SlaLimitOrder, Tenant, TimeEntry, TimeEntryFilter, TimeEntryOrder};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, SlaLimit, SlaLimitFilter, SlaLimitOrder, Tenant, TimeEntry, TimeEntryFilter, TimeEntryOrder};
 use crate::store;
 
 entity!(Project over project);
@@ -59,6 +59,8 @@ object! {
         sla_limits: SlaLimit [SlaLimitFilter, SlaLimitOrder] under store::sla_limit::UNDER_PROJECT;
         /// The hours spent on it, the newest first. Needs `service-level-agreement-limits:access`.
         time_entries: TimeEntry [TimeEntryFilter, TimeEntryOrder] under store::time_entry::UNDER_PROJECT;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

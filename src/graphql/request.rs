@@ -12,7 +12,7 @@ use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
 use super::word::{Impact, RequestChannel, RequestStatus};
-use super::{AffectedSla, AffectedSlaFilter, AffectedSlaOrder, Person, RequestEvent, RequestEventFilter, RequestEventOrder, ServiceInstance, Sla, StandardServiceRequest, Team, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, AffectedSla, AffectedSlaFilter, AffectedSlaOrder, Person, RequestEvent, RequestEventFilter, RequestEventOrder, ServiceInstance, Sla, StandardServiceRequest, Team, Tenant};
 use crate::store;
 
 entity!(Request over request);
@@ -78,6 +78,8 @@ object! {
         events: RequestEvent [RequestEventFilter, RequestEventOrder] under store::request_event::UNDER_REQUEST;
         /// The clocks that run for it, the newest first. Needs `affected-slas:read`.
         affected_slas: AffectedSla [AffectedSlaFilter, AffectedSlaOrder] under store::affected_sla::UNDER_REQUEST;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

@@ -7,7 +7,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{RoleGrant, RoleGrantFilter, RoleGrantOrder, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, RoleGrant, RoleGrantFilter, RoleGrantOrder, Tenant};
 use crate::store;
 use super::viewer::Permission;
 
@@ -40,6 +40,8 @@ object! {
     impl Role {
         /// To whom it was given, in the order in which it was given. Needs `tenants:admin`.
         role_grants: RoleGrant [RoleGrantFilter, RoleGrantOrder] under store::role_grant::UNDER_ROLE;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

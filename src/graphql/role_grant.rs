@@ -7,7 +7,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{Person, Role, ServiceToken, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, Role, ServiceToken, Tenant};
 
 entity!(RoleGrant over role_grant);
 
@@ -36,6 +36,8 @@ order! {
 object! {
     /// A role given in a tenant, and so in all tenants below it, to a person or a service token.
     impl RoleGrant {
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

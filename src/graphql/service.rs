@@ -11,7 +11,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{Organization, ServiceInstance, ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, ServiceInstance, ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, Tenant};
 use crate::store;
 
 entity!(Service over service);
@@ -61,6 +61,8 @@ object! {
         service_offerings: ServiceOffering [ServiceOfferingFilter, ServiceOfferingOrder] under store::service_offering::UNDER_SERVICE;
         /// Its running pieces, by name. Needs `catalog:read`.
         service_instances: ServiceInstance [ServiceInstanceFilter, ServiceInstanceOrder] under store::service_instance::UNDER_SERVICE;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

@@ -16,7 +16,7 @@ use super::asking::Asking;
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{Organization, Request, RequestFilter, RequestOrder, Service, Team, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, Request, RequestFilter, RequestOrder, Service, Team, Tenant};
 use super::word::RelationEffect;
 use crate::error::Error;
 use crate::store::{self, service_instance::Direction};
@@ -70,6 +70,8 @@ object! {
     impl ServiceInstance {
         /// The requests about it, the newest first. Needs `requests:read`.
         requests: Request [RequestFilter, RequestOrder] under store::request::UNDER_INSTANCE;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

@@ -17,7 +17,7 @@ use super::node::{Entity, entity, lookup, related, required};
 use super::page::{all_under, object, root_fields};
 use super::scalar::{DateTime, TimeZone};
 use super::word::{Impact, ServiceOfferingStatus, TargetKind};
-use super::{Calendar, Service, Sla, SlaFilter, SlaOrder, StandardServiceRequest, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Attainment, AttainmentBucket, Calendar, Service, Sla, SlaFilter, SlaOrder, StandardServiceRequest, Tenant};
 use crate::error::Error;
 use crate::store::{self, word};
 
@@ -68,6 +68,8 @@ object! {
     impl ServiceOffering {
         /// The SLAs whose active version is of this offering, by name. Needs `slas:read`.
         slas: Sla [SlaFilter, SlaOrder] under store::sla::UNDER_OFFERING;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.
@@ -120,6 +122,21 @@ object! {
     async fn standard_service_requests(&self, ctx: &Context<'_>) -> Result<Vec<StandardServiceRequest>> {
         let order = vec![store::page::Sort { key: &store::standard_service_request::key::NAME, descending: false }];
         all_under::<StandardServiceRequest>(ctx, self.key(), store::standard_service_request::UNDER_OFFERING, order).await
+    }
+
+    /// How the promises made of it turned out, in whatever SLA, whose clocks started in a period: a clock counts where it
+    /// started, in its final state, of the tenants in which the viewer holds `affected-slas:read`.
+    async fn attainment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first instant of the period.")] from: DateTime,
+        #[graphql(desc = "The instant after its last one.")] to: DateTime,
+        #[graphql(desc = "What to cut it into, at most 400 parts; null = it is not cut.")] by: Option<AttainmentBucket>,
+        #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
+        time_zone: Option<TimeZone>,
+    ) -> Result<Attainment> {
+        let of = (store::attainment::Of::ServiceOffering, self.key(), self.0.tenant_id);
+        Ok(Attainment::of(ctx, of, (from, to), by, time_zone)?)
     }
 
     /// The system it was imported from; null when made here.

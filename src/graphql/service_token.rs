@@ -7,7 +7,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{Person, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, Tenant};
 use super::viewer::Permission;
 
 entity!(ServiceToken over service_token);
@@ -37,6 +37,8 @@ order! {
 object! {
     /// How an integration logs in. Its secret is shown once, when it is made.
     impl ServiceToken {
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

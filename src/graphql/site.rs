@@ -11,7 +11,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime, TimeZone};
-use super::{Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Tenant};
 
 entity!(Site over site);
 
@@ -54,6 +54,8 @@ order! {
 object! {
     /// Where people work.
     impl Site {
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

@@ -10,9 +10,9 @@ use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required, through};
 use super::page::{object, root_fields};
-use super::scalar::{Date, DateTime};
+use super::scalar::{Date, DateTime, TimeZone};
 use super::word::{SlaKind, SlaStatus, SlaCoverage};
-use super::{AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Organization, Person, ServiceInstance, ServiceOffering, SlaVersion, SlaVersionFilter, SlaVersionOrder, Tenant};
+use super::{Attainment, AttainmentBucket, AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Organization, Person, ServiceInstance, ServiceOffering, SlaVersion, SlaVersionFilter, SlaVersionOrder, Tenant, TermChange, term_change};
 use crate::store;
 
 pub use input::*;
@@ -168,6 +168,17 @@ object! {
         related::<SlaVersion>(ctx, version).await
     }
 
+    /// What changes from one of its versions to another: what each says that the other does not. Empty when both promise
+    /// the same. Needs `slas:read`.
+    async fn diff(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The version to begin with, one of this SLA; global id or bare UUID.")] from: ID,
+        #[graphql(desc = "The version to compare it with, one of this SLA; global id or bare UUID.")] to: ID,
+    ) -> Result<Vec<TermChange>> {
+        term_change::changes(ctx, self.0.id, &from, &to).await
+    }
+
     /// The offering of the active version; null unless it has service terms.
     async fn service_offering(&self, ctx: &Context<'_>) -> Result<Option<ServiceOffering>> {
         let version = through::<SlaVersion>(ctx, self.0.active_version_id, "serviceOffering").await?;
@@ -214,6 +225,21 @@ object! {
     /// The last day it is active; null = without end.
     async fn expiry_date(&self) -> Option<Date> {
         self.0.expiry_date.map(Into::into)
+    }
+
+    /// How its promises turned out whose clocks started in a period: a clock counts where it started, in its final state,
+    /// of the tenants in which the viewer holds `affected-slas:read`.
+    async fn attainment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first instant of the period.")] from: DateTime,
+        #[graphql(desc = "The instant after its last one.")] to: DateTime,
+        #[graphql(desc = "What to cut it into, at most 400 parts; null = it is not cut.")] by: Option<AttainmentBucket>,
+        #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
+        time_zone: Option<TimeZone>,
+    ) -> Result<Attainment> {
+        let of = (store::attainment::Of::Sla, self.key(), self.0.tenant_id);
+        Ok(Attainment::of(ctx, of, (from, to), by, time_zone)?)
     }
 
     /// Anything else worth knowing, at most 64 KiB.

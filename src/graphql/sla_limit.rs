@@ -17,7 +17,7 @@ use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
 use super::word::{SlaLimitTimePeriod, ContactType};
-use super::{Breach, BreachFilter, BreachOrder, Project, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Project, Tenant};
 use crate::error::Error;
 use crate::store;
 
@@ -85,6 +85,8 @@ object! {
     impl SlaLimit {
         /// Its records of the breach log, the newest first. Needs `breaches:read`.
         breaches: Breach [BreachFilter, BreachOrder] under store::breach::UNDER_LIMIT;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

@@ -12,7 +12,7 @@ use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
 use super::service_offering::TargetDuration;
-use super::{Calendar, ServiceOffering, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Calendar, ServiceOffering, Tenant};
 
 entity!(StandardServiceRequest over standard_service_request);
 
@@ -55,6 +55,8 @@ order! {
 object! {
     /// A frequent wish, for which an offering has targets of its own whatever the impact.
     impl StandardServiceRequest {
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

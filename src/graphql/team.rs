@@ -11,7 +11,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{Person, PersonFilter, PersonOrder, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, PersonFilter, PersonOrder, Tenant};
 use crate::store;
 
 entity!(Team over team);
@@ -57,6 +57,8 @@ object! {
     impl Team {
         /// Its members, by last name. Needs `catalog:read`.
         members: Person [PersonFilter, PersonOrder] under store::person::UNDER_TEAM;
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

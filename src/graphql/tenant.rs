@@ -11,7 +11,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, found, lookup, related};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime, TimeZone};
-use super::{AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Calendar, CalendarFilter, CalendarOrder, Organization, OrganizationFilter, OrganizationOrder, Person, PersonFilter, PersonOrder, Project, ProjectFilter, ProjectOrder, Request, RequestFilter, RequestOrder, Role, RoleFilter, RoleGrant, RoleGrantFilter, RoleGrantOrder, RoleOrder, Service, ServiceFilter, ServiceInstance, ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, ServiceOrder, ServiceToken, ServiceTokenFilter, ServiceTokenOrder, Site, SiteFilter, SiteOrder, Sla, SlaFilter, SlaLimit, SlaLimitFilter, SlaLimitOrder, SlaOrder, Team, TeamFilter, TeamOrder};
+use super::{Attainment, AttainmentBucket, AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Calendar, CalendarFilter, CalendarOrder, Organization, OrganizationFilter, OrganizationOrder, Person, PersonFilter, PersonOrder, Project, ProjectFilter, ProjectOrder, Request, RequestFilter, RequestOrder, Role, RoleFilter, RoleGrant, RoleGrantFilter, RoleGrantOrder, RoleOrder, Service, ServiceFilter, ServiceInstance, ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, ServiceOrder, ServiceToken, ServiceTokenFilter, ServiceTokenOrder, Site, SiteFilter, SiteOrder, Sla, SlaFilter, SlaLimit, SlaLimitFilter, SlaLimitOrder, SlaOrder, Team, TeamFilter, TeamOrder};
 use crate::store;
 use super::page::{Args, Connection};
 use crate::error::Error;
@@ -150,6 +150,21 @@ object! {
             false => store::sla::UNDER_TENANT,
         };
         super::page::under(ctx, self.key(), under, args, filter, order_by).await
+    }
+
+    /// How the promises over its own requests turned out whose clocks started in a period: a clock counts where it started,
+    /// in its final state. Tenants below are not counted. Needs `affected-slas:read`.
+    async fn attainment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first instant of the period.")] from: DateTime,
+        #[graphql(desc = "The instant after its last one.")] to: DateTime,
+        #[graphql(desc = "What to cut it into, at most 400 parts; null = it is not cut.")] by: Option<AttainmentBucket>,
+        #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
+        time_zone: Option<TimeZone>,
+    ) -> Result<Attainment> {
+        let of = (store::attainment::Of::Tenant, self.key(), self.0.id);
+        Ok(Attainment::of(ctx, of, (from, to), by, time_zone)?)
     }
 
     /// Rises by one with each update; send it as `expectedRevision` so as not to overwrite others.

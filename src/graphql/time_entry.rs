@@ -7,7 +7,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{Person, Project, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, Project, Tenant};
 
 entity!(TimeEntry over time_entry);
 
@@ -42,6 +42,8 @@ order! {
 object! {
     /// Hours that were spent on a project.
     impl TimeEntry {
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

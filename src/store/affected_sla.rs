@@ -1,5 +1,7 @@
 //! An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -8,12 +10,18 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::candidate::{TERMS, Terms, terms};
-use super::noun::{column, noun, relation};
-use super::page::{Key, Kind, Under};
+use super::noun::{Noun, column, noun, relation};
+use super::page::{Key, Kind, Under, columns, decoded, within};
 use super::sql::{Bind, Sql};
 use super::word::{Accountability, Impact, NextTarget};
-use super::{PgRow, rows};
-use crate::access::{Permission, Permit};
+use super::{Conn, PgRow, request, rows};
+use crate::access::{Permission, Permit, Reach};
+use crate::clock::coverage::{self, Uses};
+use crate::clock::availability::Period;
+use crate::clock::fold::Facts;
+use crate::clock::state::{Measure, Outcome};
+use crate::clock::targets::InForce;
+use crate::error::Error;
 
 noun! {
     /// An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
@@ -32,7 +40,7 @@ noun! {
         relation!("supportHours" via support_hours_id => calendar),
         relation!("serviceHours" via service_hours_id => calendar),
     ],
-    reads: ["atRisk" of [next_target_at], "breaches" of []],
+    reads: ["atRisk" of [next_target_at], "breaches" of [], "explanation" of []],
     {
         /// The root of its tenant.
         root_id: Uuid,
@@ -233,42 +241,128 @@ const MOVING: &str = "started_at, support_hours_id, service_hours_id, impact, ac
     desired_completion_at, stopped_clock_at, stopped_clock_duration, downtime_start_at, downtime_end_at, \
     downtime_duration, provider_not_accountable, provider_was_not_accountable";
 
+/// What [`frozen`] reads of a clock `t` and its version `v`.
+const FROZEN_OF: &str = "t.root_id, t.id, t.tenant_id, t.sla_id, t.sla_version_id, t.request_id, t.service_instance_id, \
+    t.standard_service_request_id, t.support_team_id, t.first_line_team_id, t.supplier_id, t.time_zone, t.started_at, ";
+
+/// How many columns [`frozen`] reads.
+const FROZEN_COLUMNS: usize = 18;
+
+fn frozen(row: &PgRow) -> QueryResult<Frozen> {
+    Ok(Frozen {
+        root_id: column::<SqlUuid, _>(row, 0)?,
+        id: column::<SqlUuid, _>(row, 1)?,
+        tenant_id: column::<SqlUuid, _>(row, 2)?,
+        sla_id: column::<SqlUuid, _>(row, 3)?,
+        sla_version_id: column::<SqlUuid, _>(row, 4)?,
+        request_id: column::<SqlUuid, _>(row, 5)?,
+        service_instance_id: column::<Nullable<SqlUuid>, _>(row, 6)?,
+        standard_service_request_id: column::<Nullable<SqlUuid>, _>(row, 7)?,
+        support_team_id: column::<Nullable<SqlUuid>, _>(row, 8)?,
+        first_line_team_id: column::<Nullable<SqlUuid>, _>(row, 9)?,
+        supplier_id: column::<Nullable<SqlUuid>, _>(row, 10)?,
+        time_zone: column::<Nullable<Text>, _>(row, 11)?,
+        started_at: column::<Timestamptz, _>(row, 12)?,
+        terms: terms(row, 13)?,
+    })
+}
+
 /// The clocks that requests have already.
 pub(super) async fn of_requests(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     requests: &[Uuid],
 ) -> QueryResult<Vec<Frozen>> {
-    let mut sql = Sql::new(
-        "SELECT t.root_id, t.id, t.tenant_id, t.sla_id, t.sla_version_id, t.request_id, t.service_instance_id, \
-         t.standard_service_request_id, t.support_team_id, t.first_line_team_id, t.supplier_id, t.time_zone, \
-         t.started_at, ",
-    );
-    sql.push(TERMS).push(
+    let mut sql = Sql::new("SELECT ");
+    sql.push(FROZEN_OF).push(TERMS).push(
         " FROM affected_sla t JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.sla_version_id \
          WHERE t.root_id = ",
     );
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.request_id = ANY(");
     sql.bind(Bind::Uuids(requests.to_vec())).push(") ORDER BY t.id");
-    let frozen = |row: &PgRow| {
-        Ok(Frozen {
-            root_id: column::<SqlUuid, _>(row, 0)?,
-            id: column::<SqlUuid, _>(row, 1)?,
-            tenant_id: column::<SqlUuid, _>(row, 2)?,
-            sla_id: column::<SqlUuid, _>(row, 3)?,
-            sla_version_id: column::<SqlUuid, _>(row, 4)?,
-            request_id: column::<SqlUuid, _>(row, 5)?,
-            service_instance_id: column::<Nullable<SqlUuid>, _>(row, 6)?,
-            standard_service_request_id: column::<Nullable<SqlUuid>, _>(row, 7)?,
-            support_team_id: column::<Nullable<SqlUuid>, _>(row, 8)?,
-            first_line_team_id: column::<Nullable<SqlUuid>, _>(row, 9)?,
-            supplier_id: column::<Nullable<SqlUuid>, _>(row, 10)?,
-            time_zone: column::<Nullable<Text>, _>(row, 11)?,
-            started_at: column::<Timestamptz, _>(row, 12)?,
-            terms: terms(row, 13)?,
-        })
-    };
     rows(conn, sql).await?.iter().map(frozen).collect()
+}
+
+/// Clocks within reach, as `FROM` takes them: what a statement about their histories is scoped by.
+pub(super) fn chosen(reach: &Reach, ids: &[Uuid]) -> Sql {
+    let mut sql = Sql::new("(SELECT t.* FROM affected_sla t WHERE t.id = ANY(");
+    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    sql.push(") t");
+    sql
+}
+
+/// The clocks of an SLA (root, id) that started in a period, in the order in which they did; at most `most` of them.
+pub async fn started_in(
+    conn: &Conn,
+    reach: &Reach,
+    sla: (Uuid, Uuid),
+    period: Period,
+    most: usize,
+) -> Result<Vec<Arc<Row>>, Error> {
+    let mut sql = Sql::new("SELECT ");
+    columns(&mut sql, "t", Row::TARGET);
+    sql.push(" FROM affected_sla t WHERE t.root_id = ").bind(Bind::Uuid(sla.0));
+    sql.push(" AND t.sla_id = ").bind(Bind::Uuid(sla.1));
+    sql.push(" AND t.started_at >= ").bind(Bind::Time(period.start));
+    sql.push(" AND t.started_at < ").bind(Bind::Time(period.end));
+    within(Row::TARGET, "t", reach, false, &mut sql);
+    sql.made(format_args!(" ORDER BY t.started_at, t.id LIMIT {most}"));
+    let rows = conn.rows(sql).await?;
+    rows.iter().map(|row| decoded(row, 0)).collect::<QueryResult<_>>().map_err(Error::from)
+}
+
+impl Row {
+    /// How the promise of a response has turned out at `now`; of a chat or call, its wait. Only a wait that was given up
+    /// is over without a response.
+    pub fn response_outcome(&self, now: DateTime<Utc>) -> Outcome {
+        let given_up = self.next_target == NextTarget::None && self.actual_response_at.is_none();
+        let (target_at, breaches_at) = (self.response_target_at, self.response_breaches_at);
+        let measure = Measure { target_at, breaches_at, actual_at: self.actual_response_at, ..Measure::default() };
+        match measure.outcome(now) {
+            Outcome::Running if given_up => Outcome::Breached,
+            outcome => outcome,
+        }
+    }
+
+    /// How the promise of a resolution has turned out at `now`.
+    pub fn resolution_outcome(&self, now: DateTime<Utc>) -> Outcome {
+        let (target_at, breaches_at) = (self.resolution_target_at, self.resolution_breaches_at);
+        Measure { target_at, breaches_at, actual_at: self.actual_resolution_at, ..Measure::default() }.outcome(now)
+    }
+}
+
+/// What was frozen of clocks, with their requests.
+pub(super) async fn with_requests(
+    conn: &Conn,
+    reach: &Reach,
+    ids: &[Uuid],
+) -> Result<Vec<(Frozen, Arc<request::Row>)>, Error> {
+    let mut sql = Sql::new("SELECT ");
+    sql.push(FROZEN_OF).push(TERMS).push(", ");
+    columns(&mut sql, "r", request::Row::TARGET);
+    sql.push(" FROM ").append(chosen(reach, ids)).push(
+        " JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.sla_version_id \
+         JOIN request r ON r.root_id = t.root_id AND r.id = t.request_id ORDER BY t.id",
+    );
+    let rows = conn.rows(sql).await?;
+    let read = |row| Ok((frozen(row)?, decoded(row, FROZEN_COLUMNS)?));
+    rows.iter().map(read).collect::<QueryResult<_>>().map_err(Error::from)
+}
+
+impl Frozen {
+    /// The same as the clock's rules take it.
+    pub(super) fn facts(&self, promised: Vec<InForce>, uses: &[Uses]) -> Facts {
+        Facts {
+            started_at: self.started_at,
+            zone: self.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::UTC),
+            instance: self.service_instance_id,
+            below: self.service_instance_id.map(|id| coverage::below(id, uses)).unwrap_or_default(),
+            support_team: self.support_team_id,
+            first_line_team: self.first_line_team_id,
+            promised,
+        }
+    }
 }
 
 /// Makes clocks, and moves those that are there already where there is news.

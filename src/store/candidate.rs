@@ -14,11 +14,12 @@ use uuid::Uuid;
 use super::noun::column;
 use super::sql::{Bind, Sql};
 use super::word::{AbandonType, SlaStatus};
-use super::{PgRow, rows};
-use crate::access::Permit;
+use super::{Conn, PgRow, affected_sla, rows};
+use crate::access::{Permit, Reach};
 use crate::clock::coverage::{Coverage, Covering, Requester, Uses};
 use crate::clock::lifecycle::{self, Term};
 use crate::clock::waiting::{Abandons, QueueTerms, WaitTerms};
+use crate::error::Error;
 
 /// A question for SLAs. A request asks once for each stretch of its history in which its instance and its requester
 /// were the same.
@@ -123,15 +124,37 @@ pub(super) async fn upward(
          ON r.used_id = up.consumer_id AND r.root_id = ",
     );
     sql.bind(Bind::Uuid(permit.root_id)).push(") SELECT consumer_id, used_id, effect FROM up");
-    let uses = |row: &PgRow| {
-        let effect: String = column::<Text, _>(row, 2)?;
-        Ok(Uses {
-            upper: column::<SqlUuid, _>(row, 0)?,
-            lower: column::<SqlUuid, _>(row, 1)?,
-            effect: read(&effect)?,
-        })
-    };
     rows(conn, sql).await?.iter().map(uses).collect()
+}
+
+/// The same from the instances that the requests of clocks were ever about.
+pub(super) async fn upward_of_clocks(
+    conn: &Conn,
+    reach: &Reach,
+    clocks: &[Uuid],
+) -> Result<Vec<Uses>, Error> {
+    let mut sql = Sql::new("WITH RECURSIVE k AS MATERIALIZED (SELECT DISTINCT t.root_id, t.request_id FROM ");
+    sql.append(affected_sla::chosen(reach, clocks)).push(
+        "), about AS (SELECT r.root_id, r.service_instance_id AS id FROM k JOIN request r ON r.root_id = k.root_id \
+           AND r.id = k.request_id \
+         UNION SELECT e.root_id, e.service_instance_id FROM k JOIN request_event e ON e.root_id = k.root_id \
+           AND e.request_id = k.request_id), \
+         up AS (SELECT r.root_id, r.consumer_id, r.used_id, r.effect FROM about a \
+           JOIN service_instance_relation r ON r.root_id = a.root_id AND r.used_id = a.id \
+         UNION SELECT r.root_id, r.consumer_id, r.used_id, r.effect FROM up \
+           JOIN service_instance_relation r ON r.root_id = up.root_id AND r.used_id = up.consumer_id) \
+         SELECT consumer_id, used_id, effect FROM up",
+    );
+    conn.rows(sql).await?.iter().map(uses).collect::<QueryResult<_>>().map_err(Error::from)
+}
+
+fn uses(row: &PgRow) -> QueryResult<Uses> {
+    let effect: String = column::<Text, _>(row, 2)?;
+    Ok(Uses {
+        upper: column::<SqlUuid, _>(row, 0)?,
+        lower: column::<SqlUuid, _>(row, 1)?,
+        effect: read(&effect)?,
+    })
 }
 
 /// What coverage asks of the people that requests are for (rule S8).

@@ -5,7 +5,7 @@
 //! are taken in at once, and what it finds is stored.
 
 mod clocks;
-mod history;
+pub(super) mod history;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -103,7 +103,7 @@ impl Target {
     /// What a field of the object reads: the column of its name, what was declared, or, of a field that nothing is
     /// known about, everything.
     pub fn read_by(&self, field: &str) -> Columns {
-        if matches!(field, "id" | "uuid" | "__typename") {
+        if matches!(field, "id" | "uuid" | "attainment" | "auditLog" | "__typename") {
             return self.keys();
         }
         if let Some((_, columns)) = self.reads.iter().find(|(name, _)| *name == field) {

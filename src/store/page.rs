@@ -355,7 +355,8 @@ pub async fn counts_under<N: Noun>(
         .map_err(Error::internal)
 }
 
-fn keys(sql: &mut Sql, parents: &[(Uuid, Uuid)]) {
+/// Parents as `FROM` takes them: `k(root_id, id)`.
+pub(super) fn keys(sql: &mut Sql, parents: &[(Uuid, Uuid)]) {
     let (roots, ids) = parents.iter().copied().unzip();
     sql.push("unnest(").bind(Bind::Uuids(roots)).push(", ").bind(Bind::Uuids(ids)).push(") k(root_id, id)");
 }

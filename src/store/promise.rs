@@ -12,13 +12,15 @@ use futures_util::FutureExt;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::noun::column;
-use super::rows;
+use super::noun::{Noun, column};
+use super::page::within;
 use super::sql::{Bind, Sql};
 use super::write::Then;
-use crate::access::Permit;
+use super::{Conn, PgRow, affected_sla, rows, service_offering};
+use crate::access::{Permit, Reach};
 use crate::clock::calendar::{Calendar, Holiday, WeeklyHours};
 use crate::clock::targets::{Hours, InForce, OfferingTargets, Promise, TargetDuration};
+use crate::error::Error;
 
 /// The present content of each offering, as one value that can be compared.
 const CURRENT: &str = "SELECT o.root_id, o.tenant_id, o.id, jsonb_build_object( \
@@ -45,7 +47,7 @@ const CURRENT: &str = "SELECT o.root_id, o.tenant_id, o.id, jsonb_build_object( 
             WHERE g.root_id = o.root_id AND g.service_offering_id = o.id \
           UNION SELECT w.support_hours_id FROM standard_service_request w \
             WHERE w.root_id = o.root_id AND w.service_offering_id = o.id)) \
-    ) AS content FROM service_offering o WHERE o.root_id = ";
+    ) AS content FROM service_offering o";
 
 /// What an offering promised from an instant on.
 pub(super) struct Entry {
@@ -63,14 +65,13 @@ pub(super) async fn histories(
     offerings: &[Uuid],
     earliest: DateTime<Utc>,
 ) -> QueryResult<HashMap<Uuid, Vec<Entry>>> {
-    let mut histories: HashMap<Uuid, Vec<Entry>> = HashMap::new();
     if offerings.is_empty() {
-        return Ok(histories);
+        return Ok(HashMap::new());
     }
     let root = || Bind::Uuid(permit.root_id);
     let ids = || Bind::Uuids(offerings.to_vec());
     let mut sql = Sql::new("WITH current AS MATERIALIZED (");
-    sql.push(CURRENT).bind(root()).push(" AND o.id = ANY(").bind(ids());
+    sql.push(CURRENT).push(" WHERE o.root_id = ").bind(root()).push(" AND o.id = ANY(").bind(ids());
     sql.push(
         ")), fresh AS (INSERT INTO offering_promise (root_id, tenant_id, service_offering_id, since, content) \
          SELECT n.root_id, n.tenant_id, n.id, now(), n.content FROM current n \
@@ -86,7 +87,48 @@ pub(super) async fn histories(
          AND q.service_offering_id = p.service_offering_id AND q.since <= ",
     );
     sql.bind(Bind::Time(earliest)).push("), '-infinity') UNION ALL SELECT * FROM fresh ORDER BY 1, 2");
-    for row in &rows(conn, sql).await? {
+    read(&rows(conn, sql).await?)
+}
+
+/// The history of the offerings of clocks, from the entry on that was in force when the first of them started; what the
+/// catalogue says now where intake has written none yet.
+pub(super) async fn of_clocks(
+    conn: &Conn,
+    reach: &Reach,
+    clocks: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<Entry>>, Error> {
+    let mut sql = Sql::new(
+        "WITH k AS MATERIALIZED (SELECT v.root_id, v.service_offering_id AS id, min(t.started_at) AS earliest FROM ",
+    );
+    sql.append(affected_sla::chosen(reach, clocks)).push(
+        " JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.sla_version_id \
+         WHERE v.service_offering_id IS NOT NULL GROUP BY 1, 2) \
+         SELECT p.service_offering_id, p.since, p.content FROM k \
+         JOIN offering_promise p ON p.root_id = k.root_id AND p.service_offering_id = k.id \
+         WHERE p.since >= coalesce((SELECT max(q.since) FROM offering_promise q WHERE q.root_id = k.root_id \
+           AND q.service_offering_id = k.id AND q.since <= k.earliest), '-infinity') \
+         UNION ALL SELECT c.id, now(), c.content FROM k JOIN LATERAL (",
+    );
+    sql.push(CURRENT).push(
+        " WHERE o.root_id = k.root_id AND o.id = k.id) c ON true \
+         WHERE NOT EXISTS (SELECT FROM offering_promise q WHERE q.root_id = k.root_id AND q.service_offering_id = k.id) \
+         ORDER BY 1, 2",
+    );
+    Ok(read(&conn.rows(sql).await?)?)
+}
+
+/// What an offering promises now; none where there is no such offering within reach.
+pub(super) async fn current(conn: &Conn, reach: &Reach, offering: Uuid) -> Result<Option<Entry>, Error> {
+    let mut sql = Sql::new("SELECT c.id, now(), c.content FROM (");
+    sql.push(CURRENT).push(" WHERE o.id = ").bind(Bind::Uuid(offering));
+    within(service_offering::Row::TARGET, "o", reach, true, &mut sql);
+    sql.push(") c");
+    Ok(read(&conn.rows(sql).await?)?.remove(&offering).and_then(|mut entries| entries.pop()))
+}
+
+fn read(rows: &[PgRow]) -> QueryResult<HashMap<Uuid, Vec<Entry>>> {
+    let mut histories: HashMap<Uuid, Vec<Entry>> = HashMap::new();
+    for row in rows {
         let content: serde_json::Value = column::<Jsonb, _>(row, 2)?;
         let content = Content::deserialize(content).map_err(unreadable)?;
         let entry = content.entry(column::<Timestamptz, _>(row, 1)?)?;
@@ -97,11 +139,15 @@ pub(super) async fn histories(
 
 /// What was promised to requests made from a standard service request, or from none.
 pub(super) fn promised(history: Option<&Vec<Entry>>, standard: Option<Uuid>) -> Vec<InForce> {
-    let targets = |entry: &Entry| {
-        let standard = standard.and_then(|id| entry.standard.get(&id));
-        InForce { from: entry.since, targets: standard.unwrap_or(&entry.targets).clone() }
-    };
-    history.into_iter().flatten().map(targets).collect()
+    history.into_iter().flatten().map(|entry| entry.in_force(standard)).collect()
+}
+
+impl Entry {
+    /// What it promised to requests made from a standard service request, or from none.
+    pub(super) fn in_force(&self, standard: Option<Uuid>) -> InForce {
+        let standard = standard.and_then(|id| self.standard.get(&id));
+        InForce { from: self.since, targets: standard.unwrap_or(&self.targets).clone() }
+    }
 }
 
 fn unreadable(cause: impl std::fmt::Debug) -> Failure {
@@ -229,7 +275,7 @@ pub(super) fn remember(by: By) -> Then {
     Box::new(move |conn, permit, id| {
         async move {
             let mut sql = Sql::new("WITH current AS MATERIALIZED (");
-            sql.push(CURRENT).bind(Bind::Uuid(permit.root_id)).push(" AND o.id IN (");
+            sql.push(CURRENT).push(" WHERE o.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND o.id IN (");
             match by {
                 By::Offering => sql.bind(Bind::Uuid(id)),
                 By::StandardServiceRequest => sql

@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded};
-use super::rows;
 use super::sql::{Bind, Sql};
 use super::word::{Impact, RequestStatus};
-use crate::access::{Permission, Permit};
+use super::{Conn, affected_sla, rows};
+use crate::access::{Permission, Permit, Reach};
+use crate::error::Error;
 
 noun! {
     /// An event of a request: what changed, and when it happened (rule X14).
@@ -121,4 +122,17 @@ pub(super) async fn histories(
     sql.push(" AND t.request_id = ANY(").bind(Bind::Uuids(requests.to_vec()));
     sql.push(") ORDER BY t.request_id, t.occurred_at, t.sequence, t.id");
     rows(conn, sql).await?.iter().map(|row| decoded(row, 0)).collect()
+}
+
+/// The histories of the requests of clocks, as [`histories`].
+pub(super) async fn of_clocks(conn: &Conn, reach: &Reach, clocks: &[Uuid]) -> Result<Vec<Arc<Row>>, Error> {
+    let mut sql = Sql::new("SELECT ");
+    columns(&mut sql, "e", Row::TARGET);
+    sql.push(" FROM (SELECT DISTINCT t.root_id, t.request_id FROM ").append(affected_sla::chosen(reach, clocks));
+    sql.push(
+        ") k JOIN request_event e ON e.root_id = k.root_id AND e.request_id = k.request_id \
+         ORDER BY e.request_id, e.occurred_at, e.sequence, e.id",
+    );
+    let rows = conn.rows(sql).await?;
+    rows.iter().map(|row| decoded(row, 0)).collect::<QueryResult<_>>().map_err(Error::from)
 }

@@ -26,8 +26,7 @@ noun! {
     ],
     reads: [
         "status" of [tenant_id, status, start_date, expiry_date],
-        "versions" of [], "affectedSlas" of [], "breaches" of [], "auditLog" of [],
-        "versionAt" of [],
+        "versions" of [], "affectedSlas" of [], "breaches" of [], "versionAt" of [], "diff" of [],
     ],
     {
         /// The root of its tenant.

@@ -40,6 +40,8 @@ pub enum Bind {
     Bool(bool),
     /// `timestamptz`
     Time(DateTime<Utc>),
+    /// `timestamptz[]`
+    Times(Vec<DateTime<Utc>>),
     /// `date`
     Date(NaiveDate),
     /// `bytea`
@@ -157,6 +159,7 @@ impl QueryFragment<Pg> for Sql {
                 Bind::Long(v) => out.push_bind_param::<BigInt, _>(v)?,
                 Bind::Bool(v) => out.push_bind_param::<Bool, _>(v)?,
                 Bind::Time(v) => out.push_bind_param::<Timestamptz, _>(v)?,
+                Bind::Times(v) => out.push_bind_param::<Array<Timestamptz>, _>(v)?,
                 Bind::Date(v) => out.push_bind_param::<Date, _>(v)?,
                 Bind::Bytes(v) => out.push_bind_param::<Binary, _>(v)?,
                 Bind::Json(v) => out.push_bind_param::<Jsonb, _>(v)?,

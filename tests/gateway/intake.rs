@@ -90,11 +90,11 @@ const STANDARD: u32 = 62;
 const MAIL_SERVER: u32 = 70;
 const CALLS: u32 = 82;
 
-fn key(number: u32) -> String {
+pub(crate) fn key(number: u32) -> String {
     format!("a0000000-0000-0000-0000-{number:012}")
 }
 
-async fn world() -> Arc<App> {
+pub(crate) async fn world() -> Arc<App> {
     let app = App::new().await;
     app.database.client().await.batch_execute(WORLD).await.unwrap();
     app
@@ -119,27 +119,27 @@ async fn mutate(app: &App, login: &str, mutation: &str, input: Value) -> Value {
 }
 
 /// The request that a mutation wrote.
-async fn written(app: &App, mutation: &str, input: Value) -> Value {
+pub(crate) async fn written(app: &App, mutation: &str, input: Value) -> Value {
     let mut payload = mutate(app, "agent", mutation, input).await;
     assert_eq!(payload["errors"], json!([]), "{payload}");
     payload["request"].take()
 }
 
-fn with(mut base: Value, more: Value) -> Value {
+pub(crate) fn with(mut base: Value, more: Value) -> Value {
     let more: Map<String, Value> = serde_json::from_value(more).unwrap();
     base.as_object_mut().unwrap().extend(more);
     base
 }
 
 /// A ticket of the agent about the mail server, of impact HIGH, on Monday at ten.
-fn ticket() -> Value {
+pub(crate) fn ticket() -> Value {
     json!({
         "tenantId": key(TENANT), "subject": "No mail", "impact": "HIGH", "requesterId": key(AGENT),
         "serviceInstanceId": key(MAIL_SERVER), "registeredAt": "2026-03-02T10:00:00Z",
     })
 }
 
-fn call() -> Value {
+pub(crate) fn call() -> Value {
     json!({
         "tenantId": key(TENANT), "channel": "CALL", "subject": "Hello", "slaId": key(CALLS),
         "registeredAt": "2026-03-02T10:00:00Z",

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod app;
+mod attainment;
 mod breach_figures;
 mod breach_limits;
 mod breaches;
@@ -10,6 +11,7 @@ mod clock;
 mod columns;
 mod contract;
 mod database;
+mod explanations;
 mod guard;
 mod http;
 mod inputs;
@@ -21,10 +23,12 @@ mod rooms;
 mod sample;
 mod schema;
 mod seeds;
+mod simulations;
 mod socket;
 mod statements;
 mod tenants;
 mod tls;
 mod tokens;
 mod toy;
+mod versions;
 mod writes;

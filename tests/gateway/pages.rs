@@ -199,6 +199,10 @@ async fn nested_lists<'a>(app: &App, types: &'a Types) -> Vec<List<'a>> {
             let count = |parent: &Value| parent[&field.name]["totalCount"].as_i64().unwrap();
             let parent = parents.iter().max_by_key(|parent| Some(count(parent)).filter(|n| *n < 250));
             let parent = parent.unwrap_or_else(|| panic!("the sample has no {}", ty.name));
+            // Nothing was written to most objects of the sample: their logs have no pages.
+            if count(parent) == 0 && field.name == "auditLog" {
+                continue;
+            }
             let id = parent["id"].as_str().unwrap().to_owned();
             lists.push(List { login: OPERATOR, under: Under::Node(&ty.name, id), field, rows });
         }

@@ -86,6 +86,26 @@ const DEEP: &[(&str, &str, &[&str])] = &[
         &["organizations, parents", "people", "requests", "affected SLAs, SLAs", "how many"],
     ),
     (
+        "how promises turned out",
+        "query ($n: Int) { slas(first: $n, orderBy: [{ field: ID }]) { nodes { name attainment(by: WEEK, from: \"2026-01-01T00:00:00Z\", to: \"2027-01-01T00:00:00Z\") {
+           total { response { met } availability { share } } buckets { resolution { breached } } } } }
+           tenants(first: $n) { nodes { attainment(from: \"2026-01-01T00:00:00Z\", to: \"2027-01-01T00:00:00Z\") { total { response { met } } } } } }",
+        &["SLAs", "tenants", "counts of SLAs", "counts of tenants", "downtimes", "service hours"],
+    ),
+    (
+        "why clocks show what they show",
+        "query ($n: Int) { affectedSlas(first: $n, filter: { impact: { isNull: false } }) { nodes { actualResolutionDuration
+           explanation { slaVersion { number } response { countedMinutes } resolution { countedMinutes intervals(first: 5) { reason } } } } } }",
+        &[
+            "affected SLAs",
+            "what was frozen, with the requests",
+            "what happened",
+            "relations of instances",
+            "promises of offerings",
+            "versions",
+        ],
+    ),
+    (
         "through calendars and the graph of instances",
         "query ($n: Int, $m: Int) { serviceOfferings(first: $n) { nodes { name
            standardServiceRequests { name supportHours { name hours { weekday } holidays { name } } }

@@ -37,7 +37,7 @@ pub struct Limits {
     /// Cost: roughly the objects that an operation can return. A field that returns objects costs 1 and what is
     /// selected below it; below a connection that counts once per row of the page (`first` or `last`, at most
     /// [`Limits::page_most`], [`Limits::page_default`] when not given), below a lookup once per id. A root field
-    /// of a mutation costs 10 more, `__schema` 5 000.
+    /// of a mutation costs 10 more, `__schema` 5 000, `simulateSlaTerms` 10 000.
     pub cost: u64,
     /// Rows of a page when neither `first` nor `last` is given.
     pub page_default: u64,

@@ -16,6 +16,8 @@ use super::{LIMIT_EXCEEDED, Limits, position, refusal};
 const SCHEMA_COST: u64 = 5_000;
 const TYPE_COST: u64 = 100;
 const MUTATION_COST: u64 = 10;
+/// A replay of thousands of clocks, whatever is selected of its answer.
+const SIMULATION_COST: u64 = 10_000;
 /// The introspection lists that lead from types to types, and how often they may be nested: each level
 /// multiplies the answer by the number of types.
 const INTROSPECTION_LISTS: [&str; 4] = ["fields", "interfaces", "possibleTypes", "inputFields"];
@@ -214,7 +216,8 @@ impl<'a> Walk<'a> {
         } else {
             below
         };
-        items.saturating_add(1)
+        let own = if field.name == "simulateSlaTerms" { SIMULATION_COST } else { 1 };
+        items.saturating_add(own)
     }
 
     /// The page size that an argument asks for, within what a page can be.

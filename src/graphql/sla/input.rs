@@ -408,11 +408,7 @@ fn listed(mistakes: &mut Mistakes, kind: Kind, path: &str, ids: Option<Vec<ID>>)
 fn version(input: SlaVersionInput, mistakes: &mut Mistakes) -> NewVersion {
     mistakes.text("input.version.versionName", &input.version_name, NAME);
     mistakes.length("input.version.description", input.description.as_deref(), DESCRIPTION);
-    let terms = match input.terms {
-        SlaTermsInput::Queue(queue) => queue.terms(mistakes),
-        SlaTermsInput::Livechat(livechat) => livechat.terms(mistakes),
-        SlaTermsInput::Service(service) => service.terms(mistakes),
-    };
+    let terms = input.terms.terms(mistakes);
     NewVersion { version_name: input.version_name, description: input.description, terms }
 }
 
@@ -422,6 +418,15 @@ impl SlaTermsInput {
             Self::Service(_) => SlaKind::Service,
             Self::Queue(_) => SlaKind::Queue,
             Self::Livechat(_) => SlaKind::Livechat,
+        }
+    }
+
+    /// What they promise, by the rules of their kind.
+    pub(in crate::graphql) fn terms(self, mistakes: &mut Mistakes) -> Terms {
+        match self {
+            Self::Queue(queue) => queue.terms(mistakes),
+            Self::Livechat(livechat) => livechat.terms(mistakes),
+            Self::Service(service) => service.terms(mistakes),
         }
     }
 }

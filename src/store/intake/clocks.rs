@@ -12,7 +12,7 @@ use super::history::{Stretch, complete, events, latest, stretches};
 use crate::access::Permit;
 use crate::clock::coverage::{self, Covering, Requester, Uses};
 use crate::clock::events::Event;
-use crate::clock::fold::{Facts, fold};
+use crate::clock::fold::fold;
 use crate::clock::state::{self, NextTarget, WarningShare};
 use crate::clock::targets::InForce;
 use crate::clock::waiting::{WaitTerms, wait};
@@ -267,15 +267,7 @@ fn run(
     uses: &[Uses],
     events: &[Event],
 ) -> (Moving, Vec<state::Deadline>) {
-    let facts = Facts {
-        started_at: frozen.started_at,
-        zone: frozen.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::UTC),
-        instance: frozen.service_instance_id,
-        below: frozen.service_instance_id.map(|id| coverage::below(id, uses)).unwrap_or_default(),
-        support_team: frozen.support_team_id,
-        first_line_team: frozen.first_line_team_id,
-        promised,
-    };
+    let facts = frozen.facts(promised, uses);
     let state = fold(&facts, events, WarningShare::default());
     let (response, resolution) = (&state.response, &state.resolution);
     let moving = Moving {

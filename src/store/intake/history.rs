@@ -13,7 +13,7 @@ use crate::store::{request, request_event};
 
 /// What no event tells of a request was so from its registration on: rows may come from elsewhere, without a history
 /// or with a part of one.
-pub(super) fn complete(request: &request::Row, history: &mut Vec<Arc<request_event::Row>>) {
+pub(in crate::store) fn complete(request: &request::Row, history: &mut Vec<Arc<request_event::Row>>) {
     let untold = request_event::Row {
         root_id: request.root_id,
         id: request.id,
@@ -85,7 +85,7 @@ pub(super) fn latest(request: &request::Row, history: &[Arc<request_event::Row>]
 }
 
 /// The history in the clock's words. One stored event may change several things.
-pub(super) fn events(stored: &[Arc<request_event::Row>]) -> QueryResult<Vec<Event>> {
+pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> QueryResult<Vec<Event>> {
     let mut history = Vec::with_capacity(stored.len() * 2);
     let (mut start, mut end) = (None, None);
     for row in stored {

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use sla_gateway::clock::calendar::Calendar;
 use sla_gateway::clock::events::{Change, Status};
-use sla_gateway::clock::explain::{ClockKind, Reason, explain};
+use sla_gateway::clock::explain::{Account, ClockKind, Reason};
 use sla_gateway::clock::fold::fold;
 use sla_gateway::clock::state::{StopCause, WarningShare};
 use sla_gateway::clock::targets::Impact;
@@ -28,7 +28,8 @@ fn an_explanation_names_hours_holidays_stops_and_skipped_hours() {
     let state = fold(&facts, &events, WarningShare::default());
     let later = at("2025-01-01T00:00:00Z");
     let reasons = |clock| -> Vec<_> {
-        explain(&facts, &state, clock, later)
+        Account::new(&facts, &state, clock, later)
+            .intervals()
             .map(|interval| ((interval.to - interval.from).num_minutes(), interval.reason))
             .collect()
     };
@@ -59,5 +60,8 @@ fn an_explanation_names_hours_holidays_stops_and_skipped_hours() {
 fn without_support_hours_there_is_nothing_to_explain() {
     let facts = facts_of(Default::default());
     let state = fold(&facts, &[], WarningShare::default());
-    assert_eq!(explain(&facts, &state, ClockKind::Resolution, at("2025-01-01T00:00:00Z")).count(), 0);
+    assert_eq!(
+        Account::new(&facts, &state, ClockKind::Resolution, at("2025-01-01T00:00:00Z")).intervals().count(),
+        0
+    );
 }

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 use sla_gateway::clock::calendar::Calendar;
 use sla_gateway::clock::events::{Change, Event, Status};
-use sla_gateway::clock::explain::{ClockKind, Reason, explain};
+use sla_gateway::clock::explain::{Account, ClockKind, Reason};
 use sla_gateway::clock::fold::{Facts, fold};
 use sla_gateway::clock::state::{
     Accountability, AffectedSla, BreachKind, BreachPhase, Outcome, WarningShare,
@@ -145,7 +145,8 @@ fn sum(
     now: DateTime<Utc>,
     of: impl Fn(&Reason) -> bool,
 ) -> i64 {
-    let intervals = explain(facts, state, clock, now);
+    let account = Account::new(facts, state, clock, now);
+    let intervals = account.intervals();
     intervals.filter(|interval| of(&interval.reason)).map(|i| (i.to - i.from).num_minutes()).sum()
 }
 
@@ -246,7 +247,8 @@ proptest! {
             [(ClockKind::Response, &state.response), (ClockKind::Resolution, &state.resolution)]
         {
             let mut reached = facts.started_at;
-            for interval in explain(&facts, &state, clock, now) {
+            let account = Account::new(&facts, &state, clock, now);
+            for interval in account.intervals() {
                 prop_assert_eq!(interval.from, reached);
                 prop_assert!(interval.to >= interval.from);
                 reached = interval.to;

@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Weekday};
 use chrono_tz::Tz;
-use sla_gateway::clock::availability::{Period, availability};
+use sla_gateway::clock::availability::{Availability, Period};
 use sla_gateway::clock::calendar::{Calendar, CalendarError};
 use sla_gateway::clock::lifecycle::{SlaStatus, Term};
 use sla_gateway::clock::schedule::{HORIZON, StretchKind};
@@ -214,7 +214,7 @@ fn c10_availability_counts_overlapping_downtimes_once_and_cuts_them_at_the_perio
     let office = daily(&WEEKDAYS, 9, 17);
     let period = Period { start: at("2024-01-22T00:00:00Z"), end: at("2024-01-27T00:00:00Z") };
     let down = |start: &str, end: &str| Period { start: at(start), end: at(end) };
-    let share = |downtimes: &[Period]| availability(office.in_zone(Tz::UTC), period, downtimes);
+    let share = |downtimes: &[Period]| Availability::over(office.in_zone(Tz::UTC), period, downtimes).share();
     assert_eq!(share(&[]), Some(1.0));
     let overlapping = [
         down("2024-01-24T10:00:00Z", "2024-01-24T14:00:00Z"),
@@ -225,7 +225,7 @@ fn c10_availability_counts_overlapping_downtimes_once_and_cuts_them_at_the_perio
     ];
     assert_eq!(share(&overlapping), Some(1.0 - 8.0 / 40.0));
     let weekend = Period { start: at("2024-01-27T00:00:00Z"), end: at("2024-01-28T00:00:00Z") };
-    assert_eq!(availability(office.in_zone(Tz::UTC), weekend, &[]), None);
+    assert_eq!(Availability::over(office.in_zone(Tz::UTC), weekend, &[]).share(), None);
 }
 
 #[test]

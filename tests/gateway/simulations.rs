@@ -1,0 +1,314 @@
+//! What if: recorded clocks replayed under other terms, which changes nothing.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::intake::{call, key, ticket, with, world, written};
+use crate::introspection::refusal;
+
+const OPERATOR: &str = "operator@example.com";
+
+const SIMULATE: &str = "query ($sla: ID!, $terms: SlaTermsInput!, $calendar: ID, $from: DateTime!, $to: DateTime!) {
+    simulateSlaTerms(slaId: $sla, terms: $terms, calendarId: $calendar, from: $from, to: $to) {
+      from to replayed changedCount
+      before { ...attained } after { ...attained }
+      changes { affectedSla { id resolutionTargetAt } before { ...promises } after { ...promises } } } }
+  fragment attained on SimulatedAttainment {
+    response { met breached running excluded shareMet } resolution { met breached running excluded shareMet }
+    queue { entered answeredWithin ignoredAbandons percentage } livechat { entered answeredWithin ignoredAbandons percentage } }
+  fragment promises on SimulatedPromises { responseTargetAt response resolutionTargetAt resolution }";
+
+async fn ask(app: &App, login: &str, sla: &Value, terms: Value, more: Value) -> Value {
+    let march =
+        json!({ "sla": sla, "terms": terms, "from": "2026-03-01T00:00:00Z", "to": "2026-04-01T00:00:00Z" });
+    app.ask(login, SIMULATE, with(march, more)).await
+}
+
+async fn simulate(app: &App, sla: u32, terms: Value, more: Value) -> Value {
+    let mut answer = ask(app, "agent", &json!(key(sla)), terms, more).await;
+    assert_eq!(answer["errors"], Value::Null);
+    answer["data"]["simulateSlaTerms"].take()
+}
+
+/// The world of intake's tests with a second offering, `Silver`, of half the time; a calendar around the clock and one
+/// without any hours.
+async fn with_silver() -> Arc<App> {
+    let app = world().await;
+    let silver = "
+        CREATE FUNCTION pg_temp.k(n integer) RETURNS uuid LANGUAGE sql AS
+          $$ SELECT ('a0000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid $$;
+        INSERT INTO service_offering (root_id, id, tenant_id, service_id, name, time_zone, service_hours_id) VALUES
+          (pg_temp.k(1), pg_temp.k(63), pg_temp.k(1), pg_temp.k(60), 'Silver', 'UTC', NULL);
+        INSERT INTO offering_target (root_id, tenant_id, service_offering_id, impact, response_kind, response_amount,
+            resolution_kind, resolution_amount, support_hours_id) VALUES
+          (pg_temp.k(1), pg_temp.k(1), pg_temp.k(63), 'high', 'minutes', 20, 'minutes', 120, pg_temp.k(50)),
+          (pg_temp.k(1), pg_temp.k(1), pg_temp.k(63), 'top', 'minutes', 10, 'minutes', 60, pg_temp.k(50));
+        INSERT INTO calendar (root_id, id, tenant_id, name) VALUES
+          (pg_temp.k(1), pg_temp.k(51), pg_temp.k(1), 'Always'), (pg_temp.k(1), pg_temp.k(52), pg_temp.k(1), 'Never');
+        INSERT INTO calendar_hours (root_id, tenant_id, calendar_id, weekday, from_minute, until_minute)
+          SELECT pg_temp.k(1), pg_temp.k(1), pg_temp.k(51), day, 0, 1440 FROM generate_series(1, 7) day";
+    app.database.client().await.batch_execute(silver).await.unwrap();
+    app
+}
+
+fn service(offering: u32, instance: Option<u32>) -> Value {
+    json!({ "service": { "serviceOfferingId": key(offering), "serviceInstanceId": instance.map(key) } })
+}
+
+/// A ticket of a Monday morning that got its response and its resolution so many minutes later.
+async fn solved(app: &App, more: Value, response: i64, resolution: i64) {
+    let request = written(app, "requestRegister", with(ticket(), more)).await;
+    let registered = chrono::DateTime::parse_from_rfc3339(request["registeredAt"].as_str().unwrap()).unwrap();
+    for (status, minutes) in [("IN_PROGRESS", response), ("COMPLETED", resolution)] {
+        let at = (registered + chrono::TimeDelta::minutes(minutes)).to_rfc3339();
+        let event = json!({ "requestId": request["id"], "status": status, "occurredAt": at });
+        written(app, "requestRecord", event).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_promised_already_changes_nothing_for_any_sla_of_the_sample() {
+    let app = App::sampled().await;
+    let query = "{ slas(first: 100) { nodes { id name kind activeVersion { number terms {
+        ... on ServiceTerms { serviceOffering { id } serviceInstance { id } }
+        ... on QueueTerms { slaThreshold abandonType abandonThreshold } ... on LivechatTerms { dueTimeInMinutes } } }
+        versions { totalCount } affectedSlas { totalCount }
+        attainment(from: \"2010-01-01T00:00:00Z\", to: \"2030-01-01T00:00:00Z\") { total {
+          response { met breached running excluded shareMet } resolution { met breached running excluded shareMet }
+          queue { entered answeredWithin ignoredAbandons percentage } livechat { entered answeredWithin ignoredAbandons percentage } } } } } }";
+    let data = app.data(OPERATOR, query, json!({})).await;
+    let mut replayed = 0;
+    let mut kinds = std::collections::BTreeSet::new();
+    for sla in data["slas"]["nodes"].as_array().unwrap() {
+        // Clocks of earlier versions were promised something else.
+        if sla["versions"]["totalCount"] != 1 {
+            continue;
+        }
+        let terms = &sla["activeVersion"]["terms"];
+        let terms = match sla["kind"].as_str().unwrap() {
+            "SERVICE" => json!({ "service": { "serviceOfferingId": terms["serviceOffering"]["id"],
+                                              "serviceInstanceId": terms["serviceInstance"]["id"] } }),
+            "QUEUE" => json!({ "queue": terms }),
+            _ => json!({ "livechat": terms }),
+        };
+        let always = json!({ "from": "2010-01-01T00:00:00Z", "to": "2030-01-01T00:00:00Z" });
+        let answer = ask(&app, OPERATOR, &sla["id"], terms, always).await;
+        assert_eq!(answer["errors"], Value::Null, "{sla}");
+        let result = &answer["data"]["simulateSlaTerms"];
+        assert_eq!((&result["changedCount"], &result["changes"]), (&json!(0), &json!([])), "{sla}");
+        assert_eq!(result["replayed"], sla["affectedSlas"]["totalCount"], "{sla}");
+        assert_eq!(result["before"], result["after"], "{sla}");
+        assert_eq!(result["before"], sla["attainment"]["total"], "{sla}");
+        if result["replayed"] != 0 {
+            kinds.insert(sla["kind"].to_string());
+        }
+        replayed += result["replayed"].as_i64().unwrap();
+    }
+    assert!(replayed > 500 && kinds.len() == 3, "{replayed} {kinds:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stricter_terms_break_promises_that_were_kept_and_nothing_is_changed_by_asking() {
+    let app = with_silver().await;
+    solved(&app, json!({}), 30, 180).await;
+    solved(&app, json!({}), 10, 60).await;
+    let count = "SELECT (SELECT count(*) FROM offering_promise) || ' ' || (SELECT count(*) FROM audit_entry) || ' '
+        || (SELECT count(*) FROM deadline) || ' ' || (SELECT string_agg(a::text, ' ' ORDER BY id) FROM affected_sla a)";
+    let client = app.database.client().await;
+    let stored: String = client.query_one(count, &[]).await.unwrap().get(0);
+    let result = simulate(&app, 80, service(63, None), json!({})).await;
+    assert_eq!(client.query_one(count, &[]).await.unwrap().get::<_, String>(0), stored);
+    let counts = |met: i64, breached: i64, share: f64| json!({ "met": met, "breached": breached, "running": 0, "excluded": 0, "shareMet": share });
+    let attained =
+        |counts: Value| json!({ "response": counts, "resolution": counts, "queue": null, "livechat": null });
+    assert_eq!(result["replayed"], 2);
+    assert_eq!(result["before"], attained(counts(2, 0, 1.0)));
+    assert_eq!(result["after"], attained(counts(1, 1, 0.5)));
+    // The first has turned out differently, the second has other targets only.
+    assert_eq!(result["changedCount"], 2);
+    let promises = |response: &str, resolution: &str, outcome: &str| {
+        json!({ "responseTargetAt": response, "response": outcome,
+                "resolutionTargetAt": resolution, "resolution": outcome })
+    };
+    let before = promises("2026-03-02T11:00:00Z", "2026-03-03T10:00:00Z", "MET");
+    let after = |outcome| promises("2026-03-02T10:20:00Z", "2026-03-02T12:00:00Z", outcome);
+    let changes = result["changes"].as_array().unwrap();
+    for (change, outcome) in changes.iter().zip(["BREACHED", "MET"]) {
+        assert_eq!(change["before"], before);
+        assert_eq!(change["after"], after(outcome));
+        // Its clock is told as it is recorded.
+        assert_eq!(change["affectedSla"]["resolutionTargetAt"], "2026-03-03T10:00:00Z");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_calendar_moves_targets_as_its_hours_say() {
+    let app = with_silver().await;
+    let late = with(ticket(), json!({ "registeredAt": "2026-03-02T16:00:00Z" }));
+    let request = written(&app, "requestRegister", late).await;
+    for (status, at) in [
+        ("WAITING_FOR_CUSTOMER", "2026-03-03T10:00:00Z"),
+        ("IN_PROGRESS", "2026-03-03T12:00:00Z"),
+        ("COMPLETED", "2026-03-03T13:00:00Z"),
+    ] {
+        let event = json!({ "requestId": request["id"], "status": status, "occurredAt": at });
+        written(&app, "requestRecord", event).await;
+    }
+    let result = simulate(&app, 80, service(61, Some(70)), json!({ "calendar": key(51) })).await;
+    // In the office two hours are used when the clock stops, and the rest from noon on. Around the clock the eight hours
+    // are over at midnight.
+    let promises = |resolution_target: &str, resolution: &str| {
+        json!({ "responseTargetAt": "2026-03-02T17:00:00Z", "response": "BREACHED",
+                "resolutionTargetAt": resolution_target, "resolution": resolution })
+    };
+    assert_eq!(result["changes"][0]["before"], promises("2026-03-04T10:00:00Z", "MET"));
+    assert_eq!(result["changes"][0]["after"], promises("2026-03-03T00:00:00Z", "BREACHED"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c4_c3_another_instance_is_affected_as_the_relations_say() {
+    let app = with_silver().await;
+    solved(&app, json!({ "impact": "TOP" }), 40, 300).await;
+    // Webmail uses the mail server and is degraded without it: TOP becomes HIGH, and the response is given at once.
+    let result = simulate(&app, 80, service(61, Some(71)), json!({})).await;
+    let change = &result["changes"][0];
+    assert_eq!(
+        change["before"],
+        json!({ "responseTargetAt": "2026-03-02T10:30:00Z", "response": "BREACHED",
+                "resolutionTargetAt": "2026-03-02T14:00:00Z", "resolution": "BREACHED" })
+    );
+    assert_eq!(
+        change["after"],
+        json!({ "responseTargetAt": "2026-03-02T11:00:00Z", "response": "MET",
+                "resolutionTargetAt": "2026-03-03T10:00:00Z", "resolution": "MET" })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s10_other_seconds_give_another_service_level() {
+    let app = world().await;
+    for (event, seconds) in [
+        ("IN_PROGRESS", "05"),
+        ("IN_PROGRESS", "25"),
+        ("IN_PROGRESS", "50"),
+        ("DECLINED", "08"),
+        ("DECLINED", "15"),
+    ] {
+        let request = written(&app, "requestRegister", call()).await;
+        let event = json!({ "requestId": request["id"], "status": event,
+                            "occurredAt": format!("2026-03-02T10:00:{seconds}Z") });
+        written(&app, "requestRecord", event).await;
+    }
+    let level = |within: i64, ignored: i64, percentage: f64| json!({ "entered": 5, "answeredWithin": within, "ignoredAbandons": ignored, "percentage": percentage });
+    let terms =
+        json!({ "queue": { "slaThreshold": 30, "abandonType": "IGNORE_ABANDONS", "abandonThreshold": 20 } });
+    let result = simulate(&app, 82, terms, json!({})).await;
+    assert_eq!(result["before"]["queue"], level(1, 1, 25.0));
+    assert_eq!(result["after"]["queue"], level(2, 2, 2.0 / 3.0 * 100.0));
+    let terms = json!({ "queue": { "slaThreshold": 20, "abandonType": "COUNT_AGAINST_SLA" } });
+    let result = simulate(&app, 82, terms, json!({})).await;
+    assert_eq!(result["after"]["queue"], level(1, 0, 20.0));
+    assert_eq!(result["changedCount"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proposals_that_cannot_be_meant_are_refused_in_a_sentence() {
+    let app = with_silver().await;
+    let queue = json!({ "queue": { "slaThreshold": 30, "abandonType": "COUNT_AGAINST_SLA" } });
+    let cases = [
+        (
+            80,
+            queue.clone(),
+            json!({}),
+            "BAD_REQUEST",
+            "The terms of this SLA are of the kind service: propose such.",
+        ),
+        (
+            82,
+            queue.clone(),
+            json!({ "calendar": key(51) }),
+            "BAD_REQUEST",
+            "Chats and calls are measured around the clock: leave out calendarId.",
+        ),
+        (
+            82,
+            json!({ "queue": { "slaThreshold": -1, "abandonType": "IGNORE_ABANDONS" } }),
+            json!({}),
+            "BAD_REQUEST",
+            "terms.queue.slaThreshold: This must be 0 seconds or more. \
+             terms.queue.abandonThreshold: IGNORE_ABANDONS needs an abandon threshold in seconds.",
+        ),
+        (
+            80,
+            service(61, None),
+            json!({ "calendar": key(52) }),
+            "BAD_REQUEST",
+            "The calendar has no active hours: nothing could be measured in it.",
+        ),
+        (
+            80,
+            service(69, None),
+            json!({}),
+            "NOT_FOUND",
+            "There is no service offering of this id that you may see.",
+        ),
+        (
+            80,
+            service(61, None),
+            json!({ "from": "2026-04-01T00:00:00Z" }),
+            "BAD_REQUEST",
+            "A period ends after it begins: pass a later `to`.",
+        ),
+        (99, queue.clone(), json!({}), "NOT_FOUND", "There is no SLA of this id that you may see."),
+    ];
+    for (sla, terms, more, code, sentence) in cases {
+        let answer = ask(&app, "agent", &json!(key(sla)), terms, more).await;
+        assert_eq!(refusal(&answer), Some((code, sentence)));
+    }
+    // Rule P2: the SLA may be read, its clocks may not.
+    let rights = "INSERT INTO role (root_id, id, tenant_id, name, permissions)
+          SELECT root_id, uuid_v7(), id, 'promises', '{slas:read}' FROM tenant WHERE slug = 'acme';
+        INSERT INTO role_grant (root_id, id, tenant_id, role_id, person_id)
+          SELECT r.root_id, uuid_v7(), r.tenant_id, r.id, p.id FROM role r, person p
+          WHERE r.name = 'promises' AND p.login = 'stranger'";
+    app.database.client().await.batch_execute(rights).await.unwrap();
+    let answer = ask(&app, "stranger", &json!(key(82)), queue.clone(), json!({})).await;
+    assert_eq!(
+        refusal(&answer),
+        Some(("FORBIDDEN", "You need the permission affected-slas:read to do this."))
+    );
+    let answer = ask(&app, "reader", &json!(key(82)), queue.clone(), json!({})).await;
+    assert_eq!(refusal(&answer), Some(("FORBIDDEN", "You need the permission slas:read to do this.")));
+    let answer = ask(&app, "", &json!(key(82)), queue, json!({})).await;
+    assert_eq!(refusal(&answer).map(|(code, _)| code), Some("UNAUTHENTICATED"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulation_is_bounded_in_its_clocks_and_counts_much_towards_the_cost() {
+    let app = world().await;
+    let many = "
+        CREATE FUNCTION pg_temp.k(n integer) RETURNS uuid LANGUAGE sql AS
+          $$ SELECT ('a0000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid $$;
+        INSERT INTO request (root_id, id, tenant_id, channel, subject, status, registered_at)
+          SELECT pg_temp.k(1), uuid_v7(), pg_temp.k(1), 'call', 'Hello', 'assigned',
+            '2026-03-02T10:00Z'::timestamptz + n * '1 second'::interval FROM generate_series(1, 10001) n;
+        INSERT INTO affected_sla (root_id, id, tenant_id, sla_id, sla_version_id, request_id, started_at, next_target)
+          SELECT root_id, uuid_v7(), tenant_id, pg_temp.k(82), pg_temp.k(92), id, registered_at, 'response' FROM request";
+    app.database.client().await.batch_execute(many).await.unwrap();
+    let queue = json!({ "queue": { "slaThreshold": 30, "abandonType": "COUNT_AGAINST_SLA" } });
+    let answer = ask(&app, "agent", &json!(key(82)), queue.clone(), json!({})).await;
+    let sentence = "More than 10000 clocks of this SLA started in the period: simulate a shorter one, several times if need be.";
+    assert_eq!(refusal(&answer), Some(("LIMIT_EXCEEDED", sentence)));
+    // One less is replayed.
+    let shorter = json!({ "from": "2026-03-02T10:00:02Z" });
+    let answer = ask(&app, "agent", &json!(key(82)), queue.clone(), shorter).await;
+    let result = &answer["data"]["simulateSlaTerms"];
+    assert_eq!((&result["replayed"], &result["changedCount"]), (&json!(10_000), &json!(10_000)), "{answer}");
+    // Nobody has six of them at once.
+    let one = "simulateSlaTerms(slaId: \"x\", terms: { livechat: { dueTimeInMinutes: 1 } }, from: \"2026-03-01T00:00:00Z\", to: \"2026-03-02T00:00:00Z\") { replayed }";
+    let six: String = (0..6).map(|n| format!(" s{n}: {one}")).collect();
+    let answer = app.ask("agent", &format!("{{ {six} }}"), json!({})).await;
+    assert_eq!(refusal(&answer).map(|(code, _)| code), Some("LIMIT_EXCEEDED"), "{answer}");
+}
