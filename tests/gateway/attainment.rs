@@ -299,6 +299,9 @@ async fn buckets_follow_the_wall_of_their_zone_and_there_are_at_most_four_hundre
     let sentence = "The period has more than 400 parts: ask for a shorter one, or for longer parts.";
     let more = ask("from: \"2025-01-01T00:00:00Z\", to: \"2026-02-05T00:00:01Z\", by: DAY").await;
     assert_eq!(refusal(&more), Some(("LIMIT_EXCEEDED", sentence)));
+    let ages = "from: \"0001-01-01T00:00:00Z\", to: \"9999-12-31T23:59:59Z\"";
+    assert_eq!(refusal(&ask(&format!("{ages}, by: MONTH")).await), Some(("LIMIT_EXCEEDED", sentence)));
+    assert_eq!(of(&ask(ages).await), Vec::<String>::new());
     let backwards = ask("from: \"2026-01-01T00:00:00Z\", to: \"2026-01-01T00:00:00Z\"").await;
     assert_eq!(
         refusal(&backwards),

@@ -3,11 +3,8 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use sla_gateway::sample;
-use sla_gateway::store::connect;
 
 use crate::app::App;
-use crate::database::Database;
 
 const EVERYONE: &str = "operator@example.com";
 
@@ -98,12 +95,7 @@ async fn compare(app: &App, root: &str, path: Option<&str>, selections: &[String
 
 #[tokio::test]
 async fn a_field_asked_alone_gives_what_it_gives_among_all_others() {
-    let database = Database::new().await;
-    let mut client = connect::client(&database.url).await.unwrap();
-    let now = client.query_one("SELECT now()::text", &[]).await.unwrap().get::<_, String>(0);
-    let now = chrono::DateTime::parse_from_str(&now, "%Y-%m-%d %H:%M:%S%.f%#z").unwrap().to_utc();
-    sample::load(&mut client, now, &|_, _, _| {}).await.unwrap();
-    let app = App::over(database).await;
+    let app = App::sampled().await;
     let types = Types::of(&app).await;
     let mut seen = 0;
     for field in &types.0["Query"] {

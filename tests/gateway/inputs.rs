@@ -244,6 +244,11 @@ async fn bad_input_to_every_root_field_is_answered_with_a_code_and_a_sentence() 
     let ids = Ids::of(&app, &types).await;
     let mut tried = 0;
     for field in types.query() {
+        // What needs several arguments at once has tests of its own.
+        if field.args.iter().filter(|arg| arg.r#type.written().ends_with('!')).count() > 1 {
+            assert_eq!(field.name, "simulateSlaTerms");
+            continue;
+        }
         for arg in &field.args {
             let declared = arg.r#type.written();
             let query = format!(

@@ -261,6 +261,20 @@ async fn proposals_that_cannot_be_meant_are_refused_in_a_sentence() {
             "BAD_REQUEST",
             "A period ends after it begins: pass a later `to`.",
         ),
+        (
+            80,
+            service(61, None),
+            json!({ "calendar": key(61) }),
+            "NOT_FOUND",
+            "There is no calendar of this id that you may see.",
+        ),
+        (
+            80,
+            service(61, None),
+            json!({ "calendar": "nonsense" }),
+            "BAD_REQUEST",
+            "This is not an id: pass an id exactly as a query gave it, or a UUID.",
+        ),
         (99, queue.clone(), json!({}), "NOT_FOUND", "There is no SLA of this id that you may see."),
     ];
     for (sla, terms, more, code, sentence) in cases {
