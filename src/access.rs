@@ -98,6 +98,12 @@ impl Permissions {
         Self(self.0 | other.0)
     }
 
+    /// What this set holds and the other does not.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// What both sets hold.
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
@@ -153,7 +159,7 @@ pub struct Viewer {
     pub expires_at: Option<DateTime<Utc>>,
     /// Every tenant of every root they have any right in.
     places: Arc<HashMap<Uuid, Place>>,
-    rights: HashMap<Uuid, Permissions>,
+    rights: Arc<HashMap<Uuid, Permissions>>,
     reaches: Vec<Arc<Reach>>,
     reach_any: Arc<Reach>,
 }
@@ -192,7 +198,7 @@ impl Viewer {
                 }
             })
             .collect();
-        Self { actor, name, expires_at, places, rights, reaches, reach_any }
+        Self { actor, name, expires_at, places, rights: Arc::new(rights), reaches, reach_any }
     }
 
     /// Where the viewer may read with `permission`; [`Error::Forbidden`] where that is nowhere.
@@ -259,6 +265,7 @@ impl Viewer {
             service_token_id,
             actor_name: self.name.clone(),
             reach: self.reach_any(),
+            rights: self.rights.clone(),
         })
     }
 }
@@ -326,12 +333,18 @@ pub struct Permit {
     pub actor_name: String,
     /// What the input may refer to.
     pub reach: Arc<Reach>,
+    rights: Arc<HashMap<Uuid, Permissions>>,
 }
 
 impl Permit {
     /// The key of who acts, person or service token; null for a person that the root does not know.
     pub fn actor_id(&self) -> Option<Uuid> {
         self.person_id.or(self.service_token_id)
+    }
+
+    /// All that the actor may do in a tenant: the most that they can hand on to others there.
+    pub fn held_in(&self, tenant_id: Uuid) -> Permissions {
+        self.rights.get(&tenant_id).copied().unwrap_or_default()
     }
 
     /// The reach of an object that was just written under this permit, which may be a tenant itself.

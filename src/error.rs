@@ -126,6 +126,8 @@ pub enum InputErrorCode {
     Irreversible,
     /// Other objects still hang on it.
     InUse,
+    /// It would hand on a right that its author does not hold; the message names it.
+    Forbidden,
 }
 
 /// Why a write did not happen.

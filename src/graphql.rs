@@ -95,6 +95,9 @@ pub struct Mutation(
     PersonMutation,
     ProjectMutation,
     TenantMutation,
+    RoleMutation,
+    RoleGrantMutation,
+    ServiceTokenMutation,
 );
 
 /// The schema of the gateway.

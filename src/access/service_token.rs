@@ -17,7 +17,7 @@ use crate::error::Error;
 /// What every token begins with.
 const PREFIX: &str = "sla_";
 
-/// A token as it is given: which, and the secret that proves it.
+/// A token as it is sent: which, and the secret that proves it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServiceToken {
     /// The key of its row.
@@ -33,17 +33,17 @@ impl fmt::Debug for ServiceToken {
 }
 
 impl ServiceToken {
-    /// A new one.
+    /// A new one, with the nil UUID until its row has a key.
     ///
     /// # Errors
     /// [`Error::Internal`] when the operating system gives no random numbers.
-    pub fn generate(id: Uuid) -> Result<Self, Error> {
+    pub fn generate() -> Result<Self, Error> {
         let mut bytes = [0; 32];
         let random = aws_lc_rs::default_provider().secure_random;
         random
             .fill(&mut bytes)
             .map_err(|_| Error::internal("the operating system gives no random numbers"))?;
-        Ok(Self { id, secret: BASE64_URL_SAFE_NO_PAD.encode(bytes) })
+        Ok(Self { id: Uuid::nil(), secret: BASE64_URL_SAFE_NO_PAD.encode(bytes) })
     }
 
     /// The one of an id and a secret that were given apart.
@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn a_token_is_read_as_it_was_written_and_proves_its_own_secret_only() {
-        let id = Uuid::from_u128(7);
-        let (token, other) = (ServiceToken::generate(id).unwrap(), ServiceToken::generate(id).unwrap());
+        let token = ServiceToken { id: Uuid::from_u128(7), ..ServiceToken::generate().unwrap() };
+        let other = ServiceToken::generate().unwrap();
         let read = ServiceToken::read(&token.text()).unwrap().unwrap();
         assert_eq!(read, token);
         assert!(read.proves(&token.hash()) && !read.proves(&other.hash()) && !read.proves(&[]));

@@ -49,6 +49,8 @@ pub enum InputErrorCode {
     Irreversible,
     /// Other objects still hang on it.
     InUse,
+    /// It would hand on a right that the viewer does not hold; the message names it.
+    Forbidden,
 }
 
 /// What a mutation answers: the object, or the mistakes.

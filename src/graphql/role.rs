@@ -1,5 +1,9 @@
 //! Role: A named set of permissions.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 

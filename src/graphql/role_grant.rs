@@ -1,5 +1,9 @@
 //! RoleGrant: A role given in a tenant, and so in all tenants below it, to a person or a service token.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
@@ -20,6 +24,8 @@ filter! {
         tenant: IdFilter (Tenant) => TENANT,
         /// To whom.
         person: IdFilter (Person) => PERSON,
+        /// To which service token.
+        service_token: IdFilter (ServiceToken) => SERVICE_TOKEN,
         /// What was given.
         role: IdFilter (Role) => ROLE,
     }

@@ -1,5 +1,9 @@
 //! ServiceToken: How an integration logs in. Its secret is shown once, when it is made.
 
+mod write;
+
+pub use write::*;
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
@@ -7,7 +11,10 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, Tenant};
+use super::{
+    AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, RoleGrant, RoleGrantFilter, RoleGrantOrder, Tenant,
+};
+use crate::store;
 use super::viewer::Permission;
 
 entity!(ServiceToken over service_token);
@@ -38,7 +45,9 @@ object! {
     /// How an integration logs in. Its secret is shown once, when it is made.
     impl ServiceToken {
         /// What was written to it, the newest first. Needs `tenants:admin`.
-        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
+        /// The roles it was given, in the order in which they were given. Needs `tenants:admin`.
+        role_grants: RoleGrant [RoleGrantFilter, RoleGrantOrder] under store::role_grant::UNDER_SERVICE_TOKEN;
     }
 
     /// Opaque and unique over all types.
@@ -81,9 +90,19 @@ object! {
         self.0.last_used_at.map(Into::into)
     }
 
+    /// Rises by one with each update.
+    async fn revision(&self) -> i32 {
+        self.0.revision
+    }
+
     /// When it was made.
     async fn created_at(&self) -> DateTime {
         self.0.created_at.into()
+    }
+
+    /// When it was last changed; `createdAt` until it is revoked.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
     }
 
     /// Who made it; null when not a person.

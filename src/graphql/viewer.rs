@@ -19,6 +19,12 @@ macro_rules! permissions {
                 match permission { $(access::Permission::$name => Self::$name),* }
             }
         }
+
+        impl From<Permission> for access::Permission {
+            fn from(permission: Permission) -> Self {
+                match permission { $(Permission::$name => Self::$name),* }
+            }
+        }
     };
 }
 

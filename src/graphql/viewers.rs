@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::service_token::{REFUSED, ServiceToken};
@@ -28,6 +28,7 @@ pub struct Viewers {
     store: Store,
     verifier: Verifier,
     epoch: watch::Sender<i64>,
+    looking: Mutex<()>,
     /// By the hash of the token: what is in memory is no secret.
     known: Cache<[u8; 32], (Age, Arc<Viewer>)>,
 }
@@ -38,8 +39,13 @@ type Age = (i64, u64);
 impl Viewers {
     /// Begins to watch the epoch of rights, until `shutdown`.
     pub fn start(store: Store, verifier: Verifier, shutdown: CancellationToken) -> Arc<Self> {
-        let viewers =
-            Arc::new(Self { store, verifier, epoch: watch::channel(0).0, known: Cache::new(REMEMBERED) });
+        let viewers = Arc::new(Self {
+            store,
+            verifier,
+            epoch: watch::channel(0).0,
+            looking: Mutex::default(),
+            known: Cache::new(REMEMBERED),
+        });
         let watched = viewers.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -65,6 +71,8 @@ impl Viewers {
 
     /// Looks whether rights have changed: whoever has changed them here need not wait for the next look.
     pub(super) async fn refresh(&self) {
+        // One at a time: an answer that was overtaken would bring back what is forgotten.
+        let _looking = self.looking.lock().await;
         if let Ok(epoch) = viewer::epoch(&self.store.conn()).await {
             self.epoch.send_if_modified(|known| std::mem::replace(known, epoch) != epoch);
         }

@@ -96,5 +96,6 @@ pub(super) fn append(
             None => sql.push("NULL::uuid"),
         };
     }
-    sql.push(", ").push(before).push("::jsonb, ").push(after).push("::jsonb)");
+    // What proves a secret is nobody's to read, not even as a hash.
+    sql.push(", ").push(before).push("::jsonb - 'secret_hash', ").push(after).push("::jsonb - 'secret_hash')");
 }

@@ -3,14 +3,15 @@
 use crate::error::{InputError, InputErrorCode};
 use super::write::Draft;
 use super::sql::{Bind, Sql};
-use super::rows;
+use super::{rows, viewer};
+use diesel::sql_types::{Array, Text, Uuid as SqlUuid};
 use futures_util::FutureExt;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
+use super::noun::{column, noun, relation};
 use super::page::{Key, Kind, Under};
-use crate::access::Permission;
+use crate::access::{Permission, Permissions};
 
 noun! {
     /// A person: a customer, an agent, someone who logs in.
@@ -106,22 +107,16 @@ pub fn stays_within_rights(draft: &mut Draft) {
     draft.then(Box::new(|conn, permit, id| {
         async move {
             let mut sql = Sql::new(
-                "SELECT 1 FROM role_grant g JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
-                 CROSS JOIN LATERAL unnest(r.permissions) p (name) WHERE g.root_id = ",
+                "SELECT g.tenant_id, r.permissions FROM role_grant g JOIN role r ON r.root_id = g.root_id \
+                 AND r.id = g.role_id WHERE g.root_id = ",
             );
             sql.bind(Bind::Uuid(permit.root_id)).push(" AND g.person_id = ").bind(Bind::Uuid(id));
-            sql.push(
-                " AND NOT EXISTS (SELECT FROM role_grant o JOIN role q ON q.root_id = o.root_id AND q.id = o.role_id \
-                 JOIN tenant_closure c ON c.root_id = o.root_id AND c.ancestor_id = o.tenant_id \
-                 AND c.descendant_id = g.tenant_id WHERE o.root_id = g.root_id AND p.name = ANY(q.permissions) AND ",
-            );
-            match (permit.person_id, permit.service_token_id) {
-                (Some(person), _) => sql.push("o.person_id = ").bind(Bind::Uuid(person)),
-                (None, Some(token)) => sql.push("o.service_token_id = ").bind(Bind::Uuid(token)),
-                (None, None) => sql.push("false"),
-            };
-            sql.push(") LIMIT 1");
-            if rows(conn, sql).await?.is_empty() {
+            let mut beyond = Permissions::default();
+            for row in &rows(conn, sql).await? {
+                let granted = viewer::permissions(column::<Array<Text>, Vec<String>>(row, 1)?);
+                beyond = beyond.union(granted.without(permit.held_in(column::<SqlUuid, Uuid>(row, 0)?)));
+            }
+            if beyond.is_empty() {
                 return Ok(());
             }
             let message = "This person holds rights that you do not: ask somebody who holds them.";

@@ -9,7 +9,7 @@ use crate::access::Permission;
 
 noun! {
     /// A role: a named set of permissions (rule P1).
-    role as Role, "role", tenant: tenant_id, visible: Own,
+    role as Role, "role", tenant: tenant_id, visible: Upward,
     by_id: Some(Permission::TenantsAdmin), list: Some(Permission::TenantsAdmin),
     relations: [
         relation!("tenant" via tenant_id => tenant),

@@ -425,6 +425,8 @@ diesel::table! {
         last_used_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         created_by -> Nullable<Uuid>,
+        revision -> Int4,
+        updated_at -> Timestamptz,
     }
 }
 

@@ -32,8 +32,12 @@ noun! {
         revoked_at: Option<DateTime<Utc>>,
         /// When it was last used, to the minute; null = never.
         last_used_at: Option<DateTime<Utc>>,
+        /// Rises by one with each update.
+        revision: i32,
         /// When it was made.
         created_at: DateTime<Utc>,
+        /// When it was last updated; `created_at` until then.
+        updated_at: DateTime<Utc>,
         /// Who made it.
         created_by: Option<Uuid>,
     }

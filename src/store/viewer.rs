@@ -41,8 +41,9 @@ struct Found {
     places: HashMap<Uuid, Place>,
 }
 
-fn permissions(names: Option<Vec<String>>) -> Permissions {
-    names.into_iter().flatten().filter_map(|name| Permission::from_wire_name(&name)).collect()
+/// The permissions of these wire names; one that this build does not know gives nothing.
+pub(super) fn permissions(names: Vec<String>) -> Permissions {
+    names.into_iter().filter_map(|name| Permission::from_wire_name(&name)).collect()
 }
 
 fn found(rows: &[PgRow]) -> QueryResult<Found> {
@@ -52,7 +53,7 @@ fn found(rows: &[PgRow]) -> QueryResult<Found> {
         let id = column::<SqlUuid, Uuid>(row, 2)?;
         match column::<SmallInt, i16>(row, 0)? {
             0 => found.people.push((root_id, id, column::<Text, String>(row, 4)?)),
-            1 => found.grants.push((id, permissions(column::<Nullable<Array<Text>>, _>(row, 5)?))),
+            1 => found.grants.push((id, permissions(column::<Array<Text>, _>(row, 5)?))),
             _ => {
                 let parent_id = column::<Nullable<SqlUuid>, Option<Uuid>>(row, 3)?;
                 let time_zone = column::<Text, String>(row, 4)?.parse().unwrap_or(chrono_tz::UTC);
@@ -95,7 +96,7 @@ pub async fn by_service_token(conn: &Conn, id: Uuid) -> Result<Option<(Viewer, V
             hash = column::<Bytea, Vec<u8>>(row, 6)?;
             expires_at = column::<Nullable<Timestamptz>, Option<DateTime<Utc>>>(row, 7)?;
             if !is_null(row, 5) {
-                let scopes = permissions(column::<Nullable<Array<Text>>, _>(row, 5)?);
+                let scopes = permissions(column::<Array<Text>, _>(row, 5)?);
                 for (_, granted) in &mut grants {
                     *granted = granted.intersection(scopes);
                 }

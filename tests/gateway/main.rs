@@ -19,6 +19,7 @@ mod intake;
 mod introspection;
 mod pages;
 mod postgres;
+mod rights;
 mod rooms;
 mod sample;
 mod schema;

@@ -151,7 +151,10 @@ async fn app() -> std::sync::Arc<App> {
     let tokens = format!(
         "INSERT INTO service_token (root_id, id, tenant_id, name, secret_hash)
          SELECT '{tenant}', uuid_v7(), '{tenant}', 'Token ' || n % 4, sha256(n::text::bytea)
-         FROM generate_series(1, 9) n"
+         FROM generate_series(1, 9) n;
+         INSERT INTO role_grant (root_id, id, tenant_id, role_id, service_token_id)
+         SELECT r.root_id, uuid_v7(), r.tenant_id, r.id, s.id FROM role r
+         JOIN service_token s ON s.root_id = r.root_id AND s.name IN ('Token 0', 'Token 1')"
     );
     client.batch_execute(&tokens).await.unwrap();
     app

@@ -440,7 +440,8 @@ async fn b4_a_token_that_expires_ends_what_was_opened_with_it() {
 
 /// A service token that reads Widget North America, by SQL.
 async fn service_token(app: &App) -> ServiceToken {
-    let token = ServiceToken::generate(id::new()).unwrap();
+    let mut token = ServiceToken::generate().unwrap();
+    token.id = id::new();
     let hash: String = token.hash().iter().map(|byte| format!("{byte:02x}")).collect();
     let statement = format!(
         "WITH w AS (SELECT root_id, id FROM tenant WHERE slug = 'wna'),
