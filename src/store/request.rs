@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::Uuid as SqlUuid;
+use diesel::sql_types::{Nullable, Text, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded, within};
 use super::sql::{Bind, Sql};
 use super::word::{Channel, Impact, RequestStatus};
-use super::{Conn, rows};
+use super::{Conn, PgRow, rows};
 use crate::access::{Permission, Permit, Reach};
 use crate::error::Error;
 
@@ -155,19 +155,35 @@ pub(super) struct New<'a> {
     pub(super) source_id: Option<&'a str>,
 }
 
-/// Makes requests; one that its source told before only takes the new subject. Gives the id of each, in no order, and
-/// locks them.
-pub(super) async fn put(conn: &mut AsyncPgConnection, new: &[New<'_>]) -> QueryResult<Vec<Uuid>> {
+/// A request that was made or found.
+pub(super) struct Put {
+    /// Its key.
+    pub(super) id: Uuid,
+    /// Its source and its id there, if it has them.
+    pub(super) source: Option<(String, String)>,
+}
+
+/// Makes requests, and locks them in the order given; one that its source told before only takes the new subject, and
+/// only if it is to be renamed. No two may be of one source and id.
+pub(super) async fn put(conn: &mut AsyncPgConnection, new: &[New<'_>], rename: bool) -> QueryResult<Vec<Put>> {
     let mut sql = Sql::new("INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
     let rest = "standard_service_request_id, sla_id, registered_at, source, source_id";
     sql.push(rest).push(", ").push(STATE).push(") SELECT root_id, id, tenant_id, channel, subject, ").push(rest);
     sql.push(", ").push(STATE).push(" FROM jsonb_populate_recordset(NULL::request, ").bind(Bind::rows(new)?);
-    sql.push(
-        ") ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET subject = excluded.subject, \
-         revision = r.revision + (r.subject <> excluded.subject)::integer, \
-         updated_at = CASE WHEN r.subject <> excluded.subject THEN now() ELSE r.updated_at END RETURNING id",
-    );
-    rows(conn, sql).await?.iter().map(|row| column::<SqlUuid, _>(row, 0)).collect()
+    sql.push(") ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
+    sql.push(if rename {
+        "subject = excluded.subject, revision = r.revision + (r.subject <> excluded.subject)::integer, \
+         updated_at = CASE WHEN r.subject <> excluded.subject THEN now() ELSE r.updated_at END"
+    } else {
+        "subject = r.subject"
+    });
+    sql.push(" RETURNING id, source, source_id");
+    let put = |row: &PgRow| {
+        let source: Option<String> = column::<Nullable<Text>, _>(row, 1)?;
+        let source_id: Option<String> = column::<Nullable<Text>, _>(row, 2)?;
+        Ok(Put { id: column::<SqlUuid, _>(row, 0)?, source: source.zip(source_id) })
+    };
+    rows(conn, sql).await?.iter().map(put).collect()
 }
 
 /// Reads requests of the permit's tenant and locks them: the events of one request are taken in one after the other.

@@ -109,7 +109,7 @@ const REQUEST: &str = "id uuid status impact revision registeredAt events { node
     } }";
 
 /// The payload of a mutation, asked by `login`.
-async fn mutate(app: &App, login: &str, mutation: &str, input: Value) -> Value {
+pub(crate) async fn mutate(app: &App, login: &str, mutation: &str, input: Value) -> Value {
     let kind = format!("{}{}", mutation[..1].to_uppercase(), &mutation[1..]);
     let query = format!(
         "mutation($input: {kind}Input!) {{ payload: {mutation}(input: $input) {{
@@ -146,17 +146,17 @@ pub(crate) fn call() -> Value {
     })
 }
 
-fn clock<'a>(request: &'a Value, sla: &str) -> &'a Value {
+pub(crate) fn clock<'a>(request: &'a Value, sla: &str) -> &'a Value {
     let clocks = request["affectedSlas"]["nodes"].as_array().unwrap();
     clocks.iter().find(|clock| clock["sla"]["name"] == sla).unwrap_or_else(|| panic!("{sla}: {request}"))
 }
 
-fn fields(clock: &Value, names: &[&str]) -> Value {
+pub(crate) fn fields(clock: &Value, names: &[&str]) -> Value {
     names.iter().map(|name| ((*name).to_owned(), clock[name].clone())).collect()
 }
 
 /// What the breach log says of a request: kind and phase of each record, in order.
-async fn breaches(app: &App) -> Vec<(String, String)> {
+pub(crate) async fn breaches(app: &App) -> Vec<(String, String)> {
     let query =
         "{ breaches(orderBy: [{ field: ID }], first: 100) { nodes { kind phase retracts { kind phase } } } }";
     let data = app.data("agent", query, json!({})).await;
@@ -176,7 +176,7 @@ async fn breaches(app: &App) -> Vec<(String, String)> {
 }
 
 /// Waits until as many records are in the log.
-async fn recorded(app: &App, count: usize) -> Vec<(String, String)> {
+pub(crate) async fn recorded(app: &App, count: usize) -> Vec<(String, String)> {
     let begun = Instant::now();
     loop {
         let found = breaches(app).await;
@@ -188,11 +188,11 @@ async fn recorded(app: &App, count: usize) -> Vec<(String, String)> {
     }
 }
 
-fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(kind, phase)| ((*kind).to_owned(), (*phase).to_owned())).collect()
 }
 
-async fn number(app: &App, sql: &str) -> i64 {
+pub(crate) async fn number(app: &App, sql: &str) -> i64 {
     app.database.client().await.query_one(sql, &[]).await.unwrap().get(0)
 }
 

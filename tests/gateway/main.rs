@@ -14,6 +14,7 @@ mod database;
 mod explanations;
 mod guard;
 mod http;
+mod import;
 mod inputs;
 mod intake;
 mod introspection;

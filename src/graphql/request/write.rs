@@ -233,7 +233,7 @@ async fn register(
             provider_not_accountable: input.provider_not_accountable.then_some(true),
         },
     };
-    intake::register(&asking.conn(), permit, asking.now(), &registration, mistakes).await
+    intake::register(&asking.conn(), permit, asking.now(), registration, mistakes).await
 }
 
 async fn record(asking: &Asking, input: RequestRecordInput) -> Result<Arc<request::Row>, WriteError> {
@@ -275,7 +275,7 @@ async fn record(asking: &Asking, input: RequestRecordInput) -> Result<Arc<reques
         mistakes.none()?;
         return Err(Error::NotFound("request").into());
     };
-    intake::record(&asking.conn(), &permit, asking.now(), request, &event, mistakes).await
+    intake::record(&asking.conn(), &permit, asking.now(), request, event, mistakes).await
 }
 
 /// The request meant, and the permit to write it: by its id, or by its tenant and its source. One that its source never
