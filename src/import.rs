@@ -136,6 +136,7 @@ impl From<WriteError> for Error {
             WriteError::Input(mistakes) => {
                 Self::Store(mistakes.into_iter().map(|mistake| mistake.message).collect::<Vec<_>>().join(" "))
             }
+            WriteError::Again => Self::Store("others wrote the same requests all the time.".into()),
             WriteError::Conflict(id) => Self::Store(format!("{id} was changed meanwhile.")),
         }
     }
@@ -307,15 +308,16 @@ impl Importer<'_> {
     /// What a row tells: what happened, and what it says of the request as a whole.
     fn event(&self, row: &Row) -> Result<(Event, Registration), String> {
         let named = |kind| self.named(kind, row.name(kind));
+        // A cell without a text says nothing: logs leave out what they do not know.
         let change = Change {
             status: row.status,
-            impact: row.impact,
-            service_instance_id: named(Named::ServiceInstance)?,
-            team_id: named(Named::Team)?,
-            requester_id: named(Named::Person)?,
-            desired_completion_at: row.desired_completion_at,
-            downtime_start_at: row.downtime_start_at,
-            downtime_end_at: row.downtime_end_at,
+            impact: row.impact.map(Some),
+            service_instance_id: named(Named::ServiceInstance)?.map(Some),
+            team_id: named(Named::Team)?.map(Some),
+            requester_id: named(Named::Person)?.map(Some),
+            desired_completion_at: row.desired_completion_at.map(Some),
+            downtime_start_at: row.downtime_start_at.map(Some),
+            downtime_end_at: row.downtime_end_at.map(Some),
             provider_not_accountable: row.provider_not_accountable,
         };
         let event = Event {

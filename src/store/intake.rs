@@ -7,14 +7,15 @@
 mod clocks;
 pub(super) mod history;
 pub(crate) mod lookup;
+pub mod recalculate;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::result::{DatabaseErrorKind, Error as Failure, QueryResult};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
 use super::reference::References;
@@ -35,25 +36,25 @@ const TRIES: usize = 5;
 /// How far ahead of the database's clock an event may say it happened: sources' clocks differ.
 pub const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
-/// What an event changed; none = unchanged.
+/// What an event changed; none = unchanged, some none = empty from here on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// The new status.
     pub status: Option<RequestStatus>,
     /// The new impact.
-    pub impact: Option<Impact>,
+    pub impact: Option<Option<Impact>>,
     /// The new instance.
-    pub service_instance_id: Option<Uuid>,
+    pub service_instance_id: Option<Option<Uuid>>,
     /// The new team.
-    pub team_id: Option<Uuid>,
+    pub team_id: Option<Option<Uuid>>,
     /// The new requester.
-    pub requester_id: Option<Uuid>,
+    pub requester_id: Option<Option<Uuid>>,
     /// The new desired completion.
-    pub desired_completion_at: Option<DateTime<Utc>>,
+    pub desired_completion_at: Option<Option<DateTime<Utc>>>,
     /// The new start of the downtime.
-    pub downtime_start_at: Option<DateTime<Utc>>,
+    pub downtime_start_at: Option<Option<DateTime<Utc>>>,
     /// The new end of the downtime.
-    pub downtime_end_at: Option<DateTime<Utc>>,
+    pub downtime_end_at: Option<Option<DateTime<Utc>>>,
     /// Whether the provider says not to be accountable.
     pub provider_not_accountable: Option<bool>,
 }
@@ -140,7 +141,8 @@ pub async fn register(
     registration: Registration,
     mut mistakes: Mistakes,
 ) -> Result<Arc<request::Row>, WriteError> {
-    let references = registration.references(permit);
+    let mut references = References::default();
+    registration.refer(permit, "input", &mut references);
     let mut conn = conn.exclusive().await?;
     references.check(&mut conn, &mut mistakes).await?;
     mistakes.none()?;
@@ -158,12 +160,71 @@ pub async fn record(
     event: Event,
     mut mistakes: Mistakes,
 ) -> Result<Arc<request::Row>, WriteError> {
-    let references = event.change.references(permit);
+    let mut references = References::default();
+    event.change.refer(permit, "input", &mut references);
     let mut conn = conn.exclusive().await?;
     references.check(&mut conn, &mut mistakes).await?;
     mistakes.none()?;
     let telling = Telling { about: About::Known(request_id), events: vec![event] };
     one(&mut conn, permit, now, telling).await
+}
+
+/// Adds the mistakes of rows, each with its number in the input, that refer to what is not there.
+pub async fn check(
+    conn: &Conn,
+    told: &[(usize, (Permit, Telling))],
+    mistakes: &mut Mistakes,
+) -> Result<(), WriteError> {
+    let mut references = References::default();
+    for (number, (permit, telling)) in told {
+        let at = format!("input.rows.{number}");
+        if let About::New(registration) = &telling.about {
+            registration.refer(permit, &at, &mut references);
+        }
+        telling.events.iter().for_each(|event| event.change.refer(permit, &at, &mut references));
+    }
+    let mut conn = conn.exclusive().await?;
+    Ok(references.check(&mut conn, mistakes).await?)
+}
+
+/// Takes in many rows in one transaction, those of each tenant together; gives the request of each as it is now, none
+/// where there is no such request. With `dry_run` nothing is written, and nothing given.
+pub async fn take_in_all(
+    conn: &Conn,
+    now: DateTime<Utc>,
+    told: Vec<(Permit, Telling)>,
+    dry_run: bool,
+) -> Result<Vec<Option<Arc<request::Row>>>, WriteError> {
+    let mut conn = conn.exclusive().await?;
+    let mut tenants: BTreeMap<Uuid, (Permit, Vec<usize>, Vec<Telling>)> = BTreeMap::new();
+    let count = told.len();
+    for (place, (permit, telling)) in told.into_iter().enumerate() {
+        let (_, places, tellings) =
+            tenants.entry(permit.tenant_id).or_insert_with(|| (permit, Vec::new(), Vec::new()));
+        places.push(place);
+        tellings.push(telling);
+    }
+    let mut found = vec![None; count];
+    let taken: Result<Vec<Taken>, WriteError> = transaction!(conn, dry_run, |conn| {
+        let mut taken = Vec::new();
+        for (permit, _, tellings) in tenants.values() {
+            taken.push(take(conn, permit, now, tellings, Subject::Latest).await?);
+        }
+        taken
+    });
+    let taken = taken?;
+    if dry_run {
+        return Ok(found);
+    }
+    for ((permit, places, _), taken) in tenants.values().zip(taken) {
+        let ids: BTreeSet<Uuid> = taken.requests.iter().flatten().copied().collect();
+        let read = request::read(&mut conn, permit, &ids.into_iter().collect::<Vec<_>>()).await?;
+        let read: HashMap<Uuid, Arc<request::Row>> = read.into_iter().map(|row| (row.id, row)).collect();
+        for (place, id) in places.iter().zip(taken.requests) {
+            found[*place] = id.and_then(|id| read.get(&id).cloned());
+        }
+    }
+    Ok(found)
 }
 
 async fn one(
@@ -188,26 +249,62 @@ pub(crate) async fn take_in(
     tellings: &[Telling],
     subject: Subject,
 ) -> Result<Taken, WriteError> {
-    let mut tries = 1;
-    loop {
-        match conn.transaction(async |conn| take(conn, permit, now, tellings, subject).await).await {
-            Ok(taken) => return Ok(taken),
-            Err(failure) if tries < TRIES && is_passing(&failure) => tries += 1,
-            Err(Failure::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
-                let message = "Something that the input refers to was deleted meanwhile: read it again.";
-                return Err(InputError::at("input", InputErrorCode::NotFound, message).into());
+    transaction!(conn, false, |conn| take(conn, permit, now, tellings, subject).await?)
+}
+
+/// Runs a transaction, again when it lost against another; with `$dry_run` it is taken back in the end. A macro, since it
+/// cannot be said of an async closure that what it gives can be sent.
+macro_rules! transaction {
+    ($conn:expr, $dry_run:expr, |$within:ident| $work:expr) => {{
+        let mut tries = 1;
+        loop {
+            let done = diesel_async::AsyncConnection::transaction(&mut *$conn, async |$within| {
+                let done = $work;
+                if $dry_run { Err($crate::store::intake::Ending::Dry(done)) } else { Ok(done) }
+            });
+            match done.await {
+                Ok(done) | Err($crate::store::intake::Ending::Dry(done)) => break Ok(done),
+                Err($crate::store::intake::Ending::Failed(failure)) => {
+                    if let Some(failed) = $crate::store::intake::lost(failure, &mut tries) {
+                        break Err(failed);
+                    }
+                }
             }
-            Err(failure) => return Err(failure.into()),
         }
+    }};
+}
+pub(super) use transaction;
+
+/// Why a transaction is taken back.
+pub(super) enum Ending<T> {
+    /// It was only tried.
+    Dry(T),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl<T> From<Failure> for Ending<T> {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
-/// Serialization failures (40001) and deadlocks (40P01); diesel has a name for the first only.
-fn is_passing(failure: &Failure) -> bool {
-    match failure {
-        Failure::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        Failure::DatabaseError(DatabaseErrorKind::Unknown, about) => about.message().contains("deadlock"),
-        _ => false,
+/// What a transaction failed of; none when it is to be tried again.
+pub(super) fn lost(failure: Failure, tries: &mut usize) -> Option<WriteError> {
+    *tries += 1;
+    match &failure {
+        // Serialization failures (40001) and deadlocks (40P01); diesel has a name for the first only.
+        Failure::DatabaseError(DatabaseErrorKind::SerializationFailure, _) if *tries <= TRIES => None,
+        Failure::DatabaseError(DatabaseErrorKind::Unknown, about)
+            if *tries <= TRIES && about.message().contains("deadlock") =>
+        {
+            None
+        }
+        Failure::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => {
+            let message = "Something that the input refers to was deleted meanwhile: read it again.";
+            Some(InputError::at("input", InputErrorCode::NotFound, message).into())
+        }
+        _ => Some(failure.into()),
     }
 }
 
@@ -296,34 +393,42 @@ async fn find(
 }
 
 impl Change {
-    fn references(&self, permit: &Permit) -> References {
-        let mut references = References::default();
-        references.add::<service_instance::Row>(permit, "input.serviceInstanceId", self.service_instance_id);
-        references.add::<team::Row>(permit, "input.teamId", self.team_id);
-        references.add::<person::Row>(permit, "input.requesterId", self.requester_id);
-        references
+    /// The columns that are empty from here on.
+    fn cleared(&self) -> Vec<&'static str> {
+        let columns = [
+            ("impact", self.impact == Some(None)),
+            ("service_instance_id", self.service_instance_id == Some(None)),
+            ("team_id", self.team_id == Some(None)),
+            ("requester_id", self.requester_id == Some(None)),
+            ("desired_completion_at", self.desired_completion_at == Some(None)),
+            ("downtime_start_at", self.downtime_start_at == Some(None)),
+            ("downtime_end_at", self.downtime_end_at == Some(None)),
+        ];
+        columns.into_iter().filter_map(|(column, cleared)| cleared.then_some(column)).collect()
+    }
+
+    fn refer(&self, permit: &Permit, at: &str, references: &mut References) {
+        let instance = self.service_instance_id.flatten();
+        references.add::<service_instance::Row>(permit, format!("{at}.serviceInstanceId"), instance);
+        references.add::<team::Row>(permit, format!("{at}.teamId"), self.team_id.flatten());
+        references.add::<person::Row>(permit, format!("{at}.requesterId"), self.requester_id.flatten());
     }
 }
 
 impl Registration {
-    fn references(&self, permit: &Permit) -> References {
-        let mut references = self.state.references(permit);
+    fn refer(&self, permit: &Permit, at: &str, references: &mut References) {
+        self.state.refer(permit, at, references);
+        let standard = self.standard_service_request_id;
         references.add::<standard_service_request::Row>(
             permit,
-            "input.standardServiceRequestId",
-            self.standard_service_request_id,
+            format!("{at}.standardServiceRequestId"),
+            standard,
         );
         // Rule S5: an SLA from above is for others only when it is shared.
-        references.add_if::<sla::Row>(
-            permit,
-            "input.slaId",
-            self.sla_id,
-            " AND (t.shared OR t.tenant_id = ",
-            |sql| {
-                sql.bind(Bind::Uuid(permit.tenant_id)).push(")");
-            },
-        );
-        references
+        let usable = " AND (t.shared OR t.tenant_id = ";
+        references.add_if::<sla::Row>(permit, format!("{at}.slaId"), self.sla_id, usable, |sql| {
+            sql.bind(Bind::Uuid(permit.tenant_id)).push(")");
+        });
     }
 
     fn request<'a>(&'a self, permit: &Permit) -> request::New<'a> {
@@ -332,13 +437,13 @@ impl Registration {
                 root_id: permit.root_id,
                 id: id::new(),
                 status: self.status.word(),
-                impact: self.state.impact.map(Impact::word),
-                requester_id: self.state.requester_id,
-                service_instance_id: self.state.service_instance_id,
-                team_id: self.state.team_id,
-                desired_completion_at: self.state.desired_completion_at,
-                downtime_start_at: self.state.downtime_start_at,
-                downtime_end_at: self.state.downtime_end_at,
+                impact: self.state.impact.flatten().map(Impact::word),
+                requester_id: self.state.requester_id.flatten(),
+                service_instance_id: self.state.service_instance_id.flatten(),
+                team_id: self.state.team_id.flatten(),
+                desired_completion_at: self.state.desired_completion_at.flatten(),
+                downtime_start_at: self.state.downtime_start_at.flatten(),
+                downtime_end_at: self.state.downtime_end_at.flatten(),
                 provider_not_accountable: self.state.provider_not_accountable.unwrap_or_default(),
             },
             tenant_id: permit.tenant_id,
@@ -373,14 +478,15 @@ impl Event {
             occurred_at: self.occurred_at,
             event_key,
             sequence: self.sequence,
+            cleared: self.change.cleared(),
             status: self.change.status.map(RequestStatus::word),
-            impact: self.change.impact.map(Impact::word),
-            service_instance_id: self.change.service_instance_id,
-            team_id: self.change.team_id,
-            requester_id: self.change.requester_id,
-            desired_completion_at: self.change.desired_completion_at,
-            downtime_start_at: self.change.downtime_start_at,
-            downtime_end_at: self.change.downtime_end_at,
+            impact: self.change.impact.flatten().map(Impact::word),
+            service_instance_id: self.change.service_instance_id.flatten(),
+            team_id: self.change.team_id.flatten(),
+            requester_id: self.change.requester_id.flatten(),
+            desired_completion_at: self.change.desired_completion_at.flatten(),
+            downtime_start_at: self.change.downtime_start_at.flatten(),
+            downtime_end_at: self.change.downtime_end_at.flatten(),
             provider_not_accountable: self.change.provider_not_accountable,
         }
     }

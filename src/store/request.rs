@@ -1,5 +1,6 @@
 //! A request: anything a promise can apply to, in the latest state of its events.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -221,17 +222,32 @@ pub(super) async fn update(conn: &mut AsyncPgConnection, states: &[State]) -> Qu
 
 /// The tenant of a request within reach; none where there is no such request.
 pub async fn tenant(conn: &Conn, reach: &Reach, id: Uuid) -> Result<Option<Uuid>, Error> {
-    let mut sql = Sql::new("SELECT t.tenant_id FROM request t WHERE t.id = ");
-    sql.bind(Bind::Uuid(id));
-    within(Row::TARGET, "t", reach, true, &mut sql);
-    Ok(conn.rows(sql).await?.first().map(|row| column::<SqlUuid, _>(row, 0)).transpose()?)
+    Ok(tenants(conn, reach, &[id]).await?.remove(&id))
 }
 
-/// The request that a source told of, in the permit's tenant.
-pub async fn of_source(conn: &Conn, permit: &Permit, source: &str, source_id: &str) -> Result<Option<Uuid>, Error> {
-    let mut sql = Sql::new("SELECT t.id FROM request t WHERE t.root_id = ");
+/// The tenants of requests within reach, by request.
+pub async fn tenants(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>, Error> {
+    let mut sql = Sql::new("SELECT t.id, t.tenant_id FROM request t WHERE t.id = ANY(");
+    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    let tenant = |row: &PgRow| Ok((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?));
+    Ok(conn.rows(sql).await?.iter().map(tenant).collect::<QueryResult<_>>()?)
+}
+
+/// The requests that sources told of, in the permit's tenant, by source and id there.
+pub async fn of_sources(
+    conn: &Conn,
+    permit: &Permit,
+    told: Vec<(String, String)>,
+) -> Result<HashMap<(String, String), Uuid>, Error> {
+    let (sources, ids): (Vec<String>, Vec<String>) = told.into_iter().unzip();
+    let mut sql = Sql::new("SELECT t.source, t.source_id, t.id FROM unnest(");
+    sql.bind(Bind::Texts(sources)).push(", ").bind(Bind::Texts(ids)).push(
+        ") k(source, source_id) JOIN request t ON t.source = k.source AND t.source_id = k.source_id AND t.root_id = ",
+    );
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
-    sql.push(" AND t.source = ").bind(Bind::Text(source.to_owned()));
-    sql.push(" AND t.source_id = ").bind(Bind::Text(source_id.to_owned()));
-    Ok(conn.rows(sql).await?.first().map(|row| column::<SqlUuid, _>(row, 0)).transpose()?)
+    let found = |row: &PgRow| {
+        Ok(((column::<Text, _>(row, 0)?, column::<Text, _>(row, 1)?), column::<SqlUuid, _>(row, 2)?))
+    };
+    Ok(conn.rows(sql).await?.iter().map(found).collect::<QueryResult<_>>()?)
 }

@@ -43,7 +43,9 @@ noun! {
         event_key: String,
         /// Orders what happened at the same instant; 0 where the sender gives no number.
         sequence: i64,
-        /// The new status; null = unchanged, as for all below.
+        /// The columns that are empty from here on; of all others, null = unchanged.
+        cleared: Vec<String>,
+        /// The new status.
         status: Option<RequestStatus>,
         /// The new impact.
         impact: Option<Impact>,
@@ -77,6 +79,50 @@ pub mod key {
 /// The history of a request.
 pub const UNDER_REQUEST: Under = Under("request_event t WHERE t.root_id = k.root_id AND t.request_id = k.id");
 
+impl Row {
+    /// What it says of the impact: nothing, a new one, or that there is none from here on. So with all that follows.
+    pub(super) fn new_impact(&self) -> Option<Option<Impact>> {
+        self.says("impact", self.impact)
+    }
+
+    /// Of the instance.
+    pub(super) fn new_instance(&self) -> Option<Option<Uuid>> {
+        self.says("service_instance_id", self.service_instance_id)
+    }
+
+    /// Of the team.
+    pub(super) fn new_team(&self) -> Option<Option<Uuid>> {
+        self.says("team_id", self.team_id)
+    }
+
+    /// Of the requester.
+    pub(super) fn new_requester(&self) -> Option<Option<Uuid>> {
+        self.says("requester_id", self.requester_id)
+    }
+
+    /// Of the desired completion.
+    pub(super) fn new_desired_completion(&self) -> Option<Option<DateTime<Utc>>> {
+        self.says("desired_completion_at", self.desired_completion_at)
+    }
+
+    /// Of the start of the downtime.
+    pub(super) fn new_downtime_start(&self) -> Option<Option<DateTime<Utc>>> {
+        self.says("downtime_start_at", self.downtime_start_at)
+    }
+
+    /// Of the end of the downtime.
+    pub(super) fn new_downtime_end(&self) -> Option<Option<DateTime<Utc>>> {
+        self.says("downtime_end_at", self.downtime_end_at)
+    }
+
+    fn says<T>(&self, column: &str, value: Option<T>) -> Option<Option<T>> {
+        match value {
+            None => self.cleared.iter().any(|cleared| cleared == column).then_some(None),
+            told => Some(told),
+        }
+    }
+}
+
 /// An event to be stored.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct New {
@@ -87,6 +133,7 @@ pub(super) struct New {
     pub(super) occurred_at: DateTime<Utc>,
     pub(super) event_key: String,
     pub(super) sequence: i64,
+    pub(super) cleared: Vec<&'static str>,
     pub(super) status: Option<&'static str>,
     pub(super) impact: Option<&'static str>,
     pub(super) service_instance_id: Option<Uuid>,
@@ -113,7 +160,7 @@ pub(super) async fn append(
     permit: &Permit,
     new: &[New],
 ) -> QueryResult<Vec<Fresh>> {
-    const COLUMNS: &str = "root_id, id, tenant_id, request_id, occurred_at, event_key, sequence, status, impact, \
+    const COLUMNS: &str = "root_id, id, tenant_id, request_id, occurred_at, event_key, sequence, cleared, status, impact, \
         service_instance_id, team_id, requester_id, desired_completion_at, downtime_start_at, downtime_end_at, \
         provider_not_accountable";
     if new.is_empty() {
@@ -128,6 +175,7 @@ pub(super) async fn append(
         action: "CASE r.event_key WHEN 'registered' THEN 'requestRegister' ELSE 'requestRecord' END",
         object_type: "Request",
         object_id: "r.request_id",
+        before: "NULL",
         after: "jsonb_strip_nulls(to_jsonb(r))",
     };
     audit_entry::append_each(&mut sql, permit, &tell);

@@ -132,6 +132,7 @@ pub(crate) async fn make(
         action: "'import'",
         object_type: if kind == Named::Team { "Team" } else { "Person" },
         object_id: "r.id",
+        before: "NULL",
         after: "to_jsonb(r)",
     };
     audit_entry::append_each(&mut sql, permit, &tell);
