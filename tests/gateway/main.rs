@@ -19,6 +19,7 @@ mod import;
 mod inputs;
 mod intake;
 mod introspection;
+mod lifecycle;
 mod pages;
 mod postgres;
 mod recalculation;
