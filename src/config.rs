@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
@@ -65,6 +66,10 @@ pub enum Command {
     ///
     /// Everything further, tenants below it and people with fewer rights, is made through GraphQL.
     Tenant(Tenant),
+
+    /// Takes in what other systems have logged.
+    #[command(subcommand)]
+    Import(Import),
 
     /// Prints a bearer token for a person, and nothing else.
     ///
@@ -151,6 +156,85 @@ pub struct Tenant {
     pub administrator: String,
 }
 
+/// What can be imported.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// Takes in the history of requests from a CSV or NDJSON file, one row for each thing that happened, and runs their
+    /// clocks.
+    ///
+    /// Rows may come in any order. What was taken in before is no news, so a file can be imported again, also after it
+    /// has grown. Bad rows are named by line number and skipped; the command then fails in the end.
+    Requests(ImportRequests),
+}
+
+/// Settings of `import requests`.
+#[derive(Args, Debug)]
+pub struct ImportRequests {
+    /// The file; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// The tenant that gets the requests: its slug or its id.
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_TENANT", value_name = "TENANT")]
+    pub tenant: String,
+
+    /// An SLA that applies to every request, besides those that cover it: its name, its id or its source's id.
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_SLA", value_name = "SLA")]
+    pub sla: Option<String>,
+
+    /// The system that the file comes from: with the ids in the file it makes requests unique.
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_SOURCE", default_value = "import", value_name = "NAME")]
+    pub source: String,
+
+    /// What the columns, words and times of the file mean: a JSON file, or `servicenow` for the update log of its
+    /// incidents. Without it, columns are called as the fields.
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_MAPPING", value_name = "MAPPING")]
+    pub mapping: Option<PathBuf>,
+
+    /// The column of a field. May be given several times, or with commas.
+    #[arg(long = "map", env = "SLA_GATEWAY_IMPORT_MAP", value_name = "FIELD=COLUMN", value_delimiter = ',')]
+    pub columns: Vec<String>,
+
+    /// What a text in the column of a field stands for, like `status:New=ASSIGNED`. May be given several times, or with
+    /// commas.
+    #[arg(
+        long = "value",
+        env = "SLA_GATEWAY_IMPORT_VALUES",
+        value_name = "FIELD:TEXT=VALUE",
+        value_delimiter = ','
+    )]
+    pub values: Vec<String>,
+
+    /// How instants are written, in the letters of strftime, like `%d/%m/%Y %H:%M`; else as RFC 3339 has it.
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_TIME_FORMAT", value_name = "FORMAT")]
+    pub time_format: Option<String>,
+
+    /// The zone of instants that name none, like Europe/Lisbon; else that of the tenant.
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_TIME_ZONE", value_name = "ZONE")]
+    pub time_zone: Option<Tz>,
+
+    /// Make the people and teams that the file names and the tenant does not know.
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_CREATE_MISSING")]
+    pub create_missing: bool,
+
+    /// How the file is written; else it is seen by how it begins.
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_FORMAT")]
+    pub format: Option<ImportFormat>,
+
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// How a file to be imported is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ImportFormat {
+    /// A table with the names of its columns in the first line.
+    Csv,
+    /// One JSON object per line.
+    Ndjson,
+}
+
 /// Settings of `token`.
 #[derive(Args, Debug)]
 pub struct Token {
@@ -167,7 +251,7 @@ pub struct Token {
     pub key: TokenSecret,
 }
 
-/// The store that `migrate`, `sample` and `tenant` work on.
+/// The store that `migrate`, `sample`, `tenant` and `import` work on.
 #[derive(Args, Debug)]
 pub struct Store {
     /// The Postgres to work on, as for `serve`; without it, the private one of the data directory, which no gateway
@@ -314,13 +398,15 @@ mod tests {
 
     #[test]
     fn every_flag_is_also_an_environment_variable_but_those_of_one_call() {
-        let mut without = Vec::new();
-        for command in Config::command().get_subcommands() {
+        fn without(command: &clap::Command, found: &mut Vec<String>) {
             for argument in command.get_arguments().filter(|argument| argument.get_env().is_none()) {
-                without.push(format!("{} {}", command.get_name(), argument.get_id()));
+                found.push(format!("{} {}", command.get_name(), argument.get_id()));
             }
+            command.get_subcommands().for_each(|command| without(command, found));
         }
-        assert_eq!(without, ["migrate check", "sample scale", "token person", "token hours"]);
+        let mut found = Vec::new();
+        without(&Config::command(), &mut found);
+        assert_eq!(found, ["migrate check", "sample scale", "requests file", "token person", "token hours"]);
     }
 
     #[test]

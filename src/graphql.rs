@@ -13,6 +13,7 @@ mod look_ahead;
 pub mod node;
 pub mod page;
 pub mod scalar;
+mod told;
 pub mod viewer;
 pub mod viewers;
 pub mod word;
@@ -84,6 +85,8 @@ pub struct Mutation(
     SlaMutation,
     SlaLimitMutation,
     RequestMutation,
+    TimeEntryMutation,
+    AffectedSlaMutation,
     ServiceOfferingMutation,
     StandardServiceRequestMutation,
     ServiceMutation,

@@ -47,6 +47,7 @@ pub mod config;
 pub mod error;
 pub mod graphql;
 pub mod http;
+pub mod import;
 pub mod postgres;
 pub mod sample;
 pub mod store;

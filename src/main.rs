@@ -1,7 +1,8 @@
 //! The command line of the gateway.
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,15 +14,17 @@ use clap::Parser;
 use sla_gateway::access::jwks::{self, Pace};
 use sla_gateway::access::token::{ISSUER, Key, MAXIMUM_LIFETIME, MINIMUM_SECRET, Verifier};
 use sla_gateway::config::{
-    Command, Config, Issuer, LogFormat, Private, Secret, Server, Store, Tenant, TokenSecret,
+    Command, Config, Import, ImportFormat, ImportRequests, Issuer, LogFormat, Private, Secret, Server, Store, Tenant,
+    TokenSecret,
 };
 use sla_gateway::graphql::document::Limits;
 use sla_gateway::graphql::gateway::Gateway;
 use sla_gateway::http::{HttpConfig, Person, Prefill};
+use sla_gateway::import::mapping::Mapping;
 use sla_gateway::postgres::Postgres;
 use sla_gateway::store::root::{self, Root};
 use sla_gateway::store::{self, connect, migrations};
-use sla_gateway::{breach, graphql, http, sample};
+use sla_gateway::{breach, graphql, http, import, sample};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -84,6 +87,9 @@ async fn execute(config: Config) -> Outcome {
         Command::Tenant(tenant) => {
             with_store(data, &tenant.store, async |url| self::tenant(url, tenant).await).await
         }
+        Command::Import(Import::Requests(settings)) => {
+            with_store(data, &settings.store, async |url| import_requests(url, settings).await).await
+        }
         Command::Token(token) => self::token(data, &token.person, token.hours, &token.key),
         Command::Schema => Ok(write!(io::stdout(), "{}", graphql::sdl())?),
     }
@@ -123,14 +129,7 @@ async fn serve(data: &Path, database: &Secret, server: &Server) -> Outcome {
     };
     let verifier = Verifier::new(own, issuer);
     let url = database.expose();
-    let missing = migrations::missing(url).await?;
-    if !missing.is_empty() {
-        let count = missing.len();
-        return Err(format!(
-            "the schema of the store is {count} migrations behind; bring it up to date with: sla-gateway migrate"
-        )
-        .into());
-    }
+    up_to_date(url).await?;
     let listener = listen(server.listen).await?;
     gateway(listener, url, verifier, None, server, shutdown_on_signals()?).await
 }
@@ -202,12 +201,7 @@ async fn sample(url: &str, scale: Option<f64>) -> Outcome {
 
 /// Begins a tree of tenants.
 async fn tenant(url: &str, tenant: &Tenant) -> Outcome {
-    let missing = migrations::missing(url).await?.len();
-    if missing > 0 {
-        let sentence =
-            format!("the schema of the store is {missing} migrations behind; first run: sla-gateway migrate");
-        return Err(sentence.into());
-    }
+    up_to_date(url).await?;
     let mut client = connect::client(url).await?;
     let Tenant { slug, name, time_zone, administrator, .. } = tenant;
     root::begin(&mut client, &Root { slug, name, time_zone: *time_zone, administrator }).await?;
@@ -217,6 +211,95 @@ async fn tenant(url: &str, tenant: &Tenant) -> Outcome {
         "{administrator} may do everything in {slug}; a token: sla-gateway token --person {administrator}"
     )?;
     Ok(())
+}
+
+/// How many bad rows are named one by one.
+const NAMED: u64 = 100;
+
+async fn import_requests(url: &str, settings: &ImportRequests) -> Outcome {
+    up_to_date(url).await?;
+    let store = store::Store::new(connect::pool(url, 2)?);
+    store.synchronize().await.map_err(|failure| failure.message())?;
+    let bar = indicatif::ProgressBar::no_length();
+    bar.set_style(indicatif::ProgressStyle::with_template("{wide_bar} {msg} {elapsed}")?);
+    let input: Box<dyn BufRead + Send> = if settings.file == Path::new("-") {
+        Box::new(BufReader::new(bar.wrap_read(io::stdin())))
+    } else {
+        let name = settings.file.display();
+        let file = File::open(&settings.file).map_err(|cause| format!("cannot open {name} ({cause})"))?;
+        bar.set_length(file.metadata()?.len());
+        Box::new(BufReader::new(bar.wrap_read(file)))
+    };
+    let asked = import::Settings {
+        tenant: settings.tenant.clone(),
+        source: settings.source.clone(),
+        sla: settings.sla.clone(),
+        create_missing: settings.create_missing,
+        format: settings.format.map(|format| match format {
+            ImportFormat::Csv => import::Format::Csv,
+            ImportFormat::Ndjson => import::Format::Ndjson,
+        }),
+        mapping: mapping(settings)?,
+    };
+    let told = import::Told {
+        progress: &mut |report| bar.set_message(format!("{} rows", report.rows)),
+        bad: &mut {
+            let bar = bar.clone();
+            let mut named = 0;
+            move |bad: &import::Bad| {
+                named += 1;
+                let text = match named {
+                    ..=NAMED => format!("line {}: {}", bad.line, bad.why),
+                    _ if named == NAMED + 1 => "further bad rows are only counted".to_owned(),
+                    _ => return,
+                };
+                // With the log: the summary alone is what the command prints.
+                let _nobody_reads = bar.suspend(|| writeln!(io::stderr(), "{text}"));
+            }
+        },
+    };
+    let imported = import::requests(&store, input, asked, told).await;
+    bar.finish_and_clear();
+    let import::Report { rows, bad, requests, events, made } = imported?;
+    writeln!(
+        io::stdout(),
+        "{rows} rows read: {requests} requests registered, {events} events recorded, {made} people and teams made."
+    )?;
+    match bad {
+        0 => Ok(()),
+        count => {
+            Err(format!("{count} of {rows} rows were skipped; mend them and import the file again").into())
+        }
+    }
+}
+
+fn mapping(settings: &ImportRequests) -> Outcome<Mapping> {
+    let mut mapping = match &settings.mapping {
+        None => Mapping::default(),
+        Some(name) => match name.to_str().and_then(Mapping::known) {
+            Some(known) => known?,
+            None => {
+                let text = fs::read_to_string(name)
+                    .map_err(|cause| format!("cannot read the mapping {} ({cause})", name.display()))?;
+                Mapping::read(&text)?
+            }
+        },
+    };
+    settings.columns.iter().try_for_each(|column| mapping.map(column))?;
+    settings.values.iter().try_for_each(|value| mapping.value(value))?;
+    mapping.times(settings.time_format.clone(), settings.time_zone);
+    Ok(mapping)
+}
+
+/// Refuses a store whose schema is behind.
+async fn up_to_date(url: &str) -> Outcome {
+    match migrations::missing(url).await?.len() {
+        0 => Ok(()),
+        count => Err(format!(
+            "the schema of the store is {count} migrations behind; bring it up to date with: sla-gateway migrate"
+        )
+        .into()),
+    }
 }
 
 fn token(data: &Path, person: &str, hours: u8, secret: &TokenSecret) -> Outcome {
@@ -259,7 +342,7 @@ fn welcome(address: SocketAddr, url: &str, prefill: &Prefill) -> Outcome {
     Ok(out.flush()?)
 }
 
-/// The store of `migrate` and `sample`: the one named, or the private one for as long as the work takes.
+/// The store of `migrate`, `sample` and `import`: the one named, or the private one for as long as the work takes.
 async fn with_store(data: &Path, store: &Store, work: impl AsyncFnOnce(&str) -> Outcome) -> Outcome {
     if let Some(url) = &store.database_url {
         return work(url.expose()).await;

@@ -1,5 +1,11 @@
 //! AffectedSla: One clock: what one promise means for one request. Computed from what happened to the request; never written by hand.
 
+mod recalculate;
+
+pub use recalculate::{
+    AffectedSlaMutation, AffectedSlaTargets, AffectedSlasRecalculateInput, RecalculatedAffectedSla, RecalculationPayload,
+};
+
 use async_graphql::{Context, ID, Result, Enum};
 use uuid::Uuid;
 
@@ -35,6 +41,14 @@ filter! {
         impact: ImpactFilter => IMPACT,
         /// Who answers for it.
         accountability: AccountabilityFilter => ACCOUNTABILITY,
+        /// Since when the clock has been stopped; null while it runs.
+        stopped_clock_at: DateTimeFilter => STOPPED_CLOCK_AT,
+        /// How many minutes of support hours it stood before.
+        stopped_clock_duration: IntFilter => STOPPED_CLOCK_DURATION,
+        /// The system it was taken over from.
+        source: StringFilter => SOURCE,
+        /// Its id in that system.
+        source_id: StringFilter => SOURCE_ID,
         /// When the clock started.
         started_at: DateTimeFilter => STARTED_AT,
         /// When it was made.
@@ -287,6 +301,16 @@ object! {
     /// Why its durations are what they are: every stretch that counted and every one that did not, adding up exactly.
     async fn explanation(&self, ctx: &Context<'_>) -> Result<Explanation> {
         Explanation::of(ctx, self.0.id).await
+    }
+
+    /// The system it was taken over from; null when it was computed here.
+    async fn source(&self) -> Option<&str> {
+        self.0.source.as_deref()
+    }
+
+    /// Its id in that system; null when it was computed here.
+    async fn source_id(&self) -> Option<&str> {
+        self.0.source_id.as_deref()
     }
 
     /// When the clock was made.

@@ -2,7 +2,11 @@
 
 mod write;
 
-pub use write::{RequestEventKind, RequestMutation, RequestPayload, RequestRecordInput, RequestRegisterInput};
+pub(super) use write::sourced;
+pub use write::{
+    RequestEventKind, RequestMutation, RequestPayload, RequestRecordInput, RequestRecordManyInput,
+    RequestRecordManyPayload, RequestRegisterInput, RequestRegisterManyInput, RequestRegisterManyPayload,
+};
 
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;

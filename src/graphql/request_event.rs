@@ -1,6 +1,6 @@
 //! RequestEvent: Something that happened to a request.
 
-use async_graphql::{Context, ID, Result};
+use async_graphql::{Context, Enum, ID, Result};
 
 use super::filter::{filter, order};
 use super::node::{Entity, entity, related};
@@ -10,6 +10,49 @@ use super::word::{Impact, RequestStatus};
 use super::{Person, ServiceInstance, Team};
 
 entity!(RequestEvent over request_event);
+
+/// A field of a request that an event can empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum RequestEventField {
+    /// How bad it is.
+    Impact,
+    /// What it is about.
+    ServiceInstance,
+    /// The team it is assigned to.
+    Team,
+    /// Who asks.
+    Requester,
+    /// When it is wished to be done.
+    DesiredCompletionAt,
+    /// Since when the instance was down.
+    DowntimeStartAt,
+    /// Until when it was down.
+    DowntimeEndAt,
+}
+
+impl RequestEventField {
+    const ALL: &'static [Self] = &[
+        Self::Impact,
+        Self::ServiceInstance,
+        Self::Team,
+        Self::Requester,
+        Self::DesiredCompletionAt,
+        Self::DowntimeStartAt,
+        Self::DowntimeEndAt,
+    ];
+
+    fn column(self) -> &'static str {
+        match self {
+            Self::Impact => "impact",
+            Self::ServiceInstance => "service_instance_id",
+            Self::Team => "team_id",
+            Self::Requester => "requester_id",
+            Self::DesiredCompletionAt => "desired_completion_at",
+            Self::DowntimeStartAt => "downtime_start_at",
+            Self::DowntimeEndAt => "downtime_end_at",
+        }
+    }
+}
 
 filter! {
     /// Which events of a request. All conditions that are given must hold.
@@ -56,7 +99,13 @@ object! {
         &self.0.event_key
     }
 
-    /// The new status; null = unchanged, as with all fields below.
+    /// The fields that are empty from here on. Of all others, null = unchanged.
+    async fn cleared(&self) -> Vec<RequestEventField> {
+        let all = RequestEventField::ALL.iter().copied();
+        all.filter(|field| self.0.cleared.iter().any(|column| column == field.column())).collect()
+    }
+
+    /// The new status.
     async fn status(&self) -> Option<RequestStatus> {
         self.0.status.map(Into::into)
     }

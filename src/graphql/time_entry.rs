@@ -1,5 +1,11 @@
 //! TimeEntry: Hours that were spent on a project.
 
+mod write;
+
+pub use write::{
+    TimeEntryMutation, TimeEntryPayload, TimeEntryRecordInput, TimeEntryRecordManyInput, TimeEntryRecordManyPayload,
+};
+
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
@@ -89,6 +95,11 @@ object! {
     /// When they were logged.
     async fn created_at(&self) -> DateTime {
         self.0.created_at.into()
+    }
+
+    /// When the entry was last corrected; `createdAt` until the first time.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
     }
 
     /// The system it was imported from; null when made here.

@@ -18,6 +18,7 @@ use super::{Conn, PgRow, request, rows};
 use crate::access::{Permission, Permit, Reach};
 use crate::clock::coverage::{self, Uses};
 use crate::clock::availability::Period;
+use crate::clock::events::{Change, Event};
 use crate::clock::fold::Facts;
 use crate::clock::state::{Measure, Outcome};
 use crate::clock::targets::InForce;
@@ -120,6 +121,10 @@ noun! {
         provider_not_accountable: bool,
         /// Whether it ever did.
         provider_was_not_accountable: bool,
+        /// The system it was taken over from; null when it was computed here.
+        source: Option<String>,
+        /// Its id in that system; null when it was computed here.
+        source_id: Option<String>,
         /// When it was made.
         created_at: DateTime<Utc>,
         /// When it last changed.
@@ -153,6 +158,14 @@ pub mod key {
     pub static IMPACT: Key = Key::nullable("t.impact", Kind::Text);
     /// Who answers for it.
     pub static ACCOUNTABILITY: Key = Key::new("t.accountability", Kind::Text);
+    /// Since when the clock stands.
+    pub static STOPPED_CLOCK_AT: Key = Key::nullable("t.stopped_clock_at", Kind::Time);
+    /// Minutes that it stood before.
+    pub static STOPPED_CLOCK_DURATION: Key = Key::new("t.stopped_clock_duration", Kind::Int);
+    /// The system it was taken over from.
+    pub static SOURCE: Key = Key::nullable("t.source", Kind::Text);
+    /// Its id in that system.
+    pub static SOURCE_ID: Key = Key::nullable("t.source_id", Kind::Text);
     /// When the clock started.
     pub static STARTED_AT: Key = Key::new("t.started_at", Kind::Time);
     /// When it was made.
@@ -363,6 +376,31 @@ impl Frozen {
             promised,
         }
     }
+}
+
+/// When the targets of clocks of requests were frozen anew on purpose, as a part of each clock's history (rule C2).
+pub(super) async fn recalculations(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    requests: &[Uuid],
+) -> QueryResult<Vec<(Uuid, Event)>> {
+    let mut sql = Sql::new(
+        "SELECT r.affected_sla_id, r.id, r.occurred_at FROM affected_sla t JOIN affected_sla_recalculation r \
+         ON r.root_id = t.root_id AND r.affected_sla_id = t.id WHERE t.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.request_id = ANY(");
+    sql.bind(Bind::Uuids(requests.to_vec())).push(")");
+    let event = |row: &PgRow| {
+        let event = Event {
+            id: column::<SqlUuid, _>(row, 1)?,
+            occurred_at: column::<Timestamptz, _>(row, 2)?,
+            // After what else happened at that instant.
+            sequence: i64::MAX,
+            change: Change::Recalculated,
+        };
+        Ok((column::<SqlUuid, _>(row, 0)?, event))
+    };
+    rows(conn, sql).await?.iter().map(event).collect()
 }
 
 /// Makes clocks, and moves those that are there already where there is news.

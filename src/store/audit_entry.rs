@@ -99,3 +99,35 @@ pub(super) fn append(
     // What proves a secret is nobody's to read, not even as a hash.
     sql.push(", ").push(before).push("::jsonb - 'secret_hash', ").push(after).push("::jsonb - 'secret_hash')");
 }
+
+/// How entries tell of many rows at once. All of it is SQL of this room; a row is called `r`.
+pub(super) struct Each {
+    /// The part of the statement that has the rows, with `root_id` and `tenant_id`.
+    pub(super) of: &'static str,
+    /// The name of the mutation.
+    pub(super) action: &'static str,
+    /// The type of the objects, as it is.
+    pub(super) object_type: &'static str,
+    /// The key of the object.
+    pub(super) object_id: &'static str,
+    /// The object before; `NULL` when it was made.
+    pub(super) before: &'static str,
+    /// The object after.
+    pub(super) after: &'static str,
+}
+
+/// Appends to a write of many rows the entry that tells of each (rule P4), as a part of the same statement.
+pub(super) fn append_each(sql: &mut Sql, permit: &Permit, each: &Each) {
+    sql.push(", audit AS (INSERT INTO audit_entry (root_id, id, tenant_id, actor_person_id, actor_service_token_id, ");
+    sql.push("actor_name, action, object_type, object_id, before, after) SELECT r.root_id, uuid_v7(), r.tenant_id");
+    for actor in [permit.person_id, permit.service_token_id] {
+        sql.push(", ");
+        match actor {
+            Some(actor) => sql.bind(Bind::Uuid(actor)),
+            None => sql.push("NULL::uuid"),
+        };
+    }
+    sql.push(", ").bind(Bind::Text(permit.actor_name.clone())).push(", ").push(each.action).push(", ");
+    sql.bind(Bind::Text(each.object_type.to_owned())).push(", ").push(each.object_id).push(", ");
+    sql.push(each.before).push("::jsonb, ").push(each.after).push(" FROM ").push(each.of).push(" r)");
+}

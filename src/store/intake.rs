@@ -6,27 +6,29 @@
 
 mod clocks;
 pub(super) mod history;
+pub(crate) mod lookup;
+pub mod recalculate;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::result::{DatabaseErrorKind, Error as Failure, QueryResult};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
 use super::reference::References;
-use super::sql::{Bind, Sql};
+use super::sql::Bind;
 use super::word::{Channel, Impact, RequestStatus};
 use super::{
-    Conn, audit_entry, id, person, request, request_event, rows, service_instance, sla,
-    standard_service_request, team,
+    Conn, id, person, request, request_event, service_instance, sla, standard_service_request, team,
 };
 use crate::access::Permit;
 use crate::error::{Error, InputError, InputErrorCode, Mistakes, WriteError};
 
 /// The key of the event that every request begins with.
-const REGISTERED: &str = "registered";
+pub(crate) const REGISTERED: &str = "registered";
 
 /// How often a transaction is tried that lost against another.
 const TRIES: usize = 5;
@@ -34,25 +36,25 @@ const TRIES: usize = 5;
 /// How far ahead of the database's clock an event may say it happened: sources' clocks differ.
 pub const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
-/// What an event changed; none = unchanged.
+/// What an event changed; none = unchanged, some none = empty from here on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// The new status.
     pub status: Option<RequestStatus>,
     /// The new impact.
-    pub impact: Option<Impact>,
+    pub impact: Option<Option<Impact>>,
     /// The new instance.
-    pub service_instance_id: Option<Uuid>,
+    pub service_instance_id: Option<Option<Uuid>>,
     /// The new team.
-    pub team_id: Option<Uuid>,
+    pub team_id: Option<Option<Uuid>>,
     /// The new requester.
-    pub requester_id: Option<Uuid>,
+    pub requester_id: Option<Option<Uuid>>,
     /// The new desired completion.
-    pub desired_completion_at: Option<DateTime<Utc>>,
+    pub desired_completion_at: Option<Option<DateTime<Utc>>>,
     /// The new start of the downtime.
-    pub downtime_start_at: Option<DateTime<Utc>>,
+    pub downtime_start_at: Option<Option<DateTime<Utc>>>,
     /// The new end of the downtime.
-    pub downtime_end_at: Option<DateTime<Utc>>,
+    pub downtime_end_at: Option<Option<DateTime<Utc>>>,
     /// Whether the provider says not to be accountable.
     pub provider_not_accountable: Option<bool>,
 }
@@ -93,34 +95,59 @@ pub struct Event {
     pub change: Change,
 }
 
+/// What is told of one request at once.
+#[derive(Clone, Debug)]
+pub struct Telling {
+    /// Which request.
+    pub about: About,
+    /// What happened to it, in any order.
+    pub events: Vec<Event>,
+}
+
+/// The request that something is told of.
+#[derive(Clone, Debug)]
+pub enum About {
+    /// One to be registered, or found by its source.
+    New(Box<Registration>),
+    /// One that is there.
+    Known(Uuid),
+}
+
+/// What became of what was told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The request of each telling, in their order; none where there is no such request, and nothing was written.
+    pub requests: Vec<Option<Uuid>>,
+    /// How many of them were registered now.
+    pub registered: usize,
+    /// How many events were news, the registrations among them.
+    pub events: usize,
+}
+
+/// What a request is called that its source has told of before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// As it is told now.
+    Latest,
+    /// As it was told first.
+    First,
+}
+
 /// Registers a request, or finds it by its source, and brings its clocks up to date; gives the request as it is now.
 pub async fn register(
     conn: &Conn,
     permit: &Permit,
     now: DateTime<Utc>,
-    registration: &Registration,
+    registration: Registration,
     mut mistakes: Mistakes,
 ) -> Result<Arc<request::Row>, WriteError> {
-    let mut references = registration.state.references(permit);
-    references.add::<standard_service_request::Row>(
-        permit,
-        "input.standardServiceRequestId",
-        registration.standard_service_request_id,
-    );
-    // Rule S5: an SLA from above is for others only when it is shared.
-    references.add_if::<sla::Row>(
-        permit,
-        "input.slaId",
-        registration.sla_id,
-        " AND (t.shared OR t.tenant_id = ",
-        |sql| {
-            sql.bind(Bind::Uuid(permit.tenant_id)).push(")");
-        },
-    );
+    let mut references = References::default();
+    registration.refer(permit, "input", &mut references);
     let mut conn = conn.exclusive().await?;
     references.check(&mut conn, &mut mistakes).await?;
     mistakes.none()?;
-    Work::Register(registration).run(&mut conn, permit, now).await
+    let telling = Telling { about: About::New(Box::new(registration)), events: Vec::new() };
+    one(&mut conn, permit, now, telling).await
 }
 
 /// Records that something happened to a request, whenever it is told, and brings its clocks up to date; gives the
@@ -130,153 +157,293 @@ pub async fn record(
     permit: &Permit,
     now: DateTime<Utc>,
     request_id: Uuid,
-    event: &Event,
+    event: Event,
     mut mistakes: Mistakes,
 ) -> Result<Arc<request::Row>, WriteError> {
-    let references = event.change.references(permit);
+    let mut references = References::default();
+    event.change.refer(permit, "input", &mut references);
     let mut conn = conn.exclusive().await?;
     references.check(&mut conn, &mut mistakes).await?;
     mistakes.none()?;
-    Work::Record(request_id, event).run(&mut conn, permit, now).await
+    let telling = Telling { about: About::Known(request_id), events: vec![event] };
+    one(&mut conn, permit, now, telling).await
 }
 
-/// What one transaction does.
-enum Work<'a> {
-    Register(&'a Registration),
-    Record(Uuid, &'a Event),
+/// Adds the mistakes of rows, each with its number in the input, that refer to what is not there.
+pub async fn check(
+    conn: &Conn,
+    told: &[(usize, (Permit, Telling))],
+    mistakes: &mut Mistakes,
+) -> Result<(), WriteError> {
+    let mut references = References::default();
+    for (number, (permit, telling)) in told {
+        let at = format!("input.rows.{number}");
+        if let About::New(registration) = &telling.about {
+            registration.refer(permit, &at, &mut references);
+        }
+        telling.events.iter().for_each(|event| event.change.refer(permit, &at, &mut references));
+    }
+    let mut conn = conn.exclusive().await?;
+    Ok(references.check(&mut conn, mistakes).await?)
 }
 
-impl Work<'_> {
-    /// Runs the transaction, again when it lost against another.
-    async fn run(
-        &self,
-        conn: &mut AsyncPgConnection,
-        permit: &Permit,
-        now: DateTime<Utc>,
-    ) -> Result<Arc<request::Row>, WriteError> {
-        let mut tries = 1;
-        loop {
-            match conn.transaction(async |conn| self.once(conn, permit, now).await).await {
-                Ok(found) => return found.ok_or_else(|| Error::NotFound("request").into()),
-                Err(failure) if tries < TRIES && is_passing(&failure) => tries += 1,
-                Err(Failure::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
-                    let message = "Something that the input refers to was deleted meanwhile: read it again.";
-                    return Err(InputError::at("input", InputErrorCode::NotFound, message).into());
-                }
-                Err(failure) => return Err(failure.into()),
-            }
+/// Takes in many rows in one transaction, those of each tenant together; gives the request of each as it is now, none
+/// where there is no such request. With `dry_run` nothing is written, and nothing given.
+pub async fn take_in_all(
+    conn: &Conn,
+    now: DateTime<Utc>,
+    told: Vec<(Permit, Telling)>,
+    dry_run: bool,
+) -> Result<Vec<Option<Arc<request::Row>>>, WriteError> {
+    let mut conn = conn.exclusive().await?;
+    let mut tenants: BTreeMap<Uuid, (Permit, Vec<usize>, Vec<Telling>)> = BTreeMap::new();
+    let count = told.len();
+    for (place, (permit, telling)) in told.into_iter().enumerate() {
+        let (_, places, tellings) =
+            tenants.entry(permit.tenant_id).or_insert_with(|| (permit, Vec::new(), Vec::new()));
+        places.push(place);
+        tellings.push(telling);
+    }
+    let mut found = vec![None; count];
+    let taken: Result<Vec<Taken>, WriteError> = transaction!(conn, dry_run, |conn| {
+        let mut taken = Vec::new();
+        for (permit, _, tellings) in tenants.values() {
+            taken.push(take(conn, permit, now, tellings, Subject::Latest).await?);
+        }
+        taken
+    });
+    let taken = taken?;
+    if dry_run {
+        return Ok(found);
+    }
+    for ((permit, places, _), taken) in tenants.values().zip(taken) {
+        let ids: BTreeSet<Uuid> = taken.requests.iter().flatten().copied().collect();
+        let read = request::read(&mut conn, permit, &ids.into_iter().collect::<Vec<_>>()).await?;
+        let read: HashMap<Uuid, Arc<request::Row>> = read.into_iter().map(|row| (row.id, row)).collect();
+        for (place, id) in places.iter().zip(taken.requests) {
+            found[*place] = id.and_then(|id| read.get(&id).cloned());
         }
     }
+    Ok(found)
+}
 
-    async fn once(
-        &self,
-        conn: &mut AsyncPgConnection,
-        permit: &Permit,
-        now: DateTime<Utc>,
-    ) -> QueryResult<Option<Arc<request::Row>>> {
-        let ids = match self {
-            Self::Register(registration) => {
-                let ids = request::put(conn, &[registration.request(permit)]).await?;
-                let first = registration.event();
-                let told: Vec<(Uuid, &Event)> = ids.iter().map(|id| (*id, &first)).collect();
-                take(conn, permit, now, &told, "requestRegister").await?;
-                ids
-            }
-            Self::Record(request_id, event) => {
-                // Before the event refers to it: two that hold a reference and then want the lock would wait for each
-                // other.
-                if request::lock(conn, permit, &[*request_id]).await?.is_empty() {
-                    return Ok(None);
+async fn one(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    now: DateTime<Utc>,
+    telling: Telling,
+) -> Result<Arc<request::Row>, WriteError> {
+    let taken = take_in(conn, permit, now, &[telling], Subject::Latest).await?;
+    let ids: Vec<Uuid> = taken.requests.into_iter().flatten().collect();
+    let found = request::read(conn, permit, &ids).await?.pop();
+    found.ok_or_else(|| Error::NotFound("request").into())
+}
+
+/// Takes in what is told of requests of the permit's tenant, all of it or nothing, and brings their clocks up to date.
+/// The number of statements does not depend on how much it is. What was told before is no news; what is told late
+/// comes out as if it had been told in time (rule X14).
+pub(crate) async fn take_in(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    now: DateTime<Utc>,
+    tellings: &[Telling],
+    subject: Subject,
+) -> Result<Taken, WriteError> {
+    transaction!(conn, false, |conn| take(conn, permit, now, tellings, subject).await?)
+}
+
+/// Runs a transaction, again when it lost against another; with `$dry_run` it is taken back in the end. A macro, since it
+/// cannot be said of an async closure that what it gives can be sent.
+macro_rules! transaction {
+    ($conn:expr, $dry_run:expr, |$within:ident| $work:expr) => {{
+        let mut tries = 1;
+        loop {
+            let done = diesel_async::AsyncConnection::transaction(&mut *$conn, async |$within| {
+                let done = $work;
+                if $dry_run { Err($crate::store::intake::Ending::Dry(done)) } else { Ok(done) }
+            });
+            match done.await {
+                Ok(done) | Err($crate::store::intake::Ending::Dry(done)) => break Ok(done),
+                Err($crate::store::intake::Ending::Failed(failure)) => {
+                    if let Some(failed) = $crate::store::intake::lost(failure, &mut tries) {
+                        break Err(failed);
+                    }
                 }
-                take(conn, permit, now, &[(*request_id, event)], "requestRecord").await?;
-                vec![*request_id]
             }
-        };
-        Ok(request::read(conn, permit, &ids).await?.pop())
+        }
+    }};
+}
+pub(super) use transaction;
+
+/// Why a transaction is taken back.
+pub(super) enum Ending<T> {
+    /// It was only tried.
+    Dry(T),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl<T> From<Failure> for Ending<T> {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
-/// Serialization failures (40001) and deadlocks (40P01); diesel has a name for the first only.
-fn is_passing(failure: &Failure) -> bool {
-    match failure {
-        Failure::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        Failure::DatabaseError(DatabaseErrorKind::Unknown, about) => about.message().contains("deadlock"),
-        _ => false,
+/// What a transaction failed of; none when it is to be tried again.
+pub(super) fn lost(failure: Failure, tries: &mut usize) -> Option<WriteError> {
+    *tries += 1;
+    match &failure {
+        // Serialization failures (40001) and deadlocks (40P01); diesel has a name for the first only.
+        Failure::DatabaseError(DatabaseErrorKind::SerializationFailure, _) if *tries <= TRIES => None,
+        Failure::DatabaseError(DatabaseErrorKind::Unknown, about)
+            if *tries <= TRIES && about.message().contains("deadlock") =>
+        {
+            None
+        }
+        Failure::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => {
+            let message = "Something that the input refers to was deleted meanwhile: read it again.";
+            Some(InputError::at("input", InputErrorCode::NotFound, message).into())
+        }
+        _ => Some(failure.into()),
     }
 }
 
-/// Stores events of requests that are locked, and brings up to date the clocks of those to which one was news.
 async fn take(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     now: DateTime<Utc>,
-    told: &[(Uuid, &Event)],
-    action: &'static str,
-) -> QueryResult<()> {
-    let keys: Vec<String> = told
-        .iter()
-        .map(|(_, event)| event.event_key.clone().unwrap_or_else(|| id::new().to_string()))
-        .collect();
-    let events: Vec<request_event::New<'_>> =
-        told.iter().zip(&keys).map(|((request, event), key)| event.row(permit, *request, key)).collect();
-    let fresh: BTreeSet<Uuid> = request_event::append(conn, &events).await?.into_iter().collect();
-    let changed: BTreeSet<Uuid> =
-        events.iter().filter(|event| fresh.contains(&event.id)).map(|event| event.request_id).collect();
-    if changed.is_empty() {
-        return Ok(());
+    tellings: &[Telling],
+    subject: Subject,
+) -> QueryResult<Taken> {
+    let requests = find(conn, permit, tellings, subject).await?;
+    let mut told = Vec::new();
+    for (telling, request) in tellings.iter().zip(&requests) {
+        let Some(request) = *request else { continue };
+        let first = match &telling.about {
+            About::New(registration) => Some(Cow::Owned(registration.event())),
+            About::Known(_) => None,
+        };
+        for event in first.into_iter().chain(telling.events.iter().map(Cow::Borrowed)) {
+            let key = event.event_key.clone().unwrap_or_else(|| id::new().to_string());
+            told.push(event.row(permit, request, key));
+        }
     }
-    audit(conn, permit, action, &events, &fresh).await?;
-    clocks::bring_up_to_date(conn, permit, now, &changed.into_iter().collect::<Vec<_>>()).await
+    let fresh = request_event::append(conn, permit, &told).await?;
+    let changed: BTreeSet<Uuid> = fresh.iter().map(|fresh| fresh.request_id).collect();
+    if !changed.is_empty() {
+        clocks::bring_up_to_date(conn, permit, now, &changed.into_iter().collect::<Vec<_>>()).await?;
+    }
+    let registered = fresh.iter().filter(|fresh| fresh.registers).count();
+    Ok(Taken { requests, registered, events: fresh.len() })
 }
 
-/// Rule P4.
-async fn audit(
+/// The request of each telling, locked: the events of one request are taken in one after the other. Before its events
+/// refer to it: two that hold a reference and then want the lock would wait for each other.
+async fn find(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
-    action: &'static str,
-    events: &[request_event::New<'_>],
-    fresh: &BTreeSet<Uuid>,
-) -> QueryResult<()> {
-    let mut sql = Sql::new("WITH n AS (SELECT ");
-    sql.bind(Bind::rows(events)?).push("::jsonb AS events)");
-    let Some(event) = events.iter().find(|event| fresh.contains(&event.id)) else { return Ok(()) };
-    audit_entry::append(
-        &mut sql,
-        permit,
-        action,
-        "Request",
-        event.request_id,
-        "NULL",
-        "(SELECT events -> 0 FROM n)",
-    );
-    sql.push(" SELECT 1");
-    rows(conn, sql).await.map(drop)
+    tellings: &[Telling],
+    subject: Subject,
+) -> QueryResult<Vec<Option<Uuid>>> {
+    let mut new: Vec<request::New<'_>> = Vec::new();
+    let mut by_source: HashMap<(&str, &str), Uuid> = HashMap::new();
+    let mut requests = Vec::with_capacity(tellings.len());
+    for telling in tellings {
+        let registration = match &telling.about {
+            About::Known(id) => {
+                requests.push(*id);
+                continue;
+            }
+            About::New(registration) => registration,
+        };
+        let source = registration.source.as_deref().zip(registration.source_id.as_deref());
+        let known = source.and_then(|source| by_source.get(&source).copied());
+        let id = known.unwrap_or_else(|| {
+            let row = registration.request(permit);
+            let id = row.state.id;
+            new.push(row);
+            id
+        });
+        if let Some(source) = source {
+            by_source.insert(source, id);
+        }
+        requests.push(id);
+    }
+    // Whoever else tells of some of them waits in the same order.
+    new.sort_by_key(|row| (row.source, row.source_id));
+    let mut there: HashMap<Uuid, Uuid> = HashMap::new();
+    if !new.is_empty() {
+        for put in request::put(conn, &new, subject == Subject::Latest).await? {
+            let own =
+                put.source.as_ref().and_then(|(source, id)| by_source.get(&(source.as_str(), id.as_str())));
+            there.insert(own.copied().unwrap_or(put.id), put.id);
+        }
+    }
+    let known = tellings.iter().filter_map(|telling| match telling.about {
+        About::Known(id) => Some(id),
+        About::New(_) => None,
+    });
+    let known: Vec<Uuid> = known.collect();
+    if !known.is_empty() {
+        there.extend(
+            request::lock(conn, permit, &known).await?.iter().map(|request| (request.id, request.id)),
+        );
+    }
+    Ok(requests.into_iter().map(|id| there.get(&id).copied()).collect())
 }
 
 impl Change {
-    fn references(&self, permit: &Permit) -> References {
-        let mut references = References::default();
-        references.add::<service_instance::Row>(permit, "input.serviceInstanceId", self.service_instance_id);
-        references.add::<team::Row>(permit, "input.teamId", self.team_id);
-        references.add::<person::Row>(permit, "input.requesterId", self.requester_id);
-        references
+    /// The columns that are empty from here on.
+    fn cleared(&self) -> Vec<&'static str> {
+        let columns = [
+            ("impact", self.impact == Some(None)),
+            ("service_instance_id", self.service_instance_id == Some(None)),
+            ("team_id", self.team_id == Some(None)),
+            ("requester_id", self.requester_id == Some(None)),
+            ("desired_completion_at", self.desired_completion_at == Some(None)),
+            ("downtime_start_at", self.downtime_start_at == Some(None)),
+            ("downtime_end_at", self.downtime_end_at == Some(None)),
+        ];
+        columns.into_iter().filter_map(|(column, cleared)| cleared.then_some(column)).collect()
+    }
+
+    fn refer(&self, permit: &Permit, at: &str, references: &mut References) {
+        let instance = self.service_instance_id.flatten();
+        references.add::<service_instance::Row>(permit, format!("{at}.serviceInstanceId"), instance);
+        references.add::<team::Row>(permit, format!("{at}.teamId"), self.team_id.flatten());
+        references.add::<person::Row>(permit, format!("{at}.requesterId"), self.requester_id.flatten());
     }
 }
 
 impl Registration {
+    fn refer(&self, permit: &Permit, at: &str, references: &mut References) {
+        self.state.refer(permit, at, references);
+        let standard = self.standard_service_request_id;
+        references.add::<standard_service_request::Row>(
+            permit,
+            format!("{at}.standardServiceRequestId"),
+            standard,
+        );
+        // Rule S5: an SLA from above is for others only when it is shared.
+        let usable = " AND (t.shared OR t.tenant_id = ";
+        references.add_if::<sla::Row>(permit, format!("{at}.slaId"), self.sla_id, usable, |sql| {
+            sql.bind(Bind::Uuid(permit.tenant_id)).push(")");
+        });
+    }
+
     fn request<'a>(&'a self, permit: &Permit) -> request::New<'a> {
         request::New {
             state: request::State {
                 root_id: permit.root_id,
                 id: id::new(),
                 status: self.status.word(),
-                impact: self.state.impact.map(Impact::word),
-                requester_id: self.state.requester_id,
-                service_instance_id: self.state.service_instance_id,
-                team_id: self.state.team_id,
-                desired_completion_at: self.state.desired_completion_at,
-                downtime_start_at: self.state.downtime_start_at,
-                downtime_end_at: self.state.downtime_end_at,
+                impact: self.state.impact.flatten().map(Impact::word),
+                requester_id: self.state.requester_id.flatten(),
+                service_instance_id: self.state.service_instance_id.flatten(),
+                team_id: self.state.team_id.flatten(),
+                desired_completion_at: self.state.desired_completion_at.flatten(),
+                downtime_start_at: self.state.downtime_start_at.flatten(),
+                downtime_end_at: self.state.downtime_end_at.flatten(),
                 provider_not_accountable: self.state.provider_not_accountable.unwrap_or_default(),
             },
             tenant_id: permit.tenant_id,
@@ -289,9 +456,7 @@ impl Registration {
             source_id: self.source_id.as_deref(),
         }
     }
-}
 
-impl Registration {
     /// The event that the history begins with.
     fn event(&self) -> Event {
         Event {
@@ -304,7 +469,7 @@ impl Registration {
 }
 
 impl Event {
-    fn row<'a>(&self, permit: &Permit, request_id: Uuid, event_key: &'a str) -> request_event::New<'a> {
+    fn row(&self, permit: &Permit, request_id: Uuid, event_key: String) -> request_event::New {
         request_event::New {
             root_id: permit.root_id,
             id: id::new(),
@@ -313,14 +478,15 @@ impl Event {
             occurred_at: self.occurred_at,
             event_key,
             sequence: self.sequence,
+            cleared: self.change.cleared(),
             status: self.change.status.map(RequestStatus::word),
-            impact: self.change.impact.map(Impact::word),
-            service_instance_id: self.change.service_instance_id,
-            team_id: self.change.team_id,
-            requester_id: self.change.requester_id,
-            desired_completion_at: self.change.desired_completion_at,
-            downtime_start_at: self.change.downtime_start_at,
-            downtime_end_at: self.change.downtime_end_at,
+            impact: self.change.impact.flatten().map(Impact::word),
+            service_instance_id: self.change.service_instance_id.flatten(),
+            team_id: self.change.team_id.flatten(),
+            requester_id: self.change.requester_id.flatten(),
+            desired_completion_at: self.change.desired_completion_at.flatten(),
+            downtime_start_at: self.change.downtime_start_at.flatten(),
+            downtime_end_at: self.change.downtime_end_at.flatten(),
             provider_not_accountable: self.change.provider_not_accountable,
         }
     }

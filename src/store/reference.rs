@@ -1,6 +1,8 @@
 //! What an input refers to: objects of the tenant that is written in, or of those above it.
 
-use diesel::sql_types::Integer;
+use std::collections::BTreeSet;
+
+use diesel::sql_types::{Integer, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
@@ -10,11 +12,16 @@ use super::sql::{Bind, Sql};
 use crate::access::Permit;
 use crate::error::{InputErrorCode, Mistakes};
 
-/// The references of one input, to be checked in one statement.
+/// The references of an input, or of many rows of one, to be checked in one statement.
 #[derive(Default)]
-pub struct References {
-    sql: Sql,
-    paths: Vec<(String, &'static str)>,
+pub struct References(Vec<Group>);
+
+/// References to objects of one kind that may be used on the same conditions.
+struct Group {
+    noun: &'static str,
+    /// What an object `t` of key `k.id` must be.
+    rule: Sql,
+    paths: Vec<(String, Uuid)>,
 }
 
 impl References {
@@ -33,22 +40,14 @@ impl References {
         binds: impl FnOnce(&mut Sql),
     ) {
         let Some(id) = id else { return };
-        let index = self.paths.len();
-        self.paths.push((path.into(), N::NAME));
-        if index > 0 {
-            self.sql.push(" UNION ALL ");
-        }
-        self.sql.made(format!(
-            "SELECT {index} WHERE NOT EXISTS (SELECT FROM {} t WHERE t.root_id = ",
-            N::TARGET.table
-        ));
-        self.sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(id));
+        let mut rule = Sql::default();
+        rule.made(format!("SELECT FROM {} t WHERE t.root_id = ", N::TARGET.table));
+        rule.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = k.id");
         match N::TARGET.visible {
             Visible::Own => {
-                self.sql.made(format!(" AND t.{} = ", N::TARGET.tenant)).bind(Bind::Uuid(permit.tenant_id))
+                rule.made(format!(" AND t.{} = ", N::TARGET.tenant)).bind(Bind::Uuid(permit.tenant_id))
             }
-            _ => self
-                .sql
+            _ => rule
                 .made(format!(
                     " AND t.{} IN (SELECT c.ancestor_id FROM tenant_closure c WHERE c.root_id = t.root_id \
                      AND c.descendant_id = ",
@@ -57,9 +56,13 @@ impl References {
                 .bind(Bind::Uuid(permit.tenant_id))
                 .push(")"),
         };
-        self.sql.push(condition);
-        binds(&mut self.sql);
-        self.sql.push(")");
+        rule.push(condition);
+        binds(&mut rule);
+        let named = (path.into(), id);
+        match self.0.iter_mut().find(|group| group.rule == rule) {
+            Some(group) => group.paths.push(named),
+            None => self.0.push(Group { noun: N::NAME, rule, paths: vec![named] }),
+        }
     }
 
     /// Adds a mistake for each reference that leads nowhere.
@@ -68,12 +71,24 @@ impl References {
         conn: &mut AsyncPgConnection,
         mistakes: &mut Mistakes,
     ) -> Result<(), diesel::result::Error> {
-        if self.paths.is_empty() {
+        if self.0.is_empty() {
             return Ok(());
         }
-        for row in &rows(conn, self.sql).await? {
-            let index = usize::try_from(column::<Integer, i32>(row, 0)?).unwrap_or_default();
-            if let Some((path, noun)) = self.paths.get(index) {
+        let mut sql = Sql::default();
+        let mut groups = Vec::with_capacity(self.0.len());
+        for (number, Group { noun, rule, paths, .. }) in self.0.into_iter().enumerate() {
+            sql.push(if number > 0 { " UNION ALL " } else { "" });
+            let ids: BTreeSet<Uuid> = paths.iter().map(|(_, id)| *id).collect();
+            sql.made(format!("SELECT {number}, k.id FROM unnest("))
+                .bind(Bind::Uuids(ids.into_iter().collect()));
+            sql.push(") k(id) WHERE NOT EXISTS (").append(rule).push(")");
+            groups.push((noun, paths));
+        }
+        for row in &rows(conn, sql).await? {
+            let number = usize::try_from(column::<Integer, i32>(row, 0)?).unwrap_or_default();
+            let id: Uuid = column::<SqlUuid, _>(row, 1)?;
+            let Some((noun, paths)) = groups.get(number) else { continue };
+            for (path, _) in paths.iter().filter(|(_, named)| *named == id) {
                 let message = format!("There is no {noun} of this id that may be used here.");
                 mistakes.add(path, InputErrorCode::NotFound, message);
             }

@@ -1,10 +1,11 @@
 //! A request: anything a promise can apply to, in the latest state of its events.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::Uuid as SqlUuid;
+use diesel::sql_types::{Nullable, Text, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded, within};
 use super::sql::{Bind, Sql};
 use super::word::{Channel, Impact, RequestStatus};
-use super::{Conn, rows};
+use super::{Conn, PgRow, rows};
 use crate::access::{Permission, Permit, Reach};
 use crate::error::Error;
 
@@ -155,19 +156,35 @@ pub(super) struct New<'a> {
     pub(super) source_id: Option<&'a str>,
 }
 
-/// Makes requests; one that its source told before only takes the new subject. Gives the id of each, in no order, and
-/// locks them.
-pub(super) async fn put(conn: &mut AsyncPgConnection, new: &[New<'_>]) -> QueryResult<Vec<Uuid>> {
+/// A request that was made or found.
+pub(super) struct Put {
+    /// Its key.
+    pub(super) id: Uuid,
+    /// Its source and its id there, if it has them.
+    pub(super) source: Option<(String, String)>,
+}
+
+/// Makes requests, and locks them in the order given; one that its source told before only takes the new subject, and
+/// only if it is to be renamed. No two may be of one source and id.
+pub(super) async fn put(conn: &mut AsyncPgConnection, new: &[New<'_>], rename: bool) -> QueryResult<Vec<Put>> {
     let mut sql = Sql::new("INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
     let rest = "standard_service_request_id, sla_id, registered_at, source, source_id";
     sql.push(rest).push(", ").push(STATE).push(") SELECT root_id, id, tenant_id, channel, subject, ").push(rest);
     sql.push(", ").push(STATE).push(" FROM jsonb_populate_recordset(NULL::request, ").bind(Bind::rows(new)?);
-    sql.push(
-        ") ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET subject = excluded.subject, \
-         revision = r.revision + (r.subject <> excluded.subject)::integer, \
-         updated_at = CASE WHEN r.subject <> excluded.subject THEN now() ELSE r.updated_at END RETURNING id",
-    );
-    rows(conn, sql).await?.iter().map(|row| column::<SqlUuid, _>(row, 0)).collect()
+    sql.push(") ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
+    sql.push(if rename {
+        "subject = excluded.subject, revision = r.revision + (r.subject <> excluded.subject)::integer, \
+         updated_at = CASE WHEN r.subject <> excluded.subject THEN now() ELSE r.updated_at END"
+    } else {
+        "subject = r.subject"
+    });
+    sql.push(" RETURNING id, source, source_id");
+    let put = |row: &PgRow| {
+        let source: Option<String> = column::<Nullable<Text>, _>(row, 1)?;
+        let source_id: Option<String> = column::<Nullable<Text>, _>(row, 2)?;
+        Ok(Put { id: column::<SqlUuid, _>(row, 0)?, source: source.zip(source_id) })
+    };
+    rows(conn, sql).await?.iter().map(put).collect()
 }
 
 /// Reads requests of the permit's tenant and locks them: the events of one request are taken in one after the other.
@@ -205,17 +222,32 @@ pub(super) async fn update(conn: &mut AsyncPgConnection, states: &[State]) -> Qu
 
 /// The tenant of a request within reach; none where there is no such request.
 pub async fn tenant(conn: &Conn, reach: &Reach, id: Uuid) -> Result<Option<Uuid>, Error> {
-    let mut sql = Sql::new("SELECT t.tenant_id FROM request t WHERE t.id = ");
-    sql.bind(Bind::Uuid(id));
-    within(Row::TARGET, "t", reach, true, &mut sql);
-    Ok(conn.rows(sql).await?.first().map(|row| column::<SqlUuid, _>(row, 0)).transpose()?)
+    Ok(tenants(conn, reach, &[id]).await?.remove(&id))
 }
 
-/// The request that a source told of, in the permit's tenant.
-pub async fn of_source(conn: &Conn, permit: &Permit, source: &str, source_id: &str) -> Result<Option<Uuid>, Error> {
-    let mut sql = Sql::new("SELECT t.id FROM request t WHERE t.root_id = ");
+/// The tenants of requests within reach, by request.
+pub async fn tenants(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>, Error> {
+    let mut sql = Sql::new("SELECT t.id, t.tenant_id FROM request t WHERE t.id = ANY(");
+    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    let tenant = |row: &PgRow| Ok((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?));
+    Ok(conn.rows(sql).await?.iter().map(tenant).collect::<QueryResult<_>>()?)
+}
+
+/// The requests that sources told of, in the permit's tenant, by source and id there.
+pub async fn of_sources(
+    conn: &Conn,
+    permit: &Permit,
+    told: Vec<(String, String)>,
+) -> Result<HashMap<(String, String), Uuid>, Error> {
+    let (sources, ids): (Vec<String>, Vec<String>) = told.into_iter().unzip();
+    let mut sql = Sql::new("SELECT t.source, t.source_id, t.id FROM unnest(");
+    sql.bind(Bind::Texts(sources)).push(", ").bind(Bind::Texts(ids)).push(
+        ") k(source, source_id) JOIN request t ON t.source = k.source AND t.source_id = k.source_id AND t.root_id = ",
+    );
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
-    sql.push(" AND t.source = ").bind(Bind::Text(source.to_owned()));
-    sql.push(" AND t.source_id = ").bind(Bind::Text(source_id.to_owned()));
-    Ok(conn.rows(sql).await?.first().map(|row| column::<SqlUuid, _>(row, 0)).transpose()?)
+    let found = |row: &PgRow| {
+        Ok(((column::<Text, _>(row, 0)?, column::<Text, _>(row, 1)?), column::<SqlUuid, _>(row, 2)?))
+    };
+    Ok(conn.rows(sql).await?.iter().map(found).collect::<QueryResult<_>>()?)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::Uuid as SqlUuid;
+use diesel::sql_types::{Bool, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded};
 use super::sql::{Bind, Sql};
 use super::word::{Impact, RequestStatus};
-use super::{Conn, affected_sla, rows};
+use super::{Conn, PgRow, affected_sla, audit_entry, rows};
 use crate::access::{Permission, Permit, Reach};
 use crate::error::Error;
 
@@ -43,7 +43,9 @@ noun! {
         event_key: String,
         /// Orders what happened at the same instant; 0 where the sender gives no number.
         sequence: i64,
-        /// The new status; null = unchanged, as for all below.
+        /// The columns that are empty from here on; of all others, null = unchanged.
+        cleared: Vec<String>,
+        /// The new status.
         status: Option<RequestStatus>,
         /// The new impact.
         impact: Option<Impact>,
@@ -77,16 +79,61 @@ pub mod key {
 /// The history of a request.
 pub const UNDER_REQUEST: Under = Under("request_event t WHERE t.root_id = k.root_id AND t.request_id = k.id");
 
+impl Row {
+    /// What it says of the impact: nothing, a new one, or that there is none from here on. So with all that follows.
+    pub(super) fn new_impact(&self) -> Option<Option<Impact>> {
+        self.says("impact", self.impact)
+    }
+
+    /// Of the instance.
+    pub(super) fn new_instance(&self) -> Option<Option<Uuid>> {
+        self.says("service_instance_id", self.service_instance_id)
+    }
+
+    /// Of the team.
+    pub(super) fn new_team(&self) -> Option<Option<Uuid>> {
+        self.says("team_id", self.team_id)
+    }
+
+    /// Of the requester.
+    pub(super) fn new_requester(&self) -> Option<Option<Uuid>> {
+        self.says("requester_id", self.requester_id)
+    }
+
+    /// Of the desired completion.
+    pub(super) fn new_desired_completion(&self) -> Option<Option<DateTime<Utc>>> {
+        self.says("desired_completion_at", self.desired_completion_at)
+    }
+
+    /// Of the start of the downtime.
+    pub(super) fn new_downtime_start(&self) -> Option<Option<DateTime<Utc>>> {
+        self.says("downtime_start_at", self.downtime_start_at)
+    }
+
+    /// Of the end of the downtime.
+    pub(super) fn new_downtime_end(&self) -> Option<Option<DateTime<Utc>>> {
+        self.says("downtime_end_at", self.downtime_end_at)
+    }
+
+    fn says<T>(&self, column: &str, value: Option<T>) -> Option<Option<T>> {
+        match value {
+            None => self.cleared.iter().any(|cleared| cleared == column).then_some(None),
+            told => Some(told),
+        }
+    }
+}
+
 /// An event to be stored.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct New<'a> {
+pub(super) struct New {
     pub(super) root_id: Uuid,
     pub(super) id: Uuid,
     pub(super) tenant_id: Uuid,
     pub(super) request_id: Uuid,
     pub(super) occurred_at: DateTime<Utc>,
-    pub(super) event_key: &'a str,
+    pub(super) event_key: String,
     pub(super) sequence: i64,
+    pub(super) cleared: Vec<&'static str>,
     pub(super) status: Option<&'static str>,
     pub(super) impact: Option<&'static str>,
     pub(super) service_instance_id: Option<Uuid>,
@@ -98,16 +145,45 @@ pub(super) struct New<'a> {
     pub(super) provider_not_accountable: Option<bool>,
 }
 
-/// Stores events and gives the ids of those that were not known yet: the same event told twice is stored once.
-pub(super) async fn append(conn: &mut AsyncPgConnection, new: &[New<'_>]) -> QueryResult<Vec<Uuid>> {
-    const COLUMNS: &str = "root_id, id, tenant_id, request_id, occurred_at, event_key, sequence, status, impact, \
+/// An event that was not known.
+pub(super) struct Fresh {
+    /// Its request.
+    pub(super) request_id: Uuid,
+    /// Whether it is the one that the history begins with.
+    pub(super) registers: bool,
+}
+
+/// Stores events, each with an entry in the audit log (rule P4), and gives those that were not known: the same event
+/// told twice is stored once.
+pub(super) async fn append(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    new: &[New],
+) -> QueryResult<Vec<Fresh>> {
+    const COLUMNS: &str = "root_id, id, tenant_id, request_id, occurred_at, event_key, sequence, cleared, status, impact, \
         service_instance_id, team_id, requester_id, desired_completion_at, downtime_start_at, downtime_end_at, \
         provider_not_accountable";
-    let mut sql = Sql::new("INSERT INTO request_event (");
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new("WITH fresh AS (INSERT INTO request_event (");
     sql.push(COLUMNS).push(") SELECT ").push(COLUMNS);
     sql.push(" FROM jsonb_populate_recordset(NULL::request_event, ").bind(Bind::rows(new)?);
-    sql.push(") ON CONFLICT (root_id, request_id, event_key) DO NOTHING RETURNING id");
-    rows(conn, sql).await?.iter().map(|row| column::<SqlUuid, _>(row, 0)).collect()
+    sql.push(") ON CONFLICT (root_id, request_id, event_key) DO NOTHING RETURNING *)");
+    let tell = audit_entry::Each {
+        of: "fresh",
+        action: "CASE r.event_key WHEN 'registered' THEN 'requestRegister' ELSE 'requestRecord' END",
+        object_type: "Request",
+        object_id: "r.request_id",
+        before: "NULL",
+        after: "jsonb_strip_nulls(to_jsonb(r))",
+    };
+    audit_entry::append_each(&mut sql, permit, &tell);
+    sql.push(" SELECT request_id, event_key = 'registered' FROM fresh");
+    let fresh = |row: &PgRow| {
+        Ok(Fresh { request_id: column::<SqlUuid, _>(row, 0)?, registers: column::<Bool, _>(row, 1)? })
+    };
+    rows(conn, sql).await?.iter().map(fresh).collect()
 }
 
 /// The histories of requests, one after the other, each in order (rule X14).

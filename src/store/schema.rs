@@ -43,6 +43,18 @@ diesel::table! {
         provider_was_not_accountable -> Bool,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        source -> Nullable<Text>,
+        source_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    affected_sla_recalculation (root_id, id) {
+        root_id -> Uuid,
+        id -> Uuid,
+        tenant_id -> Uuid,
+        affected_sla_id -> Uuid,
+        occurred_at -> Timestamptz,
     }
 }
 
@@ -313,6 +325,7 @@ diesel::table! {
         downtime_start_at -> Nullable<Timestamptz>,
         downtime_end_at -> Nullable<Timestamptz>,
         provider_not_accountable -> Nullable<Bool>,
+        cleared -> Array<Text>,
     }
 }
 
@@ -645,5 +658,6 @@ diesel::table! {
         source -> Nullable<Text>,
         source_id -> Nullable<Text>,
         created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }

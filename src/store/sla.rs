@@ -129,9 +129,9 @@ pub mod key {
         "(CASE WHEN t.status IN ('scheduled_for_activation', 'active') AND t.expiry_date \
          < (now() AT TIME ZONE (SELECT z.time_zone FROM tenant z WHERE z.root_id = t.root_id AND z.id = t.tenant_id))::date \
          THEN 'expired' \
-         WHEN t.status = 'scheduled_for_activation' AND t.start_date \
+         WHEN t.status IN ('scheduled_for_activation', 'active') AND t.start_date IS NOT NULL THEN CASE WHEN t.start_date \
          <= (now() AT TIME ZONE (SELECT z.time_zone FROM tenant z WHERE z.root_id = t.root_id AND z.id = t.tenant_id))::date \
-         THEN 'active' \
+         THEN 'active' ELSE 'scheduled_for_activation' END \
          ELSE t.status END)",
         Kind::Text,
     );
@@ -159,9 +159,12 @@ impl Row {
             {
                 SlaStatus::Expired
             }
-            SlaStatus::ScheduledForActivation if self.start_date.is_some_and(|first| first <= today) => {
-                SlaStatus::Active
+            SlaStatus::ScheduledForActivation | SlaStatus::Active
+                if self.start_date.is_some_and(|first| first > today) =>
+            {
+                SlaStatus::ScheduledForActivation
             }
+            SlaStatus::ScheduledForActivation if self.start_date.is_some() => SlaStatus::Active,
             stored => stored,
         }
     }

@@ -1,11 +1,14 @@
 //! A time entry: hours spent on a project.
 
+mod write;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
 use crate::access::Permission;
+pub use write::{Entry, check, project_tenants, record};
 
 noun! {
     /// A time entry: hours spent on a project.
@@ -35,6 +38,8 @@ noun! {
         ended_at: DateTime<Utc>,
         /// When it was logged.
         created_at: DateTime<Utc>,
+        /// When it was last corrected; `created_at` until then.
+        updated_at: DateTime<Utc>,
         /// The system it came from; null when made here.
         source: Option<String>,
         /// Its id in that system; null when made here.

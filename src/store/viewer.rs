@@ -107,6 +107,24 @@ pub async fn by_service_token(conn: &Conn, id: Uuid) -> Result<Option<(Viewer, V
     Ok(Some((viewer, hash)))
 }
 
+/// Whoever works on the database itself, by a command: may do everything in the tenants of this slug or id, which are
+/// given too, and below them. No request is answered to this viewer.
+pub async fn operator(conn: &Conn, tenant: &str, name: &str) -> Result<(Viewer, Vec<Uuid>), Error> {
+    let mut sql = Sql::new("WITH k AS (SELECT root_id, id FROM tenant WHERE slug = ");
+    sql.bind(Bind::Text(tenant.to_owned())).push(" OR id::text = lower(").bind(Bind::Text(tenant.to_owned()));
+    sql.push(
+        ")) SELECT 1::smallint, root_id, id, NULL::uuid, '', NULL::text[] FROM k \
+         UNION ALL SELECT 2::smallint, t.root_id, t.id, t.parent_id, t.time_zone, NULL FROM tenant t \
+           WHERE t.root_id IN (SELECT root_id FROM k)",
+    );
+    let found = found(&conn.rows(sql).await?)?;
+    let tenants: Vec<Uuid> = found.grants.iter().map(|(tenant, _)| *tenant).collect();
+    let everything: Permissions = Permission::ALL.iter().copied().collect();
+    let grants: Vec<(Uuid, Permissions)> = tenants.iter().map(|tenant| (*tenant, everything)).collect();
+    let actor = Actor::Person { login: String::new(), people: Vec::new() };
+    Ok((Viewer::new(actor, name.to_owned(), None, found.places, &grants), tenants))
+}
+
 /// Rises with every change of rights: what is remembered of viewers is forgotten then.
 pub async fn epoch(conn: &Conn) -> Result<i64, Error> {
     let rows = conn.rows(Sql::new("SELECT epoch FROM authorization_epoch")).await?;

@@ -15,6 +15,9 @@ macro_rules! words {
         }
 
         impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
             /// The word in the store.
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word),* }

@@ -18,7 +18,7 @@ use crate::postgres::data_directory;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-fn gateway(words: &[&str]) -> Command {
+pub(crate) fn gateway(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sla-gateway"));
     command.args(words);
     // The tests' own environment must not choose for them.

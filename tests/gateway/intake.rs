@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::database::Database;
 
 /// A root with a tenant below it; a service with two instances, one of which the other uses; SLAs of all three kinds.
 const WORLD: &str = "
@@ -95,9 +96,10 @@ pub(crate) fn key(number: u32) -> String {
 }
 
 pub(crate) async fn world() -> Arc<App> {
-    let app = App::new().await;
-    app.database.client().await.batch_execute(WORLD).await.unwrap();
-    app
+    // Before the gateway starts: it makes partitions of tables that are filled here.
+    let database = Database::new().await;
+    database.client().await.batch_execute(WORLD).await.unwrap();
+    App::over(database).await
 }
 
 const REQUEST: &str = "id uuid status impact revision registeredAt events { nodes { eventKey status occurredAt } }
@@ -109,7 +111,7 @@ const REQUEST: &str = "id uuid status impact revision registeredAt events { node
     } }";
 
 /// The payload of a mutation, asked by `login`.
-async fn mutate(app: &App, login: &str, mutation: &str, input: Value) -> Value {
+pub(crate) async fn mutate(app: &App, login: &str, mutation: &str, input: Value) -> Value {
     let kind = format!("{}{}", mutation[..1].to_uppercase(), &mutation[1..]);
     let query = format!(
         "mutation($input: {kind}Input!) {{ payload: {mutation}(input: $input) {{
@@ -146,17 +148,17 @@ pub(crate) fn call() -> Value {
     })
 }
 
-fn clock<'a>(request: &'a Value, sla: &str) -> &'a Value {
+pub(crate) fn clock<'a>(request: &'a Value, sla: &str) -> &'a Value {
     let clocks = request["affectedSlas"]["nodes"].as_array().unwrap();
     clocks.iter().find(|clock| clock["sla"]["name"] == sla).unwrap_or_else(|| panic!("{sla}: {request}"))
 }
 
-fn fields(clock: &Value, names: &[&str]) -> Value {
+pub(crate) fn fields(clock: &Value, names: &[&str]) -> Value {
     names.iter().map(|name| ((*name).to_owned(), clock[name].clone())).collect()
 }
 
 /// What the breach log says of a request: kind and phase of each record, in order.
-async fn breaches(app: &App) -> Vec<(String, String)> {
+pub(crate) async fn breaches(app: &App) -> Vec<(String, String)> {
     let query =
         "{ breaches(orderBy: [{ field: ID }], first: 100) { nodes { kind phase retracts { kind phase } } } }";
     let data = app.data("agent", query, json!({})).await;
@@ -176,7 +178,7 @@ async fn breaches(app: &App) -> Vec<(String, String)> {
 }
 
 /// Waits until as many records are in the log.
-async fn recorded(app: &App, count: usize) -> Vec<(String, String)> {
+pub(crate) async fn recorded(app: &App, count: usize) -> Vec<(String, String)> {
     let begun = Instant::now();
     loop {
         let found = breaches(app).await;
@@ -188,11 +190,11 @@ async fn recorded(app: &App, count: usize) -> Vec<(String, String)> {
     }
 }
 
-fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(kind, phase)| ((*kind).to_owned(), (*phase).to_owned())).collect()
 }
 
-async fn number(app: &App, sql: &str) -> i64 {
+pub(crate) async fn number(app: &App, sql: &str) -> i64 {
     app.database.client().await.query_one(sql, &[]).await.unwrap().get(0)
 }
 
@@ -437,6 +439,65 @@ async fn x14_events_in_any_order_lead_to_the_same_clock() {
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0], seen[2]);
     assert_eq!(seen[0][0]["resolutionTargetAt"], "2026-03-02T15:00:00Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_event_empties_is_empty_from_then_on_and_what_it_leaves_out_is_unchanged() {
+    let app = world().await;
+    let input = json!({
+        "teamId": key(OTHER_TEAM), "desiredCompletionAt": "2026-03-05T00:00:00Z", "downtimeStartAt": "2026-03-02T09:00:00Z",
+    });
+    let request = written(&app, "requestRegister", with(ticket(), input)).await;
+    let emptied = json!({
+        "requestId": request["id"], "occurredAt": "2026-03-02T11:00:00Z", "impact": null, "teamId": null,
+        "desiredCompletionAt": null, "downtimeStartAt": null, "downtimeEndAt": null, "serviceInstanceId": null, "requesterId": null,
+    });
+    let left = json!({ "requestId": request["id"], "occurredAt": "2026-03-02T12:00:00Z", "status": "ACCEPTED", "sequence": 7 });
+    written(&app, "requestRecord", emptied).await;
+    let request = written(&app, "requestRecord", left).await;
+    let own = clock(&request, "Mail server");
+    assert_eq!(
+        fields(own, &["impact", "nextTarget", "responseTargetAt", "resolutionTargetAt", "accountability"]),
+        json!({
+            "impact": null, "nextTarget": "NO_TARGET", "responseTargetAt": null, "resolutionTargetAt": null,
+            "accountability": "PROVIDER",
+        })
+    );
+    // Late, of the time before: what was emptied after it stays empty (X14).
+    let late = json!({ "requestId": request["id"], "occurredAt": "2026-03-02T10:30:00Z", "impact": "TOP" });
+    written(&app, "requestRecord", late).await;
+    let query = "query($id: ID!) { request(id: $id) { impact requester { name } serviceInstance { name } team { name }
+        desiredCompletionAt downtimeStartAt downtimeEndAt events { nodes { cleared impact } }
+        affectedSlas { nodes { sla { name } impact desiredCompletionAt downtimeStartAt } } } }";
+    let found = app.data("agent", query, json!({ "id": request["id"] })).await["request"].take();
+    for field in [
+        "impact",
+        "requester",
+        "serviceInstance",
+        "team",
+        "desiredCompletionAt",
+        "downtimeStartAt",
+        "downtimeEndAt",
+    ] {
+        assert_eq!(found[field], Value::Null, "{field}");
+    }
+    let cleared: Vec<&Value> =
+        found["events"]["nodes"].as_array().unwrap().iter().map(|event| &event["cleared"]).collect();
+    let all = json!([
+        "IMPACT",
+        "SERVICE_INSTANCE",
+        "TEAM",
+        "REQUESTER",
+        "DESIRED_COMPLETION_AT",
+        "DOWNTIME_START_AT",
+        "DOWNTIME_END_AT"
+    ]);
+    assert_eq!(cleared, [&json!([]), &json!([]), &all, &json!([])]);
+    assert_eq!(clock(&found, "Mail server")["desiredCompletionAt"], Value::Null);
+    // Given again, it counts again from then on.
+    let again = json!({ "requestId": request["id"], "occurredAt": "2026-03-02T13:00:00Z", "impact": "HIGH" });
+    let request = written(&app, "requestRecord", again).await;
+    assert_eq!(clock(&request, "Mail server")["resolutionTargetAt"], "2026-03-03T10:00:00Z");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ async fn loaded() -> (Database, Client, Summary) {
 }
 
 /// Every table with its number of rows and a checksum of its content.
-async fn content(client: &Client) -> BTreeMap<String, (i64, String)> {
+pub(crate) async fn content(client: &Client) -> BTreeMap<String, (i64, String)> {
     let tables = "SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
                   WHERE nspname = 'public' AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname";
     let mut content = BTreeMap::new();

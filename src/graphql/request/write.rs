@@ -1,8 +1,10 @@
 //! Registering requests and recording what happens to them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
+use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Result};
 use chrono::Utc;
 use uuid::Uuid;
 
@@ -13,8 +15,10 @@ use crate::graphql::asking::Asking;
 use crate::graphql::input::{InputError, refused};
 use crate::graphql::node::Kind;
 use crate::graphql::scalar::DateTime;
+use crate::graphql::told::{Rows, failed, many};
 use crate::graphql::word::{Impact, RequestChannel, RequestStatus};
-use crate::store::intake::{self, AHEAD, Change, Event, Registration};
+use crate::graphql::write::check_count;
+use crate::store::intake::{self, AHEAD, About, Change, Event, Registration, Telling};
 use crate::store::{request, word};
 
 /// The longest subject.
@@ -93,23 +97,25 @@ pub struct RequestRecordInput {
     sequence: Option<i32>,
     /// What happened to a chat or call, in their own words; instead of `status`.
     kind: Option<RequestEventKind>,
-    /// The new status; null = unchanged, as with all fields below.
+    /// The new status; null = unchanged.
     status: Option<RequestStatus>,
-    /// The new impact: freezes the targets that are promised for it at `occurredAt`.
-    impact: Option<Impact>,
+    /// The new impact: freezes the targets that are promised for it at `occurredAt`. Left out = unchanged, null = none
+    /// from here on; so with all fields below.
+    impact: MaybeUndefined<Impact>,
     /// The new service instance.
-    service_instance_id: Option<ID>,
+    service_instance_id: MaybeUndefined<ID>,
     /// The new team.
-    team_id: Option<ID>,
+    team_id: MaybeUndefined<ID>,
     /// The new requester.
-    requester_id: Option<ID>,
+    requester_id: MaybeUndefined<ID>,
     /// The new instant at which it is wished to be done.
-    desired_completion_at: Option<DateTime>,
+    desired_completion_at: MaybeUndefined<DateTime>,
     /// The new start of the downtime.
-    downtime_start_at: Option<DateTime>,
+    downtime_start_at: MaybeUndefined<DateTime>,
     /// The new end of the downtime, not before a start given with it.
-    downtime_end_at: Option<DateTime>,
-    /// Whether the provider says not to be accountable from here on: true stops its clocks, false lets them go on.
+    downtime_end_at: MaybeUndefined<DateTime>,
+    /// Whether the provider says not to be accountable from here on: true stops its clocks, false lets them go on; null
+    /// = unchanged.
     provider_not_accountable: Option<bool>,
     /// A mark of the client's own, given back with the payload.
     client_mutation_id: Option<String>,
@@ -164,6 +170,9 @@ impl RequestPayload {
     }
 }
 
+many! { RequestRegisterManyInput of RequestRegisterInput -> RequestRegisterManyPayload of RequestPayload }
+many! { RequestRecordManyInput of RequestRecordInput -> RequestRecordManyPayload of RequestPayload }
+
 /// Writing requests.
 #[derive(Default)]
 pub struct RequestMutation;
@@ -197,7 +206,163 @@ impl RequestMutation {
         let outcome = record(asking, input).await;
         RequestPayload::of(asking, outcome, mark)
     }
+
+    /// Registers many requests at once, as `requestRegister` does one: all or none, each that is right, or, to see what
+    /// would be refused, none. Needs `requests:write` in the tenant of each.
+    async fn request_register_many(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The requests.")] input: RequestRegisterManyInput,
+    ) -> Result<RequestRegisterManyPayload> {
+        let asking = Asking::of(ctx);
+        asking.viewer()?;
+        check_count(input.rows.len())?;
+        let tenants = input.rows.iter().map(|row| &row.tenant_id);
+        let permits = permits(asking, tenants)?;
+        let marks = input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
+        let rows = Rows::read(input.rows, |row, mistakes| {
+            let permit = permits.get(&Kind::Tenant.key(&row.tenant_id)?).cloned();
+            let registration = Box::new(row.registration(asking, mistakes)?);
+            let telling = Telling { about: About::New(registration), events: Vec::new() };
+            Ok((permit.ok_or(Error::NotFound("tenant"))?, telling))
+        })?;
+        let results = tell(asking, rows, marks, (input.atomic, input.dry_run)).await?;
+        Ok(RequestRegisterManyPayload::of(results, input.client_mutation_id))
+    }
+
+    /// Records many events at once, of one request or of many, in any order, as `requestRecord` does one: all or none,
+    /// each that is right, or, to see what would be refused, none. Needs `requests:write` in the tenant of each request.
+    async fn request_record_many(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What happened.")] input: RequestRecordManyInput,
+    ) -> Result<RequestRecordManyPayload> {
+        let asking = Asking::of(ctx);
+        asking.viewer()?;
+        check_count(input.rows.len())?;
+        let known = Known::find(asking, &input.rows).await?;
+        let marks = input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
+        let rows = Rows::read(input.rows, |row, mistakes| {
+            let found = known.of(&row, mistakes)?;
+            let event = row.event(asking, mistakes)?;
+            let Some((permit, request)) = found else {
+                // Its mistake is told: the rest of the row was only looked at for further ones.
+                return Ok(None);
+            };
+            Ok(Some((permit, Telling { about: About::Known(request), events: vec![event] })))
+        })?;
+        let results = tell(asking, rows.flattened(), marks, (input.atomic, input.dry_run)).await?;
+        Ok(RequestRecordManyPayload::of(results, input.client_mutation_id))
+    }
 }
+
+/// Takes rows in, and tells what became of each.
+async fn tell(
+    asking: &Asking,
+    mut rows: Rows<(Permit, Telling)>,
+    marks: Vec<Option<String>>,
+    (atomic, dry_run): (bool, bool),
+) -> Result<Vec<RequestPayload>> {
+    let mut mistakes = Mistakes::default();
+    intake::check(&asking.conn(), rows.right(), &mut mistakes).await.map_err(failed)?;
+    rows.without(mistakes)?;
+    let (told, results) = rows.write(atomic);
+    let written = intake::take_in_all(&asking.conn(), asking.now(), told, dry_run).await;
+    asking.renew();
+    asking.services().breaches.wake();
+    let answers = results.told(written)?.into_iter().zip(marks);
+    let payload = |((row, errors), client_mutation_id): ((Option<Arc<request::Row>>, _), _)| RequestPayload {
+        request: row.map(Into::into),
+        errors,
+        client_mutation_id,
+    };
+    Ok(answers.map(payload).collect())
+}
+
+/// The permit to write requests of each of these tenants.
+fn permits<'a>(
+    asking: &Asking,
+    tenants: impl Iterator<Item = &'a ID>,
+) -> Result<HashMap<Uuid, Permit>, Error> {
+    let mut permits = HashMap::new();
+    for tenant in tenants {
+        let tenant = Kind::Tenant.key(tenant)?;
+        if let Entry::Vacant(unknown) = permits.entry(tenant) {
+            unknown.insert(asking.permit(Permission::RequestsWrite, tenant)?);
+        }
+    }
+    Ok(permits)
+}
+
+/// The requests that rows are about, and the permits to write them.
+struct Known {
+    permits: HashMap<Uuid, Permit>,
+    tenants: HashMap<Uuid, Uuid>,
+    by_source: HashMap<(Uuid, String, String), Uuid>,
+}
+
+impl Known {
+    async fn find(asking: &Asking, rows: &[RequestRecordInput]) -> Result<Self, Error> {
+        let reach = asking.viewer()?.reach_any();
+        let ids = rows.iter().filter_map(|row| Kind::Request.key(row.request_id.as_ref()?).ok());
+        let tenants = request::tenants(&asking.conn(), &reach, &ids.collect::<Vec<_>>()).await?;
+        let mut permits = permits(asking, rows.iter().filter_map(|row| row.tenant_id.as_ref()))?;
+        let mut told: HashMap<Uuid, Vec<(String, String)>> = HashMap::new();
+        for row in rows.iter().filter(|row| row.request_id.is_none()) {
+            if let (Some(tenant), Some(source), Some(id)) = (&row.tenant_id, &row.source, &row.source_id) {
+                told.entry(Kind::Tenant.key(tenant)?).or_default().push((source.clone(), id.clone()));
+            }
+        }
+        let mut by_source = HashMap::new();
+        for (tenant, told) in told {
+            let Some(permit) = permits.get(&tenant) else { continue };
+            let found = request::of_sources(&asking.conn(), permit, told).await?;
+            by_source.extend(found.into_iter().map(|((source, id), request)| ((tenant, source, id), request)));
+        }
+        for tenant in tenants.values() {
+            if let Entry::Vacant(unknown) = permits.entry(*tenant) {
+                unknown.insert(asking.permit(Permission::RequestsWrite, *tenant)?);
+            }
+        }
+        Ok(Self { permits, tenants, by_source })
+    }
+
+    /// The request of a row; none where there is none, which is a mistake of the row.
+    fn of(&self, row: &RequestRecordInput, mistakes: &mut Mistakes) -> Result<Option<(Permit, Uuid)>, Error> {
+        let by_source = [row.tenant_id.is_some(), row.source.is_some(), row.source_id.is_some()];
+        let found = match (&row.request_id, &row.tenant_id, &row.source, &row.source_id) {
+            (Some(id), ..) => {
+                let request = Kind::Request.key(id)?;
+                let tenant = self.tenants.get(&request);
+                if tenant.is_none() {
+                    let message = "There is no request of this id that you may see.";
+                    mistakes.add("input.requestId", InputErrorCode::NotFound, message);
+                }
+                if by_source.contains(&true) {
+                    mistakes.add("input.requestId", InputErrorCode::Invalid, BY_ID);
+                }
+                tenant.map(|tenant| (*tenant, request))
+            }
+            (None, Some(tenant), Some(source), Some(source_id)) => {
+                let tenant = Kind::Tenant.key(tenant)?;
+                let request = self.by_source.get(&(tenant, source.clone(), source_id.clone()));
+                if request.is_none() {
+                    mistakes.add("input.sourceId", InputErrorCode::NotFound, UNREGISTERED);
+                }
+                request.map(|request| (tenant, *request))
+            }
+            _ => {
+                mistakes.add("input", InputErrorCode::Required, WHICH);
+                None
+            }
+        };
+        Ok(found.and_then(|(tenant, request)| Some((self.permits.get(&tenant)?.clone(), request))))
+    }
+}
+
+const BY_ID: &str = "The id says which request: leave out tenantId, source and sourceId.";
+const UNREGISTERED: &str = "No request was registered under this source and sourceId: register it first.";
+const WHICH: &str = "Say which request: pass requestId, or all of tenantId, source and sourceId.";
 
 async fn register(
     asking: &Asking,
@@ -205,77 +370,90 @@ async fn register(
     input: RequestRegisterInput,
 ) -> Result<Arc<request::Row>, WriteError> {
     let mut mistakes = Mistakes::default();
-    mistakes.text("input.subject", &input.subject, SUBJECT);
-    sourced(&mut mistakes, input.source.as_deref(), input.source_id.as_deref());
-    let registered_at = happened(asking, &mut mistakes, "input.registeredAt", input.registered_at);
-    down(&mut mistakes, input.downtime_start_at, input.downtime_end_at);
-    let registration = Registration {
-        channel: input.channel.into(),
-        subject: input.subject,
-        standard_service_request_id: optional(
-            Kind::StandardServiceRequest,
-            input.standard_service_request_id,
-        )?,
-        sla_id: optional(Kind::Sla, input.sla_id)?,
-        registered_at,
-        source: input.source,
-        source_id: input.source_id,
-        status: input.status.into(),
-        state: Change {
-            status: None,
-            impact: input.impact.map(Into::into),
-            service_instance_id: optional(Kind::ServiceInstance, input.service_instance_id)?,
-            team_id: optional(Kind::Team, input.team_id)?,
-            requester_id: optional(Kind::Person, input.requester_id)?,
-            desired_completion_at: input.desired_completion_at.map(|at| at.0),
-            downtime_start_at: input.downtime_start_at.map(|at| at.0),
-            downtime_end_at: input.downtime_end_at.map(|at| at.0),
-            provider_not_accountable: input.provider_not_accountable.then_some(true),
-        },
-    };
-    intake::register(&asking.conn(), permit, asking.now(), &registration, mistakes).await
+    let registration = input.registration(asking, &mut mistakes)?;
+    intake::register(&asking.conn(), permit, asking.now(), registration, mistakes).await
 }
 
 async fn record(asking: &Asking, input: RequestRecordInput) -> Result<Arc<request::Row>, WriteError> {
     let mut mistakes = Mistakes::default();
     let (permit, request) = find(asking, &input, &mut mistakes).await?;
-    let occurred_at = happened(asking, &mut mistakes, "input.occurredAt", input.occurred_at);
-    if let Some(key) = &input.event_key {
-        mistakes.text("input.eventKey", key, SOURCE_ID);
-    }
-    if input.sequence.is_some_and(|sequence| sequence < 0) {
-        mistakes.add("input.sequence", InputErrorCode::Invalid, "This must be 0 or more.");
-    }
-    if input.kind.is_some() && input.status.is_some() {
-        let message = "The kind says what the status becomes: leave one of them out.";
-        mistakes.add("input.kind", InputErrorCode::Invalid, message);
-    }
-    down(&mut mistakes, input.downtime_start_at, input.downtime_end_at);
-    let change = Change {
-        status: input.kind.map(Into::into).or(input.status.map(Into::into)),
-        impact: input.impact.map(Into::into),
-        service_instance_id: optional(Kind::ServiceInstance, input.service_instance_id)?,
-        team_id: optional(Kind::Team, input.team_id)?,
-        requester_id: optional(Kind::Person, input.requester_id)?,
-        desired_completion_at: input.desired_completion_at.map(|at| at.0),
-        downtime_start_at: input.downtime_start_at.map(|at| at.0),
-        downtime_end_at: input.downtime_end_at.map(|at| at.0),
-        provider_not_accountable: input.provider_not_accountable,
-    };
-    if change == Change::default() {
-        mistakes.add("input", InputErrorCode::Required, "This event changes nothing: say what happened.");
-    }
-    let event = Event {
-        occurred_at,
-        event_key: input.event_key.or(input.sequence.map(|sequence| sequence.to_string())),
-        sequence: input.sequence.unwrap_or_default().into(),
-        change,
-    };
+    let event = input.event(asking, &mut mistakes)?;
     let Some(request) = request else {
         mistakes.none()?;
         return Err(Error::NotFound("request").into());
     };
-    intake::record(&asking.conn(), &permit, asking.now(), request, &event, mistakes).await
+    intake::record(&asking.conn(), &permit, asking.now(), request, event, mistakes).await
+}
+
+impl RequestRegisterInput {
+    fn registration(self, asking: &Asking, mistakes: &mut Mistakes) -> Result<Registration, Error> {
+        mistakes.text("input.subject", &self.subject, SUBJECT);
+        sourced(mistakes, self.source.as_deref(), self.source_id.as_deref());
+        let registered_at = happened(asking, mistakes, "input.registeredAt", self.registered_at);
+        down(mistakes, self.downtime_start_at, self.downtime_end_at);
+        Ok(Registration {
+            channel: self.channel.into(),
+            subject: self.subject,
+            standard_service_request_id: optional(
+                Kind::StandardServiceRequest,
+                self.standard_service_request_id,
+            )?,
+            sla_id: optional(Kind::Sla, self.sla_id)?,
+            registered_at,
+            source: self.source,
+            source_id: self.source_id,
+            status: self.status.into(),
+            state: Change {
+                status: None,
+                impact: self.impact.map(|impact| Some(impact.into())),
+                service_instance_id: optional(Kind::ServiceInstance, self.service_instance_id)?.map(Some),
+                team_id: optional(Kind::Team, self.team_id)?.map(Some),
+                requester_id: optional(Kind::Person, self.requester_id)?.map(Some),
+                desired_completion_at: self.desired_completion_at.map(|at| Some(at.0)),
+                downtime_start_at: self.downtime_start_at.map(|at| Some(at.0)),
+                downtime_end_at: self.downtime_end_at.map(|at| Some(at.0)),
+                provider_not_accountable: self.provider_not_accountable.then_some(true),
+            },
+        })
+    }
+}
+
+impl RequestRecordInput {
+    fn event(self, asking: &Asking, mistakes: &mut Mistakes) -> Result<Event, Error> {
+        let occurred_at = happened(asking, mistakes, "input.occurredAt", self.occurred_at);
+        if let Some(key) = &self.event_key {
+            mistakes.text("input.eventKey", key, SOURCE_ID);
+        }
+        if self.sequence.is_some_and(|sequence| sequence < 0) {
+            mistakes.add("input.sequence", InputErrorCode::Invalid, "This must be 0 or more.");
+        }
+        if self.kind.is_some() && self.status.is_some() {
+            let message = "The kind says what the status becomes: leave one of them out.";
+            mistakes.add("input.kind", InputErrorCode::Invalid, message);
+        }
+        let (start, end) = (self.downtime_start_at.value().copied(), self.downtime_end_at.value().copied());
+        down(mistakes, start, end);
+        let change = Change {
+            status: self.kind.map(Into::into).or(self.status.map(Into::into)),
+            impact: self.impact.map_value(Into::into).into(),
+            service_instance_id: told(Kind::ServiceInstance, self.service_instance_id)?,
+            team_id: told(Kind::Team, self.team_id)?,
+            requester_id: told(Kind::Person, self.requester_id)?,
+            desired_completion_at: self.desired_completion_at.map_value(|at| at.0).into(),
+            downtime_start_at: self.downtime_start_at.map_value(|at| at.0).into(),
+            downtime_end_at: self.downtime_end_at.map_value(|at| at.0).into(),
+            provider_not_accountable: self.provider_not_accountable,
+        };
+        if change == Change::default() {
+            mistakes.add("input", InputErrorCode::Required, "This event changes nothing: say what happened.");
+        }
+        Ok(Event {
+            occurred_at,
+            event_key: self.event_key.or(self.sequence.map(|sequence| sequence.to_string())),
+            sequence: self.sequence.unwrap_or_default().into(),
+            change,
+        })
+    }
 }
 
 /// The request meant, and the permit to write it: by its id, or by its tenant and its source. One that its source never
@@ -293,24 +471,22 @@ async fn find(
             let tenant_id = request::tenant(&asking.conn(), &reach, key).await?;
             let tenant_id = tenant_id.ok_or(Error::NotFound("request"))?;
             if by_source.contains(&true) {
-                let message = "The id says which request: leave out tenantId, source and sourceId.";
-                mistakes.add("input.requestId", InputErrorCode::Invalid, message);
+                mistakes.add("input.requestId", InputErrorCode::Invalid, BY_ID);
             }
             Ok((asking.permit(Permission::RequestsWrite, tenant_id)?, Some(key)))
         }
         (None, Some(tenant), Some(source), Some(source_id)) => {
             let permit = asking.permit(Permission::RequestsWrite, Kind::Tenant.key(tenant)?)?;
-            let found = request::of_source(&asking.conn(), &permit, source, source_id).await?;
+            let told = (source.clone(), source_id.clone());
+            let found = request::of_sources(&asking.conn(), &permit, vec![told]).await?.into_values().next();
             if found.is_none() {
-                let message = "No request was registered under this source and sourceId: register it first.";
-                mistakes.add("input.sourceId", InputErrorCode::NotFound, message);
+                mistakes.add("input.sourceId", InputErrorCode::NotFound, UNREGISTERED);
             }
             Ok((permit, found))
         }
         _ => {
             asking.viewer()?;
-            let message = "Say which request: pass requestId, or all of tenantId, source and sourceId.";
-            Err(Error::BadRequest(message.into()))
+            Err(Error::BadRequest(WHICH.into()))
         }
     }
 }
@@ -338,7 +514,8 @@ fn down(mistakes: &mut Mistakes, start: Option<DateTime>, end: Option<DateTime>)
     }
 }
 
-fn sourced(mistakes: &mut Mistakes, source: Option<&str>, source_id: Option<&str>) {
+/// That source and id in it come together, and fit.
+pub(in crate::graphql) fn sourced(mistakes: &mut Mistakes, source: Option<&str>, source_id: Option<&str>) {
     for (path, own, other, longest) in
         [("input.source", source, source_id, SOURCE), ("input.sourceId", source_id, source, SOURCE_ID)]
     {
@@ -354,4 +531,13 @@ fn sourced(mistakes: &mut Mistakes, source: Option<&str>, source_id: Option<&str
 
 fn optional(kind: Kind, id: Option<ID>) -> Result<Option<Uuid>, Error> {
     id.map(|id| kind.key(&id)).transpose()
+}
+
+/// The key that an id names; some none where it is null.
+fn told(kind: Kind, id: MaybeUndefined<ID>) -> Result<Option<Option<Uuid>>, Error> {
+    match id {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Null => Ok(Some(None)),
+        MaybeUndefined::Value(id) => kind.key(&id).map(|key| Some(Some(key))),
+    }
 }

@@ -63,6 +63,10 @@ pub(super) async fn bring_up_to_date(
     for request in &requests {
         happened.insert(request.id, events(told(request))?);
     }
+    let mut recalculated: HashMap<Uuid, Vec<Event>> = HashMap::new();
+    for (clock, event) in affected_sla::recalculations(conn, permit, ids).await? {
+        recalculated.entry(clock).or_default().push(event);
+    }
     let mut clocks = Vec::with_capacity(frozen.len());
     let mut due = Vec::with_capacity(frozen.len());
     for frozen in frozen {
@@ -70,7 +74,10 @@ pub(super) async fn bring_up_to_date(
         let (moving, deadlines) = match frozen.terms {
             Terms::Service(offering) => {
                 let promised = promise::promised(promises.get(&offering), frozen.standard_service_request_id);
-                run(&frozen, promised, &graph.uses, events)
+                match recalculated.remove(&frozen.id) {
+                    None => run(&frozen, promised, &graph.uses, events),
+                    Some(own) => run(&frozen, promised, &graph.uses, &[events, &own].concat()),
+                }
             }
             Terms::Wait(terms) => await_answer(&frozen, terms, events),
         };

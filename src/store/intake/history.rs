@@ -14,6 +14,7 @@ use crate::store::{request, request_event};
 /// What no event tells of a request was so from its registration on: rows may come from elsewhere, without a history
 /// or with a part of one.
 pub(in crate::store) fn complete(request: &request::Row, history: &mut Vec<Arc<request_event::Row>>) {
+    let told = history.as_slice();
     let untold = request_event::Row {
         root_id: request.root_id,
         id: request.id,
@@ -24,20 +25,21 @@ pub(in crate::store) fn complete(request: &request::Row, history: &mut Vec<Arc<r
         event_key: String::new(),
         // Before everything that was told of the same instant.
         sequence: -1,
-        status: untold(history, |event| event.status, Some(request.status)),
-        impact: untold(history, |event| event.impact, request.impact),
-        service_instance_id: untold(history, |event| event.service_instance_id, request.service_instance_id),
-        team_id: untold(history, |event| event.team_id, request.team_id),
-        requester_id: untold(history, |event| event.requester_id, request.requester_id),
+        cleared: Vec::new(),
+        status: untold(told, |event| event.status, Some(request.status)),
+        impact: untold(told, request_event::Row::new_impact, request.impact),
+        service_instance_id: untold(told, request_event::Row::new_instance, request.service_instance_id),
+        team_id: untold(told, request_event::Row::new_team, request.team_id),
+        requester_id: untold(told, request_event::Row::new_requester, request.requester_id),
         desired_completion_at: untold(
-            history,
-            |event| event.desired_completion_at,
+            told,
+            request_event::Row::new_desired_completion,
             request.desired_completion_at,
         ),
-        downtime_start_at: untold(history, |event| event.downtime_start_at, request.downtime_start_at),
-        downtime_end_at: untold(history, |event| event.downtime_end_at, request.downtime_end_at),
+        downtime_start_at: untold(told, request_event::Row::new_downtime_start, request.downtime_start_at),
+        downtime_end_at: untold(told, request_event::Row::new_downtime_end, request.downtime_end_at),
         provider_not_accountable: untold(
-            history,
+            told,
             |event| event.provider_not_accountable,
             request.provider_not_accountable.then_some(true),
         ),
@@ -46,12 +48,13 @@ pub(in crate::store) fn complete(request: &request::Row, history: &mut Vec<Arc<r
     history.insert(at, Arc::new(untold));
 }
 
-fn untold<T>(
+/// The value of a field of which `told` finds nothing in the history.
+fn untold<T, U>(
     history: &[Arc<request_event::Row>],
-    field: impl Fn(&request_event::Row) -> Option<T>,
+    told: impl Fn(&request_event::Row) -> Option<U>,
     value: Option<T>,
 ) -> Option<T> {
-    value.filter(|_| history.iter().all(|event| field(event).is_none()))
+    value.filter(|_| history.iter().all(|event| told(event).is_none()))
 }
 
 /// The state of a request after its history: of each field, what was said last.
@@ -71,13 +74,13 @@ pub(super) fn latest(request: &request::Row, history: &[Arc<request_event::Row>]
     };
     for event in history {
         state.status = event.status.map_or(state.status, RequestStatus::word);
-        state.impact = event.impact.map(Impact::word).or(state.impact);
-        state.requester_id = event.requester_id.or(state.requester_id);
-        state.service_instance_id = event.service_instance_id.or(state.service_instance_id);
-        state.team_id = event.team_id.or(state.team_id);
-        state.desired_completion_at = event.desired_completion_at.or(state.desired_completion_at);
-        state.downtime_start_at = event.downtime_start_at.or(state.downtime_start_at);
-        state.downtime_end_at = event.downtime_end_at.or(state.downtime_end_at);
+        state.impact = event.new_impact().map_or(state.impact, |impact| impact.map(Impact::word));
+        state.requester_id = event.new_requester().unwrap_or(state.requester_id);
+        state.service_instance_id = event.new_instance().unwrap_or(state.service_instance_id);
+        state.team_id = event.new_team().unwrap_or(state.team_id);
+        state.desired_completion_at = event.new_desired_completion().unwrap_or(state.desired_completion_at);
+        state.downtime_start_at = event.new_downtime_start().unwrap_or(state.downtime_start_at);
+        state.downtime_end_at = event.new_downtime_end().unwrap_or(state.downtime_end_at);
         state.provider_not_accountable =
             event.provider_not_accountable.unwrap_or(state.provider_not_accountable);
     }
@@ -95,23 +98,24 @@ pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> QueryResul
         if let Some(status) = row.status {
             add(Change::Status(read(status.word())?));
         }
-        if let Some(impact) = row.impact {
-            add(Change::Impact(Some(read(impact.word())?)));
+        if let Some(impact) = row.new_impact() {
+            add(Change::Impact(impact.map(|impact| read(impact.word())).transpose()?));
         }
-        if let Some(instance) = row.service_instance_id {
-            add(Change::Instance(Some(instance)));
+        if let Some(instance) = row.new_instance() {
+            add(Change::Instance(instance));
         }
-        if let Some(team) = row.team_id {
-            add(Change::Team(Some(team)));
+        if let Some(team) = row.new_team() {
+            add(Change::Team(team));
         }
-        if let Some(requester) = row.requester_id {
-            add(Change::Requester(Some(requester)));
+        if let Some(requester) = row.new_requester() {
+            add(Change::Requester(requester));
         }
-        if let Some(at) = row.desired_completion_at {
-            add(Change::DesiredCompletion(Some(at)));
+        if let Some(at) = row.new_desired_completion() {
+            add(Change::DesiredCompletion(at));
         }
-        if row.downtime_start_at.is_some() || row.downtime_end_at.is_some() {
-            (start, end) = (row.downtime_start_at.or(start), row.downtime_end_at.or(end));
+        let (new_start, new_end) = (row.new_downtime_start(), row.new_downtime_end());
+        if new_start.is_some() || new_end.is_some() {
+            (start, end) = (new_start.unwrap_or(start), new_end.unwrap_or(end));
             add(Change::Downtime { start, end });
         }
         if let Some(yes) = row.provider_not_accountable {
@@ -138,8 +142,8 @@ pub(super) fn stretches<'a>(
     let (mut instance, mut requester) = (None, None);
     for group in history.chunk_by(|a, b| a.occurred_at == b.occurred_at) {
         for event in group {
-            instance = event.service_instance_id.or(instance);
-            requester = event.requester_id.or(requester);
+            instance = event.new_instance().unwrap_or(instance);
+            requester = event.new_requester().unwrap_or(requester);
         }
         let from = group[0].occurred_at.max(request.registered_at);
         match stretches.last_mut() {

@@ -1,0 +1,241 @@
+//! Recalculating the targets of running clocks on purpose.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use uuid::Uuid;
+
+use crate::access::{Permission, Permit};
+use crate::error::{self, Error, InputErrorCode};
+use crate::graphql::asking::Asking;
+use crate::graphql::input::{InputError, refused};
+use crate::graphql::node::{Kind, related};
+use crate::graphql::scalar::DateTime;
+use crate::graphql::word::NextTarget;
+use crate::graphql::{AffectedSla, Calendar};
+use crate::store;
+use crate::store::intake::recalculate::{self, Found, Which};
+
+/// The most clocks that are recalculated at once.
+const MOST: usize = 1_000;
+
+/// Which clocks are recalculated: those of an SLA, of a request, or those listed; exactly one of the three.
+#[derive(Clone, Debug, InputObject)]
+pub struct AffectedSlasRecalculateInput {
+    /// The running clocks of this SLA.
+    sla_id: Option<ID>,
+    /// The running clocks of this request.
+    request_id: Option<ID>,
+    /// These clocks; those among them that are resolved stay as they are.
+    affected_sla_ids: Option<Vec<ID>>,
+    /// Whether nothing is to be changed, only told what would.
+    #[graphql(default = false)]
+    dry_run: bool,
+    /// A mark of the client's own, given back with the payload.
+    client_mutation_id: Option<String>,
+}
+
+/// What a recalculation moved.
+#[derive(SimpleObject)]
+pub struct RecalculationPayload {
+    /// How many running clocks were recalculated; null when the input was refused.
+    recalculated_count: Option<i32>,
+    /// Those whose targets are others now.
+    moved: Vec<RecalculatedAffectedSla>,
+    /// All that is wrong with the input; empty when it was done.
+    errors: Vec<InputError>,
+    /// The mark that the client sent along.
+    client_mutation_id: Option<String>,
+}
+
+/// A clock whose targets are others than before.
+#[derive(SimpleObject)]
+pub struct RecalculatedAffectedSla {
+    /// The clock, as it is now; after a dry run, as it would be.
+    affected_sla: AffectedSla,
+    /// Its targets before.
+    before: AffectedSlaTargets,
+    /// Its targets now.
+    after: AffectedSlaTargets,
+}
+
+/// The targets of a clock. Durations are in minutes.
+pub struct AffectedSlaTargets(Arc<store::affected_sla::Row>);
+
+impl AffectedSlaTargets {
+    fn differ(&self, other: &Self) -> bool {
+        let facts = |targets: &Self| {
+            let row = &targets.0;
+            (
+                (row.maximum_response_duration, row.maximum_response_duration_in_days),
+                (row.maximum_resolution_duration, row.maximum_resolution_duration_in_days),
+                (row.response_target_at, row.response_breaches_at),
+                (row.resolution_target_at, row.resolution_breaches_at),
+                (row.next_target, row.next_target_at),
+                (row.support_hours_id, row.service_hours_id),
+            )
+        };
+        facts(self) != facts(other)
+    }
+}
+
+/// The targets of a clock. Durations are in minutes.
+#[Object]
+impl AffectedSlaTargets {
+    /// Minutes to respond; null where the target is of another kind.
+    async fn maximum_response_duration(&self) -> Option<i32> {
+        self.0.maximum_response_duration
+    }
+
+    /// Business days to respond.
+    async fn maximum_response_duration_in_days(&self) -> Option<i32> {
+        self.0.maximum_response_duration_in_days
+    }
+
+    /// Minutes to resolve; null where the target is of another kind.
+    async fn maximum_resolution_duration(&self) -> Option<i32> {
+        self.0.maximum_resolution_duration
+    }
+
+    /// Business days to resolve.
+    async fn maximum_resolution_duration_in_days(&self) -> Option<i32> {
+        self.0.maximum_resolution_duration_in_days
+    }
+
+    /// The earliest instant at which the time to respond is used up; null when there is no such target.
+    async fn response_target_at(&self) -> Option<DateTime> {
+        self.0.response_target_at.map(Into::into)
+    }
+
+    /// The last instant at which a response is in time.
+    async fn response_breaches_at(&self) -> Option<DateTime> {
+        self.0.response_breaches_at.map(Into::into)
+    }
+
+    /// The earliest instant at which the time to resolve is used up; null when there is no such target.
+    async fn resolution_target_at(&self) -> Option<DateTime> {
+        self.0.resolution_target_at.map(Into::into)
+    }
+
+    /// The last instant at which a resolution is in time.
+    async fn resolution_breaches_at(&self) -> Option<DateTime> {
+        self.0.resolution_breaches_at.map(Into::into)
+    }
+
+    /// What the clock runs towards.
+    async fn next_target(&self) -> NextTarget {
+        self.0.next_target.into()
+    }
+
+    /// When; null where that is no instant.
+    async fn next_target_at(&self) -> Option<DateTime> {
+        self.0.next_target_at.map(Into::into)
+    }
+
+    /// The hours that count; null = around the clock.
+    async fn support_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
+        related::<Calendar>(ctx, self.0.support_hours_id).await
+    }
+}
+
+/// Recalculating clocks.
+#[derive(Default)]
+pub struct AffectedSlaMutation;
+
+#[Object]
+impl AffectedSlaMutation {
+    /// Freezes the targets of running clocks anew, from what their offerings and calendars say now, and tells what
+    /// moved: edits alone move no running clock. Version, instance and teams stay, pauses stay, and so does what is in
+    /// the breach log: it was true. A target that is missed under the new terms is recorded anew. Needs `slas:write` in
+    /// the tenant of each clock.
+    async fn affected_slas_recalculate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] input: AffectedSlasRecalculateInput,
+    ) -> Result<RecalculationPayload> {
+        let asking = Asking::of(ctx);
+        asking.viewer()?;
+        let (path, which) = which(&input)?;
+        let clocks = clocks(asking, &which).await?;
+        let client_mutation_id = input.client_mutation_id;
+        let none = RecalculationPayload { recalculated_count: None, moved: Vec::new(), errors: Vec::new(), client_mutation_id };
+        let Some(clocks) = clocks else {
+            let message = format!("More than {MOST} clocks run there: name at most so many of them at a time.");
+            let mistake = error::InputError::at(path, InputErrorCode::Invalid, message);
+            return Ok(RecalculationPayload { errors: vec![mistake.into()], ..none });
+        };
+        let permits = by_tenant(asking, clocks)?;
+        match recalculate::recalculate(&asking.conn(), asking.now(), &permits, input.dry_run).await {
+            Ok(done) => {
+                asking.renew();
+                asking.services().breaches.wake();
+                let recalculated_count = i32::try_from(done.len()).ok();
+                let told = done.into_iter().map(|clock| RecalculatedAffectedSla {
+                    affected_sla: clock.after.clone().into(),
+                    before: AffectedSlaTargets(clock.before),
+                    after: AffectedSlaTargets(clock.after),
+                });
+                let moved = told.filter(|clock| clock.before.differ(&clock.after)).collect();
+                Ok(RecalculationPayload { recalculated_count, moved, ..none })
+            }
+            Err(error) => Ok(RecalculationPayload { errors: refused(error)?, ..none }),
+        }
+    }
+}
+
+fn which(input: &AffectedSlasRecalculateInput) -> Result<(&'static str, Which), Error> {
+    match (&input.sla_id, &input.request_id, &input.affected_sla_ids) {
+        (Some(id), None, None) => Ok(("input.slaId", Which::Sla(Kind::Sla.key(id)?))),
+        (None, Some(id), None) => Ok(("input.requestId", Which::Request(Kind::Request.key(id)?))),
+        (None, None, Some(ids)) => {
+            if ids.len() > MOST {
+                return Err(Error::LimitExceeded(format!("At most {MOST} clocks at a time: ask several times.")));
+            }
+            let mut keys = ids.iter().map(|id| Kind::AffectedSla.key(id)).collect::<Result<Vec<Uuid>, Error>>()?;
+            keys.sort_unstable();
+            keys.dedup();
+            Ok(("input.affectedSlaIds", Which::AffectedSlas(keys)))
+        }
+        _ => {
+            let message = "Say which clocks: pass exactly one of slaId, requestId and affectedSlaIds.";
+            Err(Error::BadRequest(message.into()))
+        }
+    }
+}
+
+/// The clocks meant; none where they are too many. What the viewer may not see is not found (rule P2).
+async fn clocks(asking: &Asking, which: &Which) -> Result<Option<Vec<Found>>, Error> {
+    let viewer = asking.viewer()?.clone();
+    let reach = viewer.reach_any();
+    match which {
+        Which::Sla(id) => {
+            let sla = asking.row::<store::sla::Row>(*id).await?.ok_or(Error::NotFound("SLA"))?;
+            viewer.permit_seen(Permission::SlasWrite, sla.tenant_id)?;
+        }
+        Which::Request(id) => {
+            let tenant = store::request::tenant(&asking.conn(), &reach, *id).await?;
+            viewer.permit_seen(Permission::SlasWrite, tenant.ok_or(Error::NotFound("request"))?)?;
+        }
+        Which::AffectedSlas(_) => {}
+    }
+    let limit = i64::try_from(MOST + 1).unwrap_or(i64::MAX);
+    let found = recalculate::find(&asking.conn(), &reach, which, limit).await?;
+    if matches!(which, Which::AffectedSlas(ids) if found.len() < ids.len()) {
+        return Err(Error::NotFound("affected SLA"));
+    }
+    Ok((found.len() <= MOST).then_some(found))
+}
+
+fn by_tenant(asking: &Asking, clocks: Vec<Found>) -> Result<Vec<(Permit, Vec<Found>)>, Error> {
+    let mut tenants: BTreeMap<Uuid, Vec<Found>> = BTreeMap::new();
+    for clock in clocks {
+        tenants.entry(clock.tenant_id).or_default().push(clock);
+    }
+    let viewer = asking.viewer()?;
+    let permits = tenants.into_iter().map(|(tenant, clocks)| {
+        let permit = viewer.permit_seen(Permission::SlasWrite, tenant)?;
+        Ok((permit, clocks.into_iter().filter(|clock| clock.runs).collect()))
+    });
+    permits.collect()
+}

@@ -1,0 +1,164 @@
+//! Bulk mutations of what is told rather than made: requests, what happens to them, time that was spent. Their rows are
+//! taken in together, in a number of statements that does not depend on how many there are.
+
+use async_graphql::Result;
+
+use super::input::{InputError, refused};
+use super::write::check_count;
+use crate::error::{self, Error, Mistakes, WriteError};
+
+/// The rows of a bulk input: those that can be written, and what is wrong with the others.
+pub(super) struct Rows<T> {
+    right: Vec<(usize, T)>,
+    wrong: Vec<Vec<error::InputError>>,
+}
+
+impl<T> Rows<T> {
+    /// Looks at each row by itself; the mistakes it finds are at `input` there.
+    pub(super) fn read<I>(
+        inputs: Vec<I>,
+        mut read: impl FnMut(I, &mut Mistakes) -> Result<T, Error>,
+    ) -> Result<Self, Error> {
+        check_count(inputs.len())?;
+        let mut rows =
+            Self { right: Vec::with_capacity(inputs.len()), wrong: Vec::with_capacity(inputs.len()) };
+        for (number, input) in inputs.into_iter().enumerate() {
+            let mut mistakes = Mistakes::default();
+            let row = match read(input, &mut mistakes) {
+                Ok(row) => Some(row),
+                // An id that is none: what of an operation as a whole is a bad request is here a mistake of the row.
+                Err(Error::BadRequest(message)) => {
+                    mistakes.add("input", error::InputErrorCode::Invalid, message);
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            let mut wrong = found(mistakes)?;
+            wrong.iter_mut().for_each(|mistake| {
+                mistake.path.splice(1..1, ["rows".to_owned(), number.to_string()]);
+            });
+            rows.right.extend(row.filter(|_| wrong.is_empty()).map(|row| (number, row)));
+            rows.wrong.push(wrong);
+        }
+        Ok(rows)
+    }
+
+    /// Takes in mistakes at `input.rows.NUMBER`: those rows are not right.
+    pub(super) fn without(&mut self, mistakes: Mistakes) -> Result<(), Error> {
+        for mistake in found(mistakes)? {
+            let number = mistake.path.get(2).and_then(|number| number.parse::<usize>().ok());
+            if let Some(wrong) = number.and_then(|number| self.wrong.get_mut(number)) {
+                wrong.push(mistake);
+            }
+        }
+        self.right.retain(|(number, _)| self.wrong[*number].is_empty());
+        Ok(())
+    }
+
+    /// The rows that are right so far, with their numbers.
+    pub(super) fn right(&self) -> &[(usize, T)] {
+        &self.right
+    }
+
+    /// The rows to be written, unless one that is wrong keeps all from it; and then what becomes of each row.
+    pub(super) fn write(self, atomic: bool) -> (Vec<T>, Results) {
+        let kept = atomic && self.wrong.iter().any(|wrong| !wrong.is_empty());
+        let right = if kept { Vec::new() } else { self.right };
+        let (numbers, right) = right.into_iter().unzip();
+        (right, Results { numbers, wrong: self.wrong })
+    }
+}
+
+impl<T> Rows<Option<T>> {
+    /// Without the rows that are none, whose mistakes are known.
+    pub(super) fn flattened(self) -> Rows<T> {
+        let right = self.right.into_iter().filter_map(|(number, row)| Some((number, row?))).collect();
+        Rows { right, wrong: self.wrong }
+    }
+}
+
+/// What becomes of each row.
+pub(super) struct Results {
+    numbers: Vec<usize>,
+    wrong: Vec<Vec<error::InputError>>,
+}
+
+impl Results {
+    /// The object of each row and its mistakes, in the order of the rows.
+    pub(super) fn told<T>(
+        self,
+        written: Result<Vec<Option<T>>, WriteError>,
+    ) -> Result<Vec<(Option<T>, Vec<InputError>)>> {
+        let mut results: Vec<(Option<T>, Vec<InputError>)> =
+            self.wrong.into_iter().map(|wrong| (None, wrong.into_iter().map(Into::into).collect())).collect();
+        match written {
+            Ok(written) => {
+                for (number, object) in self.numbers.into_iter().zip(written) {
+                    results[number].0 = object;
+                }
+            }
+            Err(error) => {
+                let mistakes = refused(error)?;
+                for number in self.numbers {
+                    results[number].1.clone_from(&mistakes);
+                }
+            }
+        }
+        Ok(results)
+    }
+}
+
+/// Why nothing could even be looked at.
+pub(super) fn failed(error: WriteError) -> Error {
+    match error {
+        WriteError::Refused(error) => error,
+        other => Error::internal(other),
+    }
+}
+
+fn found(mistakes: Mistakes) -> Result<Vec<error::InputError>, Error> {
+    match mistakes.none() {
+        Ok(()) => Ok(Vec::new()),
+        Err(WriteError::Input(mistakes)) => Ok(mistakes),
+        Err(other) => Err(failed(other)),
+    }
+}
+
+/// Declares the input and the payload of a bulk mutation, over those of one row.
+macro_rules! many {
+    ($many_input:ident of $input:ident -> $many_payload:ident of $payload:ident) => {
+        /// Many at once.
+        #[derive(Clone, Debug, async_graphql::InputObject)]
+        pub struct $many_input {
+            /// The rows, at most 1 000.
+            rows: Vec<$input>,
+            /// True: all are written, or, when one is refused, none. False: each that is right is written.
+            #[graphql(default = true)]
+            atomic: bool,
+            /// True: nothing is written; the results tell what would be refused.
+            #[graphql(default = false)]
+            dry_run: bool,
+            /// A mark of the client's own, given back with the payload.
+            client_mutation_id: Option<String>,
+        }
+
+        /// What became of each row.
+        #[derive(async_graphql::SimpleObject)]
+        pub struct $many_payload {
+            /// In the order of the rows. The path of an error begins with `input`, `rows` and the number of the row, from 0.
+            results: Vec<$payload>,
+            /// How many rows have no errors; they are written unless `atomic` and another is refused, or `dryRun`.
+            accepted: i32,
+            /// The mark that the client sent along.
+            client_mutation_id: Option<String>,
+        }
+
+        impl $many_payload {
+            fn of(results: Vec<$payload>, client_mutation_id: Option<String>) -> Self {
+                let accepted = results.iter().filter(|result| result.errors.is_empty()).count();
+                Self { accepted: i32::try_from(accepted).unwrap_or(i32::MAX), results, client_mutation_id }
+            }
+        }
+    };
+}
+pub(super) use many;

@@ -1,0 +1,291 @@
+//! Logging time, and what it uses up of limits (rules L2, L3).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::result::QueryResult;
+use diesel::sql_types::{BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel_async::AsyncPgConnection;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Row;
+use crate::access::{Permit, Reach};
+use crate::clock::state::WarningShare;
+use crate::error::{Error, Mistakes, WriteError};
+use crate::store::intake::transaction;
+use crate::store::noun::{Noun, column};
+use crate::store::page::{columns, decoded, within};
+use crate::store::reference::References;
+use crate::store::sql::{Bind, Sql};
+use crate::store::word::BreachPhase;
+use crate::store::{Conn, PgRow, audit_entry, breach, id, person, project, rows};
+
+/// Time to be logged, or to be corrected where its source has logged it before.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The project, of the permit's tenant.
+    pub project_id: Uuid,
+    /// Who spent it.
+    pub person_id: Option<Uuid>,
+    /// What it was spent on.
+    pub category: String,
+    /// From when.
+    pub started_at: DateTime<Utc>,
+    /// Until when.
+    pub ended_at: DateTime<Utc>,
+    /// The system it came from.
+    pub source: Option<String>,
+    /// Its id in that system: logged twice, it is one entry, as it was logged last.
+    pub source_id: Option<String>,
+}
+
+/// Adds the mistakes of entries that refer to what is not there; those of an entry are told below `at` its number.
+pub async fn check(
+    conn: &Conn,
+    entries: &[(usize, (Permit, Entry))],
+    at: impl Fn(usize) -> String,
+    mistakes: &mut Mistakes,
+) -> Result<(), WriteError> {
+    let mut references = References::default();
+    for (number, (permit, entry)) in entries {
+        let at = at(*number);
+        references.add::<project::Row>(permit, format!("{at}.projectId"), Some(entry.project_id));
+        references.add::<person::Row>(permit, format!("{at}.personId"), entry.person_id);
+    }
+    let mut conn = conn.exclusive().await?;
+    Ok(references.check(&mut conn, mistakes).await?)
+}
+
+/// Logs time and records which limits it reaches (rule L2), in one transaction; gives each entry as it is now, in their
+/// order. What a correction proves wrong is retracted. With `dry_run` nothing is written. The number of statements does
+/// not depend on how much time is logged, but on the limits reached.
+pub async fn record(
+    conn: &Conn,
+    entries: Vec<(Permit, Entry)>,
+    dry_run: bool,
+) -> Result<Vec<Option<Arc<Row>>>, WriteError> {
+    let mut conn = conn.exclusive().await?;
+    let count = entries.len();
+    let mut tenants: BTreeMap<Uuid, (Permit, Vec<usize>, Vec<Entry>)> = BTreeMap::new();
+    for (place, (permit, entry)) in entries.into_iter().enumerate() {
+        let (_, places, own) =
+            tenants.entry(permit.tenant_id).or_insert_with(|| (permit, Vec::new(), Vec::new()));
+        places.push(place);
+        own.push(entry);
+    }
+    transaction!(conn, dry_run, |conn| {
+        let mut found = vec![None; count];
+        for (permit, places, own) in tenants.values() {
+            for (place, row) in places.iter().zip(write(conn, permit, own).await?) {
+                found[*place] = Some(row);
+            }
+        }
+        found
+    })
+}
+
+/// The tenants of projects within reach, by project.
+pub async fn project_tenants(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>, Error> {
+    let mut sql = Sql::new("SELECT t.id, t.tenant_id FROM project t WHERE t.id = ANY(");
+    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    within(project::Row::TARGET, "t", reach, true, &mut sql);
+    let tenant = |row: &PgRow| Ok((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?));
+    Ok(conn.rows(sql).await?.iter().map(tenant).collect::<QueryResult<_>>()?)
+}
+
+/// An entry as it is stored.
+#[derive(Serialize)]
+struct New<'a> {
+    root_id: Uuid,
+    id: Uuid,
+    tenant_id: Uuid,
+    project_id: Uuid,
+    person_id: Option<Uuid>,
+    category: &'a str,
+    started_at: DateTime<Utc>,
+    ended_at: DateTime<Utc>,
+    source: Option<&'a str>,
+    source_id: Option<&'a str>,
+}
+
+/// A stretch of a project in which time was logged or is no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Touched {
+    project_id: Uuid,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+async fn write(conn: &mut AsyncPgConnection, permit: &Permit, entries: &[Entry]) -> QueryResult<Vec<Arc<Row>>> {
+    let stored = stored(conn, permit, entries).await?;
+    // What is logged at once on a project is counted one after the other, and so is a limit that is made meanwhile: each
+    // counts what was logged before it.
+    let mut projects: BTreeSet<Uuid> = entries.iter().map(|entry| entry.project_id).collect();
+    projects.extend(stored.iter().map(|row| row.project_id));
+    let mut lock = Sql::new("SELECT 1 FROM project t WHERE t.root_id = ");
+    lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ANY(");
+    lock.bind(Bind::Uuids(projects.into_iter().collect())).push(") ORDER BY t.id FOR UPDATE");
+    rows(conn, lock).await?;
+
+    // Of what one source logs twice in one go, the last counts; and whoever logs the same waits in the same order.
+    let mut ids = Vec::with_capacity(entries.len());
+    let mut by_source: HashMap<(&str, &str), Uuid> = HashMap::new();
+    let mut new: Vec<New<'_>> = Vec::new();
+    for entry in entries {
+        let source = entry.source.as_deref().zip(entry.source_id.as_deref());
+        let id = source.and_then(|source| by_source.get(&source).copied()).unwrap_or_else(id::new);
+        by_source.extend(source.map(|source| (source, id)));
+        new.retain(|other| other.id != id);
+        new.push(entry.row(permit, id));
+        ids.push(id);
+    }
+    new.sort_by_key(|row| (row.source, row.source_id));
+    let before = put(conn, permit, &new).await?;
+    let now = self::stored(conn, permit, entries).await?;
+    let made = read(conn, permit, &ids).await?;
+    let found: Vec<Arc<Row>> = entries
+        .iter()
+        .zip(&ids)
+        .filter_map(|(entry, id)| {
+            let same = |row: &&Arc<Row>| {
+                row.id == *id || entry.source.is_some() && (&row.source, &row.source_id) == (&entry.source, &entry.source_id)
+            };
+            made.iter().chain(&now).find(same).cloned()
+        })
+        .collect();
+    let touched = found.iter().map(|row| (row.project_id, row.started_at, row.ended_at)).chain(before);
+    let touched = touched.map(|(project_id, from, until)| Touched { project_id, from, until });
+    evaluate(conn, permit, &touched.collect()).await?;
+    Ok(found)
+}
+
+/// The entries that sources have logged before.
+async fn stored(conn: &mut AsyncPgConnection, permit: &Permit, entries: &[Entry]) -> QueryResult<Vec<Arc<Row>>> {
+    let sourced = entries.iter().filter_map(|entry| entry.source.clone().zip(entry.source_id.clone()));
+    let (sources, ids): (Vec<String>, Vec<String>) = sourced.unzip();
+    if sources.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new("SELECT ");
+    columns(&mut sql, "t", Row::TARGET);
+    sql.push(" FROM time_entry t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push(" AND t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
+    sql.push(" AND (t.source, t.source_id) IN (SELECT * FROM unnest(").bind(Bind::Texts(sources)).push(", ");
+    sql.bind(Bind::Texts(ids)).push(")) ORDER BY t.id");
+    rows(conn, sql).await?.iter().map(|row| decoded(row, 0)).collect()
+}
+
+async fn read(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> QueryResult<Vec<Arc<Row>>> {
+    let mut sql = Sql::new("SELECT ");
+    columns(&mut sql, "t", Row::TARGET);
+    sql.push(" FROM time_entry t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push(" AND t.id = ANY(").bind(Bind::Uuids(ids.to_vec())).push(")");
+    rows(conn, sql).await?.iter().map(|row| decoded(row, 0)).collect()
+}
+
+/// Makes entries, or corrects those that their source has logged before where they say something else. Gives project
+/// and stretch that the corrected ones had.
+async fn put(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    new: &[New<'_>],
+) -> QueryResult<Vec<(Uuid, DateTime<Utc>, DateTime<Utc>)>> {
+    const CONTENT: &str = "project_id, person_id, category, started_at, ended_at";
+    let mut sql = Sql::new("WITH n AS MATERIALIZED (SELECT * FROM jsonb_populate_recordset(NULL::time_entry, ");
+    sql.bind(Bind::rows(new)?).push(
+        ")), old AS MATERIALIZED (SELECT t.* FROM n JOIN time_entry t ON t.root_id = n.root_id AND t.tenant_id = n.tenant_id \
+         AND t.source = n.source AND t.source_id = n.source_id), \
+         fresh AS (INSERT INTO time_entry AS t (root_id, id, tenant_id, source, source_id, ",
+    );
+    sql.push(CONTENT).push(") SELECT root_id, id, tenant_id, source, source_id, ").push(CONTENT);
+    let (own, told) = (CONTENT.replace(", ", ", t."), CONTENT.replace(", ", ", excluded."));
+    sql.made(format!(
+        " FROM n ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET updated_at = now(), \
+         ({CONTENT}) = ROW (excluded.{told}) WHERE (t.{own}) IS DISTINCT FROM (excluded.{told}) RETURNING t.*)"
+    ));
+    let tell = audit_entry::Each {
+        of: "fresh",
+        action: "'timeEntryRecord'",
+        object_type: "TimeEntry",
+        object_id: "r.id",
+        before: "(SELECT to_jsonb(o) FROM old o WHERE o.id = r.id)",
+        after: "to_jsonb(r)",
+    };
+    audit_entry::append_each(&mut sql, permit, &tell);
+    sql.push(" SELECT o.project_id, o.started_at, o.ended_at FROM old o JOIN fresh f ON f.id = o.id");
+    let was = |row: &PgRow| {
+        Ok((column::<SqlUuid, _>(row, 0)?, column::<Timestamptz, _>(row, 1)?, column::<Timestamptz, _>(row, 2)?))
+    };
+    rows(conn, sql).await?.iter().map(was).collect()
+}
+
+/// What was logged in each period of each limit that counts something of the stretches, and which records there are of
+/// it. A limit that was switched off counts nothing in the period of its switching off, and nothing at all until that is
+/// over (rule L3).
+const CONSUMED: &str = ") k(project_id uuid, \"from\" timestamptz, until timestamptz) \
+      JOIN sla_limit l ON l.project_id = k.project_id AND l.root_id = ";
+const CONSUMED_REST: &str = " JOIN tenant z ON z.root_id = l.root_id AND z.id = l.tenant_id \
+      CROSS JOIN LATERAL (SELECT CASE l.time_period WHEN 'weekly' THEN 'week' ELSE 'month' END AS unit, \
+        CASE l.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u \
+      CROSS JOIN LATERAL generate_series(date_trunc(u.unit, k.\"from\" AT TIME ZONE z.time_zone), \
+        k.until AT TIME ZONE z.time_zone, u.one) first \
+      CROSS JOIN LATERAL (SELECT first AT TIME ZONE z.time_zone AS starts, (first + u.one) AT TIME ZONE z.time_zone AS ends) p \
+      WHERE l.deactivated_until IS NULL OR l.deactivated_until <= p.starts \
+        OR l.deactivated_until > p.ends AND l.deactivated_until <= now()) \
+    SELECT l.id, p.starts, l.time_limit_in_hours::bigint * 3600000000, \
+      coalesce((SELECT sum(extract(epoch FROM least(e.ended_at, p.ends) - greatest(e.started_at, p.starts)) * 1000000) \
+        FROM time_entry e WHERE e.root_id = l.root_id AND e.project_id = l.project_id AND e.category = ANY(l.categories) \
+        AND e.ended_at > p.starts AND e.started_at < p.ends), 0)::bigint, \
+      (SELECT b.breach_id FROM breach_key b WHERE b.root_id = l.root_id AND b.subject_id = l.id AND b.kind = 'limit' \
+        AND b.phase = 'warning' AND b.due_at = p.starts), \
+      (SELECT b.breach_id FROM breach_key b WHERE b.root_id = l.root_id AND b.subject_id = l.id AND b.kind = 'limit' \
+        AND b.phase = 'breached' AND b.due_at = p.starts) \
+    FROM p JOIN sla_limit l ON l.root_id = p.root_id AND l.id = p.id ORDER BY p.starts, l.id";
+
+/// Records which limits are reached, or nearly, in the periods of these stretches, and retracts what is not true of
+/// them any more (rules L2, X14).
+async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, touched: &BTreeSet<Touched>) -> QueryResult<()> {
+    let touched: Vec<Touched> = touched.iter().copied().collect();
+    let mut sql = Sql::new(
+        "WITH p AS MATERIALIZED (SELECT DISTINCT l.root_id, l.id, p.starts, p.ends FROM jsonb_to_recordset(",
+    );
+    sql.bind(Bind::rows(&touched)?).push(CONSUMED).bind(Bind::Uuid(permit.root_id)).push(CONSUMED_REST);
+    let mut wrong = Vec::new();
+    for row in &rows(conn, sql).await? {
+        let limit: Uuid = column::<SqlUuid, _>(row, 0)?;
+        let period: DateTime<Utc> = column::<Timestamptz, _>(row, 1)?;
+        let budget = TimeDelta::microseconds(column::<BigInt, _>(row, 2)?);
+        let used = TimeDelta::microseconds(column::<BigInt, _>(row, 3)?);
+        let thresholds =
+            [(BreachPhase::Warning, WarningShare::default().of(budget), 4), (BreachPhase::Breached, budget, 5)];
+        for (phase, threshold, at) in thresholds {
+            match column::<Nullable<SqlUuid>, Option<Uuid>>(row, at)? {
+                None if used >= threshold => {
+                    breach::record_limit(conn, permit, limit, phase, period).await?;
+                }
+                Some(record) if used < threshold => wrong.push(record),
+                _ => {}
+            }
+        }
+    }
+    breach::retract(conn, permit, &wrong).await
+}
+
+impl Entry {
+    fn row(&self, permit: &Permit, id: Uuid) -> New<'_> {
+        New {
+            root_id: permit.root_id,
+            id,
+            tenant_id: permit.tenant_id,
+            project_id: self.project_id,
+            person_id: self.person_id,
+            category: &self.category,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            source: self.source.as_deref(),
+            source_id: self.source_id.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `sla-gateway import requests`: from files of other systems to requests and their clocks.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Output;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+
+use crate::app::App;
+use crate::cli::gateway;
+use crate::intake::{clock, fields, number, ticket, with, world, written};
+use crate::sample::content;
+
+/// A log of two incidents in the form of ServiceNow's: out of order, one row twice, three rows bad.
+const LOG: &str = "\
+number,incident_state,caller_id,opened_at,sys_updated_at,sys_mod_count,impact,assignment_group
+INC1,Awaiting User Info,agent,2/3/2026 10:00,2/3/2026 16:00,2,1 - High,Support
+INC1,New,agent,2/3/2026 10:00,2/3/2026 10:01,0,1 - High,Support
+INC1,New,agent,2/3/2026 10:00,2/3/2026 10:01,0,1 - High,Support
+INC1,-100,agent,2/3/2026 10:00,2/3/2026 10:01,1,1 - High,Support
+INC2,New,?,3/3/2026 10:00,3/3/2026 10:00,0,3 - Low,Nobody we know
+INC1,Active,agent,2/3/2026 10:00,3/3/2026 09:30,3,1 - High,Support
+INC2,New,?,3/3/2026 10:00
+INC1,Resolved,agent,2/3/2026 10:00,3/3/2026 11:00,4,1 - High,Support
+INC2,Active,?,3/3/2026 10:00,3/3/2026 10:30,1,3 - Low,?
+";
+
+/// Runs the command on a file of this content.
+async fn import(app: &App, name: &str, content: &str, flags: &[&str]) -> (bool, String, String) {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join(name);
+    fs::write(&file, content).unwrap();
+    let mut command = gateway(&["import", "requests", "--log=warn"]);
+    command
+        .arg(&file)
+        .args(flags)
+        .env("DATABASE_URL", &app.database.url)
+        .env("SLA_GATEWAY_IMPORT_TENANT", "acme");
+    let Output { status, stdout, stderr } = spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    drop(directory);
+    (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+async fn requests(app: &App) -> Vec<Value> {
+    let query = "{ requests(orderBy: [{ field: SOURCE_ID }], first: 100) { nodes { source sourceId subject status impact
+        registeredAt revision requester { name } team { name } events { totalCount }
+        affectedSlas { nodes { sla { name } startedAt nextTarget nextTargetAt stoppedClockDuration responseTargetAt
+          resolutionTargetAt actualResponseAt actualResolutionAt actualResolutionDuration } } } } }";
+    app.data("agent", query, json!({})).await["requests"]["nodes"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_a_log_is_taken_in_whatever_its_order_and_its_bad_rows_are_named_and_skipped() {
+    let app = world().await;
+    let flags = ["--mapping=servicenow", "--source=desk", "--sla=Mail server"];
+    let (well, said, why) = import(&app, "log.csv", LOG, &flags).await;
+    assert_eq!(said, "9 rows read: 2 requests registered, 5 events recorded, 0 people and teams made.\n");
+    assert!(!well, "a skipped row is told by the exit code too");
+    let named: Vec<&str> = why.lines().collect();
+    assert_eq!(named.len(), 4, "{why}");
+    let sentences: BTreeSet<&str> = named[..3].iter().copied().collect();
+    for (line, about) in
+        [(5, "\"-100\" is none of"), (6, "there is no team \"Nobody we know\""), (8, "4 cells")]
+    {
+        let prefix = format!("line {line}: ");
+        assert!(
+            sentences.iter().any(|text| text.starts_with(&prefix) && text.contains(about)),
+            "{line}: {why}"
+        );
+    }
+    assert!(named[3].contains("3 of 9 rows were skipped"), "{why}");
+
+    let found = requests(&app).await;
+    assert_eq!(
+        fields(
+            &found[0],
+            &["source", "sourceId", "subject", "status", "impact", "registeredAt", "requester", "team"]
+        ),
+        json!({
+            "source": "desk", "sourceId": "INC1", "subject": "INC1", "status": "COMPLETED", "impact": "TOP",
+            "registeredAt": "2026-03-02T10:00:00Z", "requester": { "name": "Ann Agent" }, "team": { "name": "Support" },
+        })
+    );
+    assert_eq!(found[0]["events"]["totalCount"], 5, "the registration, and each row once");
+    // As the same history told in order: one hour of Monday and half an hour of Tuesday stopped (X9, C7).
+    assert_eq!(
+        fields(
+            clock(&found[0], "Mail server"),
+            &[
+                "startedAt",
+                "responseTargetAt",
+                "stoppedClockDuration",
+                "actualResponseAt",
+                "actualResolutionDuration",
+                "nextTarget"
+            ]
+        ),
+        json!({
+            "startedAt": "2026-03-02T10:00:00Z", "responseTargetAt": "2026-03-02T10:30:00Z", "stoppedClockDuration": 90,
+            "actualResponseAt": "2026-03-02T16:00:00Z", "actualResolutionDuration": 450, "nextTarget": "NONE",
+        })
+    );
+    assert_eq!(found[1]["affectedSlas"]["nodes"][0]["nextTarget"], "NO_TARGET");
+    assert_eq!(
+        number(&app, "SELECT count(*) FROM audit_entry WHERE actor_name = 'sla-gateway import'").await,
+        7
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_imported_again_changes_nothing_and_one_that_has_grown_adds_what_is_new() {
+    let app = world().await;
+    let flags = ["--mapping=servicenow", "--source=desk", "--sla=Mail server", "--create-missing"];
+    let shorter: String = LOG.lines().take(3).flat_map(|line| [line, "\n"]).collect();
+    let (well, said, why) = import(&app, "log.csv", &shorter, &flags).await;
+    assert!(well, "{why}");
+    assert_eq!(said, "2 rows read: 1 requests registered, 2 events recorded, 0 people and teams made.\n");
+    let (_, said, _) = import(&app, "log.csv", LOG, &flags).await;
+    assert_eq!(said, "9 rows read: 1 requests registered, 4 events recorded, 1 people and teams made.\n");
+    let before = (requests(&app).await, content(&app.database.client().await).await);
+    let (_, said, _) = import(&app, "log.csv", LOG, &flags).await;
+    assert_eq!(said, "9 rows read: 0 requests registered, 0 events recorded, 0 people and teams made.\n");
+    let after = (requests(&app).await, content(&app.database.client().await).await);
+    assert_eq!(before.0, after.0);
+    for (table, rows) in &before.1 {
+        // Breaches of these years-old targets are recorded meanwhile.
+        if !table.starts_with("breach") && table != "deadline" {
+            assert_eq!(rows, &after.1[table], "{table}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_json_and_columns_of_any_name_lead_to_the_clocks_that_a_client_would_get() {
+    let app = world().await;
+    let told =
+        written(&app, "requestRegister", with(ticket(), json!({ "source": "api", "sourceId": "T1" }))).await;
+    let rows = [
+        json!({ "ref": { "id": 1 }, "sourceId": "F1", "occurredAt": "2026-03-02T11:00:00+01:00", "severity": "P2",
+            "requester": "agent", "serviceInstance": "Mail server", "subject": "No mail" }),
+        json!({ "sourceId": "F1", "occurredAt": "2026-03-02T12:30:00Z", "status": "in progress", "providerNotAccountable": null }),
+    ];
+    let file: String = rows.iter().flat_map(|row| [row.to_string(), "\n\n".to_owned()]).collect();
+    let flags = ["--map", "impact=severity,sequence=ref.id", "--value", "impact:P2=HIGH"];
+    let (well, said, why) = import(&app, "requests", &file, &flags).await;
+    assert!(well, "{why}");
+    assert_eq!(said, "2 rows read: 1 requests registered, 2 events recorded, 0 people and teams made.\n");
+    let event =
+        json!({ "requestId": told["id"], "status": "IN_PROGRESS", "occurredAt": "2026-03-02T12:30:00Z" });
+    written(&app, "requestRecord", event).await;
+    let found = requests(&app).await;
+    assert_eq!(found[0]["affectedSlas"], found[1]["affectedSlas"]);
+    assert_eq!(found[0]["affectedSlas"]["nodes"].as_array().unwrap().len(), 2, "covered as any ticket (C1)");
+    assert_eq!((&found[0]["source"], &found[0]["subject"]), (&json!("import"), &json!("No mail")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_meant_is_refused_with_what_to_do_and_nothing_is_taken_in() {
+    let app = world().await;
+    for (content, flags, about) in [
+        (LOG, &["--tenant=nowhere"][..], "there is no tenant \"nowhere\""),
+        (LOG, &[], "there is no column \"sourceId\" for sourceId: name it with --map sourceId=COLUMN"),
+        (LOG, &["--mapping=servicenow", "--map=team=group"], "there is no column \"group\" for team"),
+        (LOG, &["--mapping=servicenow", "--map=tea=group"], "there is no field \"tea\""),
+        (LOG, &["--mapping=servicenow", "--sla=None such"], "there is no SLA \"None such\""),
+        (LOG, &["--mapping=/nowhere.json"], "cannot read the mapping /nowhere.json"),
+        (LOG, &["--source="], "1 to 30 characters"),
+        ("\u{1f}\u{8b}", &["--format=ndjson"], "this is no JSON"),
+    ] {
+        let (well, said, why) = import(&app, "log.csv", content, flags).await;
+        assert!(!well && why.contains(about), "{flags:?}: {said}{why}");
+    }
+    assert_eq!(number(&app, "SELECT count(*) FROM request").await, 0);
+    let (well, _, why) =
+        import(&app, "log.csv", "sourceId,occurredAt\nA,2999-01-01T00:00:00Z\nB,soon\nC,\n", &[]).await;
+    assert!(!well, "{why}");
+    for about in [
+        "line 2: occurredAt lies in the future",
+        "line 3: occurredAt: \"soon\" is no instant",
+        "line 4: occurredAt is missing",
+    ] {
+        assert!(why.contains(about), "{why}");
+    }
+}

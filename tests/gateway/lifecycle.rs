@@ -1,0 +1,103 @@
+//! The days on which an SLA is active, and which clocks it starts (rule S6).
+
+use chrono::{Days, NaiveDate};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::intake::{clock, key, ticket, with, world, written};
+
+/// The ticket's clocks under the SLA that is otherwise only being prepared.
+async fn starts(app: &App, at: &str) -> bool {
+    let request = written(app, "requestRegister", with(ticket(), json!({ "registeredAt": at }))).await;
+    let clocks = request["affectedSlas"]["nodes"].as_array().unwrap();
+    clocks.iter().any(|clock| clock["sla"]["name"] == "Draft")
+}
+
+async fn set(app: &App, columns: &str) {
+    let update = format!("UPDATE sla SET {columns} WHERE id = '{}'", key(84));
+    app.database.client().await.batch_execute(&update).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s6_an_sla_starts_clocks_from_its_first_day_to_its_last_in_the_zone_of_its_tenant() {
+    let app = world().await;
+    let zone = format!("UPDATE tenant SET time_zone = 'America/Chicago' WHERE id = '{}'", key(1));
+    app.database.client().await.batch_execute(&zone).await.unwrap();
+    for stored in ["scheduled_for_activation", "active"] {
+        set(&app, &format!("status = '{stored}', start_date = '2026-03-03', expiry_date = '2026-03-04'"))
+            .await;
+        for (at, expected) in [
+            ("2026-03-03T05:59:59.999999Z", false),
+            ("2026-03-03T06:00:00Z", true),
+            ("2026-03-05T05:59:59.999999Z", true),
+            ("2026-03-05T06:00:00Z", false),
+        ] {
+            assert_eq!(starts(&app, at).await, expected, "{stored} {at}");
+        }
+    }
+    // The switch is off, or it is not promised yet, or it is over: whatever the dates.
+    for columns in ["active = false", "active = true, status = 'being_prepared'", "status = 'expired'"] {
+        set(&app, columns).await;
+        assert!(!starts(&app, "2026-03-04T12:00:00Z").await, "{columns}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s6_a_clock_that_runs_outlives_the_sla_that_started_it() {
+    let app = world().await;
+    set(&app, "status = 'active', expiry_date = '2026-03-02'").await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    let event =
+        json!({ "requestId": request["id"], "status": "COMPLETED", "occurredAt": "2026-03-03T09:30:00Z" });
+    set(&app, "active = false, status = 'expired'").await;
+    let request = written(&app, "requestRecord", event).await;
+    assert_eq!(clock(&request, "Draft")["actualResolutionDuration"], 450);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s6_the_status_is_that_of_the_day_of_reading_in_the_zone_of_the_tenant() {
+    for zone in [chrono_tz::Pacific::Kiritimati, chrono_tz::Pacific::Pago_Pago] {
+        let app = world().await;
+        let move_tenant = format!("UPDATE tenant SET time_zone = '{zone}' WHERE id = '{}'", key(1));
+        app.database.client().await.batch_execute(&move_tenant).await.unwrap();
+        let today = app.store.now().with_timezone(&zone).date_naive();
+        let (yesterday, tomorrow) = (today - Days::new(1), today + Days::new(1));
+        let both = ["scheduled_for_activation", "active"];
+        let date = |date: Option<NaiveDate>| date.map_or("NULL".to_owned(), |date| format!("'{date}'"));
+        for (stored, start, expiry, status) in [
+            (&both[..], Some(tomorrow), None, "SCHEDULED_FOR_ACTIVATION"),
+            (&both, Some(today), None, "ACTIVE"),
+            (&both, Some(yesterday), Some(today), "ACTIVE"),
+            (&both, Some(yesterday), Some(yesterday), "EXPIRED"),
+            (&both, None, Some(yesterday), "EXPIRED"),
+            (&both[..1], None, None, "SCHEDULED_FOR_ACTIVATION"),
+            (&both[1..], None, Some(tomorrow), "ACTIVE"),
+            (&["being_prepared"], Some(yesterday), Some(yesterday), "BEING_PREPARED"),
+            (&["expired"], Some(yesterday), Some(tomorrow), "EXPIRED"),
+        ] {
+            for stored in stored {
+                set(
+                    &app,
+                    &format!(
+                        "status = '{stored}', start_date = {}, expiry_date = {}",
+                        date(start),
+                        date(expiry)
+                    ),
+                )
+                .await;
+                let query = "query($id: ID!, $status: SlaStatus!) { sla(id: $id) { status }
+                    slas(filter: { id: { eq: $id }, status: { eq: $status } }) { totalCount } }";
+                let found = app.data("agent", query, json!({ "id": key(84), "status": status })).await;
+                let seen = json!({ "sla": { "status": status }, "slas": { "totalCount": 1 } });
+                assert_eq!(found, seen, "{zone} {stored} {start:?} {expiry:?}");
+                // What is read and what starts clocks agree.
+                let request =
+                    written(&app, "requestRegister", with(ticket(), json!({ "registeredAt": Value::Null })))
+                        .await;
+                let clocks = request["affectedSlas"]["nodes"].as_array().unwrap();
+                let starts = clocks.iter().any(|clock| clock["sla"]["name"] == "Draft");
+                assert_eq!(starts, status == "ACTIVE", "{zone} {stored} {start:?} {expiry:?}");
+            }
+        }
+    }
+}

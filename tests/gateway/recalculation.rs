@@ -1,0 +1,165 @@
+//! Recalculation on purpose (rule C2): what moves, what does not, and what the history remembers of it.
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::intake::{breaches, clock, fields, key, number, pairs, recorded, ticket, with, world, written};
+
+const MOVED: &str =
+    "affectedSla { uuid resolutionTargetAt } before { maximumResolutionDuration resolutionTargetAt }
+    after { maximumResolutionDuration resolutionTargetAt supportHours { name } }";
+
+async fn recalculate(app: &App, login: &str, input: Value) -> Value {
+    let query = format!(
+        "mutation($input: AffectedSlasRecalculateInput!) {{ payload: affectedSlasRecalculate(input: $input) {{
+           recalculatedCount moved {{ {MOVED} }} errors {{ code path message }} clientMutationId }} }}"
+    );
+    app.ask(login, &query, json!({ "input": input })).await
+}
+
+async fn done(app: &App, input: Value) -> Value {
+    let mut answer = recalculate(app, "manager", input).await;
+    assert_eq!(answer["errors"], Value::Null, "{answer}");
+    let payload = answer["data"]["payload"].take();
+    assert_eq!(payload["errors"], json!([]), "{payload}");
+    payload
+}
+
+/// The world, with a manager who may write SLAs and read clocks.
+async fn managed() -> std::sync::Arc<App> {
+    let app = world().await;
+    let manager = "
+        INSERT INTO person (root_id, id, tenant_id, first_name, last_name, login) VALUES
+          ('a0000000-0000-0000-0000-000000000001', 'a0000000-0000-0000-0000-000000000034', 'a0000000-0000-0000-0000-000000000001', 'Max', 'Manager', 'manager');
+        INSERT INTO role (root_id, id, tenant_id, name, permissions) VALUES
+          ('a0000000-0000-0000-0000-000000000001', 'a0000000-0000-0000-0000-000000000043', 'a0000000-0000-0000-0000-000000000001',
+           'manager', '{slas:read,slas:write,affected-slas:read,catalog:read}');
+        INSERT INTO role_grant (root_id, id, tenant_id, role_id, person_id) VALUES
+          ('a0000000-0000-0000-0000-000000000001', 'a0000000-0000-0000-0000-000000000048', 'a0000000-0000-0000-0000-000000000001',
+           'a0000000-0000-0000-0000-000000000043', 'a0000000-0000-0000-0000-000000000034')";
+    app.database.client().await.batch_execute(manager).await.unwrap();
+    app
+}
+
+/// Tuesday is no working day any more, and an hour is enough.
+const EDIT: &str = "UPDATE offering_target SET resolution_amount = 60 WHERE impact = 'high';
+    DELETE FROM calendar_hours WHERE weekday = 2";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_a_recalculation_freezes_running_targets_anew_and_tells_what_moved() {
+    let app = managed().await;
+    let running = written(&app, "requestRegister", ticket()).await;
+    let resolved = written(&app, "requestRegister", with(ticket(), json!({ "status": "COMPLETED" }))).await;
+    let call = json!({ "tenantId": key(1), "channel": "CALL", "subject": "Hi", "slaId": key(82) });
+    written(&app, "requestRegister", call).await;
+    let sla = json!({ "slaId": key(80), "clientMutationId": "mine" });
+    let same = done(&app, sla.clone()).await;
+    assert_eq!(
+        (&same["recalculatedCount"], &same["moved"]),
+        (&json!(1), &json!([])),
+        "nothing was edited yet"
+    );
+
+    app.database.client().await.batch_execute(EDIT).await.unwrap();
+    let expected = json!({
+        "before": { "maximumResolutionDuration": 480, "resolutionTargetAt": "2026-03-03T10:00:00Z" },
+        "after": { "maximumResolutionDuration": 60, "resolutionTargetAt": "2026-03-02T11:00:00Z", "supportHours": { "name": "Office" } },
+    });
+    let dry = done(&app, with(sla.clone(), json!({ "dryRun": true }))).await;
+    assert_eq!(fields(&dry["moved"][0], &["before", "after"]), expected);
+    let at = |request: &Value| clock(request, "Mail server")["resolutionTargetAt"].clone();
+    let event =
+        json!({ "requestId": running["id"], "status": "ACCEPTED", "occurredAt": "2026-03-02T10:05:00Z" });
+    assert_eq!(
+        at(&written(&app, "requestRecord", event).await),
+        "2026-03-03T10:00:00Z",
+        "a dry run changes nothing"
+    );
+
+    let wet = done(&app, sla).await;
+    assert_eq!(fields(&wet["moved"][0], &["before", "after"]), expected);
+    assert_eq!(wet["moved"][0]["affectedSla"]["resolutionTargetAt"], "2026-03-02T11:00:00Z");
+    assert_eq!((&wet["recalculatedCount"], &wet["clientMutationId"]), (&json!(1), &json!("mine")));
+    // It is a part of the history: what is told late comes out as if it had been told in time (X14).
+    let late = json!({ "requestId": running["id"], "status": "WAITING_FOR_CUSTOMER", "occurredAt": "2026-03-02T10:30:00Z" });
+    written(&app, "requestRecord", late).await;
+    let later =
+        json!({ "requestId": running["id"], "status": "IN_PROGRESS", "occurredAt": "2026-03-02T10:40:00Z" });
+    let request = written(&app, "requestRecord", later).await;
+    assert_eq!(at(&request), "2026-03-02T11:10:00Z", "the pause counts under the new terms too (X12)");
+    let event = json!({ "requestId": resolved["id"], "teamId": key(22) });
+    assert_eq!(
+        at(&written(&app, "requestRecord", event).await),
+        "2026-03-03T10:00:00Z",
+        "what has ended stays"
+    );
+    assert_eq!(
+        number(&app, "SELECT count(*) FROM audit_entry WHERE action = 'affectedSlasRecalculate'").await,
+        2
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b5_a_recalculation_takes_no_breach_back_and_the_new_target_breaches_under_its_own_instant() {
+    let app = managed().await;
+    let request = written(&app, "requestRegister", with(ticket(), json!({ "requesterId": key(31) }))).await;
+    let four = [
+        ("RESOLUTION", "BREACHED"),
+        ("RESOLUTION", "WARNING"),
+        ("RESPONSE", "BREACHED"),
+        ("RESPONSE", "WARNING"),
+    ];
+    assert_eq!(recorded(&app, 4).await, pairs(&four));
+    // More time, all of it over long since.
+    let more = "UPDATE offering_target SET resolution_amount = 960 WHERE impact = 'high'";
+    app.database.client().await.batch_execute(more).await.unwrap();
+    let payload = done(&app, json!({ "requestId": request["id"] })).await;
+    assert_eq!(payload["moved"][0]["after"]["resolutionTargetAt"], "2026-03-04T10:00:00Z");
+    let mut six = pairs(&four);
+    six.extend(pairs(&[("RESOLUTION", "BREACHED"), ("RESOLUTION", "WARNING")]));
+    six.sort();
+    assert_eq!(recorded(&app, 6).await, six);
+    // As much time as would never be over: what was recorded was true.
+    let most = "UPDATE offering_target SET resolution_amount = 9600000 WHERE impact = 'high'";
+    app.database.client().await.batch_execute(most).await.unwrap();
+    let clocks = app.data("agent", "{ affectedSlas { nodes { id } } }", json!({})).await;
+    done(&app, json!({ "affectedSlaIds": [clocks["affectedSlas"]["nodes"][0]["id"]] })).await;
+    assert_eq!(breaches(&app).await, six);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_a_recalculation_needs_the_right_to_write_slas_and_says_which_clocks() {
+    let app = managed().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    let clocks = app.data("agent", "{ affectedSlas { nodes { id } } }", json!({})).await;
+    let id = &clocks["affectedSlas"]["nodes"][0]["id"];
+    for input in [
+        json!({ "slaId": key(80) }),
+        json!({ "requestId": request["id"] }),
+        json!({ "affectedSlaIds": [id] }),
+    ] {
+        for (login, code) in [("", "UNAUTHENTICATED"), ("agent", "FORBIDDEN"), ("stranger", "NOT_FOUND")] {
+            let answer = recalculate(&app, login, input.clone()).await;
+            let found = &answer["errors"][0]["extensions"]["code"];
+            // Of an SLA whoever may read none of any tenant is told just that.
+            assert!(
+                found == code || login == "stranger" && found == "FORBIDDEN",
+                "{login} {input}: {answer}"
+            );
+        }
+    }
+    for input in [json!({}), json!({ "slaId": key(80), "requestId": request["id"] })] {
+        assert_eq!(
+            recalculate(&app, "manager", input).await["errors"][0]["extensions"]["code"],
+            "BAD_REQUEST"
+        );
+    }
+    for input in [
+        json!({ "slaId": key(999) }),
+        json!({ "requestId": key(999) }),
+        json!({ "affectedSlaIds": [id, key(999)] }),
+    ] {
+        assert_eq!(recalculate(&app, "manager", input).await["errors"][0]["extensions"]["code"], "NOT_FOUND");
+    }
+    assert_eq!(done(&app, json!({ "affectedSlaIds": [] })).await["recalculatedCount"], 0);
+}

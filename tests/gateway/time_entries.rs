@@ -1,0 +1,236 @@
+//! `timeEntryRecord`: time that is logged, and the limits that it reaches (rules L1 to L3).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::app::App;
+use crate::intake::{key, number, with, world};
+
+const PROJECT: u32 = 200;
+const OTHER: u32 = 201;
+
+/// The world with two projects of the tenant; on the first a week of ten hours and a month of twenty.
+async fn projects() -> Arc<App> {
+    let app = world().await;
+    let root = key(1);
+    let limits = format!(
+        "INSERT INTO project (root_id, id, tenant_id, name) VALUES
+           ('{root}', '{one}', '{root}', 'One'), ('{root}', '{two}', '{root}', 'Two');
+         INSERT INTO sla_limit (root_id, id, tenant_id, project_id, time_limit_in_hours, time_period, contact_type, contact, categories) VALUES
+           ('{root}', '{week}', '{root}', '{one}', 10, 'weekly', 'email', 'a@example.org', '{{work,travel}}'),
+           ('{root}', '{month}', '{root}', '{one}', 20, 'monthly', 'email', 'a@example.org', '{{work}}')",
+        one = key(PROJECT),
+        two = key(OTHER),
+        week = key(210),
+        month = key(211),
+    );
+    app.database.client().await.batch_execute(&limits).await.unwrap();
+    app
+}
+
+async fn ask(app: &App, login: &str, input: Value) -> Value {
+    let query = "mutation($input: TimeEntryRecordInput!) { payload: timeEntryRecord(input: $input) {
+        timeEntry { uuid category startedAt endedAt project { name } person { name } source sourceId }
+        errors { code path message } clientMutationId } }";
+    app.ask(login, query, json!({ "input": input })).await
+}
+
+async fn logged(app: &App, input: Value) -> Value {
+    let mut answer = ask(app, "writer", input).await;
+    assert_eq!(answer["data"]["payload"]["errors"], json!([]), "{answer}");
+    answer["data"]["payload"]["timeEntry"].take()
+}
+
+fn entry(from: &str, until: &str) -> Value {
+    json!({ "projectId": key(PROJECT), "category": "work", "startedAt": from, "endedAt": until })
+}
+
+/// What the log says of limits: period, phase, and of which kind of period.
+async fn records(app: &App) -> Vec<String> {
+    let query = "{ breaches(orderBy: [{ field: ID }], filter: { kind: [LIMIT] }, first: 100) { nodes {
+        phase targetAt retracts { phase } } } }";
+    let data = app.data("agent", query, json!({})).await;
+    let nodes = data["breaches"]["nodes"].as_array().unwrap();
+    let mut found: Vec<String> = nodes
+        .iter()
+        .map(|node| {
+            let day = &node["targetAt"].as_str().unwrap()[..10];
+            let retracted =
+                node["retracts"]["phase"].as_str().map(|phase| format!(" {phase}")).unwrap_or_default();
+            format!("{day} {}{retracted}", node["phase"].as_str().unwrap())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+async fn recorded(app: &App, expected: &[&str]) {
+    let begun = Instant::now();
+    let mut found = records(app).await;
+    while found.len() < expected.len() && begun.elapsed() < Duration::from_secs(20) {
+        sleep(Duration::from_millis(50)).await;
+        found = records(app).await;
+    }
+    assert_eq!(found, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_a_limit_is_recorded_once_in_each_period_when_the_time_logged_reaches_it() {
+    let app = projects().await;
+    // Monday 2 March 2026; 1 March begins the month. Another category and another project count for nothing.
+    logged(&app, with(entry("2026-03-02T08:00:00Z", "2026-03-02T15:59:59Z"), json!({ "personId": key(30) })))
+        .await;
+    logged(&app, with(entry("2026-03-03T08:00:00Z", "2026-03-03T18:00:00Z"), json!({ "category": "lunch" })))
+        .await;
+    logged(
+        &app,
+        with(entry("2026-03-03T08:00:00Z", "2026-03-03T18:00:00Z"), json!({ "projectId": key(OTHER) })),
+    )
+    .await;
+    recorded(&app, &[]).await;
+    // The last second of eight hours, then the tenth hour: reached is at the limit, not beyond it.
+    logged(&app, entry("2026-03-04T08:00:00Z", "2026-03-04T08:00:01Z")).await;
+    recorded(&app, &["2026-03-02 WARNING"]).await;
+    logged(
+        &app,
+        with(entry("2026-03-04T09:00:00Z", "2026-03-04T11:00:00Z"), json!({ "category": "travel" })),
+    )
+    .await;
+    recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 WARNING"]).await;
+    logged(&app, entry("2026-03-05T09:00:00Z", "2026-03-05T11:00:00Z")).await;
+    recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 WARNING"]).await;
+    // Through midnight from Sunday to Monday: split, four hours on either side. With ten of this month's work before.
+    logged(&app, entry("2026-03-08T20:00:00Z", "2026-03-09T04:00:00Z")).await;
+    recorded(&app, &["2026-03-01 WARNING", "2026-03-02 BREACHED", "2026-03-02 WARNING"]).await;
+    // Told late, of a week that is over.
+    logged(&app, entry("2026-02-23T00:00:00Z", "2026-02-23T10:00:00Z")).await;
+    let all = [
+        "2026-02-23 BREACHED",
+        "2026-02-23 WARNING",
+        "2026-03-01 WARNING",
+        "2026-03-02 BREACHED",
+        "2026-03-02 WARNING",
+    ];
+    recorded(&app, &all).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_time_logged_twice_is_one_entry_and_a_correction_retracts_what_it_proves_wrong() {
+    let app = projects().await;
+    let told = with(
+        entry("2026-03-02T00:00:00Z", "2026-03-02T10:00:00Z"),
+        json!({ "source": "tracker", "sourceId": "1" }),
+    );
+    let first = logged(&app, told.clone()).await;
+    assert_eq!(
+        (&first["source"], &first["project"]["name"], &first["endedAt"]),
+        (&json!("tracker"), &json!("One"), &json!("2026-03-02T10:00:00Z"))
+    );
+    assert_eq!(logged(&app, told.clone()).await, first);
+    assert_eq!(number(&app, "SELECT count(*) FROM audit_entry").await, 1, "P4: only what changed something");
+    recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 WARNING"]).await;
+    let corrected = logged(&app, with(told.clone(), json!({ "endedAt": "2026-03-02T09:00:00Z" }))).await;
+    assert_eq!((&corrected["uuid"], &corrected["endedAt"]), (&first["uuid"], &json!("2026-03-02T09:00:00Z")));
+    recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 RETRACTED BREACHED", "2026-03-02 WARNING"]).await;
+    // Into another week: both are looked at again.
+    let moved = json!({ "startedAt": "2026-03-10T00:00:00Z", "endedAt": "2026-03-10T12:00:00Z" });
+    logged(&app, with(told.clone(), moved)).await;
+    let six = [
+        "2026-03-02 BREACHED",
+        "2026-03-02 RETRACTED BREACHED",
+        "2026-03-02 RETRACTED WARNING",
+        "2026-03-02 WARNING",
+        "2026-03-09 BREACHED",
+        "2026-03-09 WARNING",
+    ];
+    recorded(&app, &six).await;
+    assert_eq!(number(&app, "SELECT count(*) FROM time_entry").await, 1);
+    assert_eq!(number(&app, "SELECT count(*) FROM audit_entry WHERE before IS NOT NULL").await, 2);
+    // Proven right after all, it is recorded anew.
+    logged(&app, told).await;
+    let retracted = number(&app, "SELECT count(*) FROM breach WHERE phase = 'retracted'").await;
+    assert_eq!((number(&app, "SELECT count(*) FROM breach_key").await, retracted), (2, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l3_a_limit_that_is_switched_off_records_nothing_until_the_next_period() {
+    let app = projects().await;
+    let client = app.database.client().await;
+    let monday = |weeks: i64| -> DateTime<Utc> {
+        let today = app.store.now().date_naive();
+        let monday =
+            today - TimeDelta::days(today.weekday().num_days_from_monday().into()) + TimeDelta::weeks(weeks);
+        monday.and_hms_opt(0, 0, 0).unwrap().and_utc()
+    };
+    let off =
+        format!("UPDATE sla_limit SET deactivated_until = '{}' WHERE time_period = 'weekly'", monday(1));
+    client.batch_execute(&off).await.unwrap();
+    // Of a category that the limit of the month does not count.
+    let ten = |from: DateTime<Utc>| {
+        let hours = entry(&from.to_rfc3339(), &(from + TimeDelta::hours(10)).to_rfc3339());
+        with(hours, json!({ "category": "travel" }))
+    };
+    logged(&app, ten(monday(-2))).await;
+    recorded(&app, &[]).await;
+    // That was last week: its own hours stay uncounted, those of other weeks count again.
+    let over =
+        format!("UPDATE sla_limit SET deactivated_until = '{}' WHERE time_period = 'weekly'", monday(0));
+    client.batch_execute(&over).await.unwrap();
+    logged(&app, ten(monday(-1))).await;
+    recorded(&app, &[]).await;
+    logged(&app, ten(monday(-3))).await;
+    let day = monday(-3).format("%Y-%m-%d");
+    recorded(&app, &[&format!("{day} BREACHED"), &format!("{day} WARNING")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_time_that_is_logged_at_once_is_counted_together() {
+    let app = projects().await;
+    let hours = (0..10).map(|hour| {
+        entry(&format!("2026-03-02T{hour:02}:00:00Z"), &format!("2026-03-02T{hour:02}:59:59.999999Z"))
+    });
+    join_all(hours.map(|input| logged(&app, input))).await;
+    recorded(&app, &["2026-03-02 WARNING"]).await;
+    logged(&app, entry("2026-03-02T20:00:00Z", "2026-03-02T20:00:01Z")).await;
+    recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 WARNING"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_p3_time_is_logged_by_whoever_may_write_requests_and_its_mistakes_are_told_at_once() {
+    let app = projects().await;
+    let good = entry("2026-03-02T08:00:00Z", "2026-03-02T09:00:00Z");
+    for (login, code) in [("", "UNAUTHENTICATED"), ("reader", "FORBIDDEN"), ("stranger", "NOT_FOUND")] {
+        let answer = ask(&app, login, good.clone()).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{login}: {answer}");
+    }
+    let answer = ask(&app, "writer", with(good.clone(), json!({ "projectId": key(999) }))).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "NOT_FOUND");
+    let bad = json!({
+        "projectId": key(PROJECT), "category": " ", "startedAt": "2998-01-01T00:00:00Z", "endedAt": "2999-06-01T00:00:00Z",
+        "source": "tracker", "personId": key(999),
+    });
+    let answer = ask(&app, "writer", bad).await;
+    let mut paths: Vec<String> = answer["data"]["payload"]["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| format!("{} {}", error["path"][1].as_str().unwrap(), error["code"].as_str().unwrap()))
+        .collect();
+    paths.sort();
+    let expected = [
+        "category REQUIRED",
+        "endedAt INVALID",
+        "endedAt INVALID",
+        "personId NOT_FOUND",
+        "sourceId REQUIRED",
+    ];
+    assert_eq!(paths, expected);
+    let answer = ask(&app, "writer", with(good, json!({ "endedAt": "2026-03-02T07:59:59Z" }))).await;
+    assert_eq!(answer["data"]["payload"]["errors"][0]["path"], json!(["input", "endedAt"]));
+    assert_eq!(number(&app, "SELECT count(*) FROM time_entry").await, 0);
+}
