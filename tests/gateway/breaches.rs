@@ -37,20 +37,7 @@ impl Scene {
     pub(crate) async fn new() -> Self {
         let database = Database::new().await;
         let client = database.client().await;
-        client
-            .batch_execute(&format!(
-                "BEGIN;
-                 INSERT INTO tenant (root_id, id, parent_id, slug, name, time_zone)
-                 VALUES ('{ROOT}', '{ROOT}', NULL, 'root', 'Root', 'UTC'), ('{ROOT}', '{OTHER}', '{ROOT}', 'other', 'Other', 'UTC');
-                 INSERT INTO sla (root_id, id, tenant_id, kind, name, active_version_id, livechat_due_minutes)
-                 VALUES ('{ROOT}', '{SLA}', '{ROOT}', 'livechat', 'a', '{SLA}', 5),
-                   ('{ROOT}', '{OTHER_SLA}', '{OTHER}', 'livechat', 'a', '{OTHER_SLA}', 5);
-                 INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, due_time_in_minutes)
-                 SELECT root_id, id, tenant_id, id, 1, 'first', 'livechat', 5 FROM sla;
-                 COMMIT"
-            ))
-            .await
-            .unwrap();
+        client.batch_execute(&setting()).await.unwrap();
         Self { database, client, shutdown: CancellationToken::new() }
     }
 
@@ -94,38 +81,8 @@ impl Scene {
         }
     }
 
-    /// Rules B1, B2 and X2, of everything that was stored.
     async fn is_whole(&self, count: i64) {
-        assert_eq!(
-            self.number("SELECT count(*) FROM deadline WHERE due_at < now()").await,
-            0,
-            "none is left"
-        );
-        assert_eq!(self.number("SELECT count(*) FROM breach").await, count, "each was recorded");
-        assert_eq!(
-            self.number("SELECT count(DISTINCT (affected_sla_id, kind, phase)) FROM breach").await,
-            count
-        );
-        assert_eq!(
-            self.number("SELECT count(DISTINCT breach_id) FROM breach_log").await,
-            count,
-            "and logged"
-        );
-        assert_eq!(self.number("SELECT count(*) FROM breach_pending").await, 0);
-        assert_eq!(
-            self.number(
-                "SELECT coalesce(min(pos), 1) * 1000000 + coalesce(max(pos), 0) - count(*) FROM breach_log"
-            )
-            .await,
-            1_000_000,
-            "positions run from 1 without a gap"
-        );
-        assert_eq!(
-            self.number("SELECT count(*) FROM breach JOIN breach_key k ON k.breach_id = id WHERE detected_at <= k.due_at")
-                .await,
-            0,
-            "none was recorded before its time was over"
-        );
+        is_whole(&self.client, count).await;
     }
 }
 
@@ -135,11 +92,51 @@ impl Drop for Scene {
     }
 }
 
+/// A root tenant with one below it, a chat SLA in each.
+pub(crate) fn setting() -> String {
+    format!(
+        "BEGIN;
+         INSERT INTO tenant (root_id, id, parent_id, slug, name, time_zone)
+         VALUES ('{ROOT}', '{ROOT}', NULL, 'root', 'Root', 'UTC'), ('{ROOT}', '{OTHER}', '{ROOT}', 'other', 'Other', 'UTC');
+         INSERT INTO sla (root_id, id, tenant_id, kind, name, active_version_id, livechat_due_minutes)
+         VALUES ('{ROOT}', '{SLA}', '{ROOT}', 'livechat', 'a', '{SLA}', 5),
+           ('{ROOT}', '{OTHER_SLA}', '{OTHER}', 'livechat', 'a', '{OTHER_SLA}', 5);
+         INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, due_time_in_minutes)
+         SELECT root_id, id, tenant_id, id, 1, 'first', 'livechat', 5 FROM sla;
+         COMMIT"
+    )
+}
+
+/// Rules B1, B2 and X2, of everything that was stored.
+pub(crate) async fn is_whole(client: &tokio_postgres::Client, count: i64) {
+    let number = async |query: &str| -> i64 { client.query_one(query, &[]).await.unwrap().get(0) };
+    assert_eq!(number("SELECT count(*) FROM deadline WHERE due_at < now()").await, 0, "none is left");
+    assert_eq!(number("SELECT count(*) FROM breach").await, count, "each was recorded");
+    assert_eq!(number("SELECT count(DISTINCT (affected_sla_id, kind, phase)) FROM breach").await, count);
+    assert_eq!(number("SELECT count(DISTINCT breach_id) FROM breach_log").await, count, "and logged");
+    assert_eq!(number("SELECT count(*) FROM breach_pending").await, 0);
+    assert_eq!(
+        number("SELECT coalesce(min(pos), 1) * 1000000 + coalesce(max(pos), 0) - count(*) FROM breach_log")
+            .await,
+        1_000_000,
+        "positions run from 1 without a gap"
+    );
+    assert_eq!(
+        number(
+            "SELECT count(*) FROM breach JOIN breach_key k ON k.breach_id = id WHERE detected_at <= k.due_at"
+        )
+        .await,
+        0,
+        "none was recorded before its time was over"
+    );
+}
+
 fn tenant_of(sla: Uuid) -> Uuid {
     if sla == SLA { ROOT } else { OTHER }
 }
 
-fn chats(sla: Uuid, count: i32, due: &str) -> String {
+/// Chats that fall due, as SQL.
+pub(crate) fn chats(sla: Uuid, count: i32, due: &str) -> String {
     let tenant = tenant_of(sla);
     format!(
         "WITH r AS (INSERT INTO request (root_id, id, tenant_id, channel, subject, status, registered_at)

@@ -10,6 +10,7 @@ mod clock;
 mod columns;
 mod contract;
 mod database;
+mod faults;
 mod guard;
 mod http;
 mod inputs;
