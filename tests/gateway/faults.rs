@@ -25,6 +25,10 @@ use tokio::time::{Instant, sleep};
 use self::board::Board;
 use self::stage::{Figures, Stage, chance};
 
+/// What makes a message long without a statement.
+const WIDE: &str =
+    "uuid id kind phase targetAt detectedAt a: id b: id c: id d: id e: id f: id g: id h: id i: id j: id";
+
 /// What is told of one fault: a row of the table that `make faults` ends with.
 async fn tell(fault: &str, times: u32, stage: &Stage, board: Board, due: i64, begun: Instant) {
     stage.settled(due).await;
@@ -173,17 +177,18 @@ async fn b3_a_subscriber_that_stops_reading_is_cut_off_resumes_and_delays_nobody
     let replica = stage.replica(None);
     let board = Board::open(&stage, &[replica.port]);
     let mut stuck = board::Socket::small(&stage, replica.port).await;
-    stuck.subscribe(Some("0")).await;
+    stuck.subscribe(WIDE, "0").await;
     stage.due(30_000, "clock_timestamp() + random() * interval '10 seconds'").await;
     stage.settled(30_000).await;
-    board.has_seen(30_000, Duration::from_secs(20)).await;
+    board.has_seen(30_000).await;
     // It must be cut off within ten seconds of the moment at which nothing more could be sent.
     sleep(Duration::from_secs(15)).await;
-    let (mut seen, (code, reason)) = stuck.read_to_the_end().await;
-    assert_eq!((code, reason.as_str()), (1013, "slow"));
+    let (mut seen, closed) = stuck.read_to_the_end().await;
+    // Where not even a close frame found room, the end itself is what clients come back after.
+    assert!(closed.as_ref().is_none_or(|(code, _)| *code == 1013), "{closed:?}");
     assert!(seen.len() < 30_000, "all of it fitted into the buffers of the system: nothing was shown");
     let mut resumed = board::Socket::open(&stage, replica.port).await;
-    resumed.subscribe(Some(&seen.cursor)).await;
+    resumed.subscribe(WIDE, &seen.cursor).await;
     resumed.read(&mut seen, 30_000).await;
     let told = seen.compared(&stage.log().await);
     assert_eq!(

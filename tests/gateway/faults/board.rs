@@ -92,17 +92,21 @@ impl Board {
         Self { seen, watching }
     }
 
-    /// Waits until it has seen as many records.
-    pub(super) async fn has_seen(&self, count: usize, within: Duration) {
-        let begun = Instant::now();
-        while self.seen.lock().unwrap().len() < count && begun.elapsed() < within {
+    /// Waits until it has seen as many records, for as long as it sees more.
+    pub(super) async fn has_seen(&self, count: usize) {
+        let (mut seen, mut moved) = (0, Instant::now());
+        while seen < count && moved.elapsed() < Duration::from_secs(20) {
+            let now = self.seen.lock().unwrap().len();
+            if now > seen {
+                (seen, moved) = (now, Instant::now());
+            }
             sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// What it has seen, once it had the time to see so many.
     pub(super) async fn leave(self, count: i64) -> Seen {
-        self.has_seen(usize::try_from(count).unwrap(), Duration::from_secs(60)).await;
+        self.has_seen(usize::try_from(count).unwrap()).await;
         // One that is told twice may come late.
         sleep(Duration::from_millis(500)).await;
         self.seen.lock().unwrap().clone()
@@ -114,7 +118,7 @@ async fn watch(token: &str, port: u16, seen: &Mutex<Seen>) -> Option<()> {
     let opened = Socket::connect(token, port, None);
     let mut socket = timeout(SILENCE, opened).await.ok()??;
     let after = seen.lock().unwrap().cursor.clone();
-    socket.subscribe(Some(&after)).await;
+    socket.subscribe("uuid", &after).await;
     while let Ok(Some(event)) = timeout(SILENCE, socket.event()).await {
         seen.lock().unwrap().take(&event);
     }
@@ -179,9 +183,11 @@ impl Socket {
         }
     }
 
-    pub(super) async fn subscribe(&mut self, after: Option<&str>) {
-        let query = "subscription($after: String) { breaches(after: $after) {
-            cursor breach { uuid kind phase targetAt detectedAt sla { name status } } } }";
+    /// Follows the log after a cursor, with these fields of each record.
+    pub(super) async fn subscribe(&mut self, fields: &str, after: &str) {
+        let query = format!(
+            "subscription($after: String) {{ breaches(after: $after) {{ cursor breach {{ {fields} }} }} }}"
+        );
         let payload = json!({ "query": query, "variables": { "after": after } });
         self.say(json!({ "type": "subscribe", "id": "1", "payload": payload })).await;
     }
@@ -204,13 +210,13 @@ impl Socket {
         }
     }
 
-    /// What still comes until the server's close, and its code and reason.
-    pub(super) async fn read_to_the_end(mut self) -> (Seen, (u16, String)) {
+    /// What still comes until the end, and the server's close if it could be told.
+    pub(super) async fn read_to_the_end(mut self) -> (Seen, Option<(u16, String)>) {
         let mut seen = Seen::nothing();
         while let Some(event) = timeout(Duration::from_secs(20), self.event()).await.expect("the end in time")
         {
             seen.take(&event);
         }
-        (seen, self.closed.expect("a close frame"))
+        (seen, self.closed)
     }
 }

@@ -106,8 +106,10 @@ impl Stage {
     fn spawn(&self, port: Option<u16>, clock: Option<&str>) -> Replica {
         let port =
             port.unwrap_or_else(|| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sla-gateway"));
+        // It is not to outlive this process, whatever ends that.
+        let mut command = Command::new("setpriv");
         command
+            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_sla-gateway")])
             .args(["serve", "--log=warn", "--pool-size=4", &format!("--listen=127.0.0.1:{port}")])
             .env("DATABASE_URL", &self.url)
             .env("SLA_GATEWAY_TOKEN_SECRET", SECRET)
@@ -123,8 +125,11 @@ impl Stage {
             let library = FAKETIME.iter().find(|path| Path::new(path).exists());
             let library =
                 library.expect("libfaketime gives a process another clock: apt-get install faketime");
-            command.env("LD_PRELOAD", library).env("FAKETIME", offset);
-            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_NO_CACHE", "0");
+            command
+                .env("LD_PRELOAD", library)
+                .env("FAKETIME", offset)
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            is_told(library, offset);
         }
         Replica { process: command.spawn().unwrap(), port }
     }
@@ -289,6 +294,20 @@ impl Drop for Replica {
 
 fn signal(name: &str, process: &str) {
     assert!(Command::new("kill").args([name, process]).status().unwrap().success(), "{name} {process}");
+}
+
+/// That the library does what is asked of it.
+fn is_told(library: &str, offset: &str) {
+    let mut date = Command::new("date");
+    let told = date.arg("+%s").env("LD_PRELOAD", library).env("FAKETIME", offset).output().unwrap();
+    let told: i64 = String::from_utf8(told.stdout).unwrap().trim().parse().unwrap();
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let expected = match offset {
+        "+1h" => 3_600,
+        "-1h" => -3_600,
+        _ => 0,
+    };
+    assert!((told - now - expected).abs() < 60, "{offset}: told {told} at {now}");
 }
 
 async fn start(data: &Path) -> Postgres {
