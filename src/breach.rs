@@ -13,6 +13,7 @@
 //! | a subscriber with `after` | every record after the cursor, in order; again only what it asks for again (B3) |
 //! | a subscriber without | every record from its first checkpoint on |
 
+mod clocks;
 mod feed;
 mod log;
 mod watch;
@@ -28,9 +29,11 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::store::{Store, partition};
+pub use clocks::Clock;
 pub use feed::{Feed, Filter, Ids, Item};
 
 /// How long a failed task rests before it tries again: the first time, and at most. An outage of the database
@@ -61,6 +64,9 @@ struct Room {
     deadline: Notify,
     /// Rung when a record waits for its position.
     pending: Notify,
+    /// Rung when a clock may have changed.
+    written: Notify,
+    clocks: clocks::Clocks,
     tail: log::Tail,
     replays: Semaphore,
     recorded: AtomicU64,
@@ -89,6 +95,8 @@ pub fn start(store: Store, shutdown: CancellationToken) -> Breaches {
         shutdown,
         deadline: Notify::new(),
         pending: Notify::new(),
+        written: Notify::new(),
+        clocks: clocks::Clocks::default(),
         tail: log::Tail::default(),
         replays: Semaphore::new(REPLAYS),
         recorded: AtomicU64::new(0),
@@ -98,6 +106,7 @@ pub fn start(store: Store, shutdown: CancellationToken) -> Breaches {
     tasks.spawn(keep("watch", room.clone(), watch::run));
     tasks.spawn(keep("sequencer", room.clone(), log::sequence));
     tasks.spawn(keep("tail", room.clone(), log::follow));
+    tasks.spawn(keep("clocks", room.clone(), clocks::look));
     tasks.spawn(keep("upkeep", room.clone(), upkeep));
     tasks.close();
     Breaches { room, tasks }
@@ -109,11 +118,17 @@ impl Breaches {
         Feed::new(self.room.clone())
     }
 
-    /// To be called after a commit that wrote a deadline or a record: what is due at once is then recorded and pushed
+    /// A look at one clock of a root. Whoever asks must have been allowed to read it.
+    pub fn clock(&self, root_id: Uuid, id: Uuid) -> Clock {
+        self.room.clocks.look_at(root_id, id)
+    }
+
+    /// To be called after a commit that wrote a clock, a deadline or a record: what is due at once is then recorded and pushed
     /// at once. Forgetting it, or a crash in between, costs a second, not a breach.
     pub fn wake(&self) {
         self.room.deadline.notify_one();
         self.room.pending.notify_one();
+        self.room.written.notify_one();
     }
 
     /// Waits until every task has finished its last statement after the shutdown.

@@ -13,6 +13,7 @@ mod look_ahead;
 pub mod node;
 pub mod page;
 pub mod scalar;
+pub mod subscription;
 pub mod viewer;
 pub mod viewers;
 pub mod word;
@@ -33,6 +34,7 @@ nouns! {
 use async_graphql::{ErrorExtensions, MergedObject, SDLExportOptions, ValidationMode};
 
 use crate::error::Error;
+use subscription::Subscription;
 
 impl From<Error> for async_graphql::Error {
     fn from(error: Error) -> Self {
@@ -97,11 +99,11 @@ pub struct Mutation(
 );
 
 /// The schema of the gateway.
-pub type Schema = async_graphql::Schema<Query, Mutation, BreachSubscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// Builds the schema.
 pub fn schema() -> Schema {
-    Schema::build(Query::default(), Mutation::default(), BreachSubscription)
+    Schema::build(Query::default(), Mutation::default(), Subscription)
         // Documents were validated before: see `document`.
         .validation_mode(ValidationMode::Fast)
         .disable_suggestions()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use sla_gateway::access::{Actor, Permission, Place, Reach, Viewer};
+use sla_gateway::access::{Actor, Permission, Place, Viewer};
 use sla_gateway::breach::{self, Breaches, Feed, Filter, Ids, Item};
 use sla_gateway::error::Error;
 use sla_gateway::store::Store;
@@ -20,9 +20,9 @@ use uuid::Uuid;
 use crate::database::Database;
 
 pub(crate) const ROOT: Uuid = Uuid::from_u128(1);
-const OTHER: Uuid = Uuid::from_u128(2);
+pub(crate) const OTHER: Uuid = Uuid::from_u128(2);
 pub(crate) const SLA: Uuid = Uuid::from_u128(10);
-const OTHER_SLA: Uuid = Uuid::from_u128(20);
+pub(crate) const OTHER_SLA: Uuid = Uuid::from_u128(20);
 
 /// A root tenant with one below it, a chat SLA in each.
 pub(crate) struct Scene {
@@ -163,16 +163,17 @@ pub(crate) fn viewer(tenant: Uuid) -> Viewer {
     )
 }
 
-fn reach(tenant: Uuid) -> Arc<Reach> {
-    viewer(tenant).reach(Permission::BreachesRead).unwrap()
-}
-
 pub(crate) async fn follow(feed: &Feed, tenant: Uuid, after: Option<&str>) -> Items {
-    Box::pin(feed.subscribe(Filter::default(), watch::channel(reach(tenant)).1, after).await.unwrap())
+    Box::pin(
+        feed.subscribe(Filter::default(), watch::channel(Arc::new(viewer(tenant))).1, after).await.unwrap(),
+    )
 }
 
 async fn refused(feed: &Feed, after: &str) -> Error {
-    feed.subscribe(Filter::default(), watch::channel(reach(ROOT)).1, Some(after)).await.err().expect(after)
+    feed.subscribe(Filter::default(), watch::channel(Arc::new(viewer(ROOT))).1, Some(after))
+        .await
+        .err()
+        .expect(after)
 }
 
 /// The next item, checkpoints too.
@@ -487,7 +488,7 @@ async fn b2_a_restored_database_begins_an_epoch_and_old_cursors_resume_where_it_
 async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     let scene = Scene::new().await;
     let replica = scene.replica();
-    let (rights, mine) = watch::channel(reach(ROOT));
+    let (rights, mine) = watch::channel(Arc::new(viewer(ROOT)));
     let mut both: Items =
         Box::pin(replica.feed().subscribe(Filter::default(), mine, Some("0")).await.unwrap());
     let mut other = follow(&replica.feed(), OTHER, Some("0")).await;
@@ -496,7 +497,7 @@ async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     take(&mut other, 5).await;
     silent(&mut other).await;
 
-    rights.send(reach(OTHER)).unwrap();
+    rights.send(Arc::new(viewer(OTHER))).unwrap();
     scene.mixed_chats(5).await;
     for _ in 0..5 {
         assert_eq!(next(&mut both).await.breach.unwrap().tenant_id, OTHER);
@@ -504,7 +505,7 @@ async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     silent(&mut both).await;
     scene.logged(20).await;
 
-    let nothing = Reach { roots: vec![], tenants: vec![], visible: vec![], complete: false };
+    let nothing = Viewer::new(viewer(ROOT).actor, String::new(), None, HashMap::new(), &[]);
     rights.send(Arc::new(nothing)).unwrap();
     // The last word counts even if whoever said it is gone.
     drop(rights);
@@ -536,7 +537,7 @@ async fn b4_a_replay_and_what_is_live_go_through_the_same_filter() {
     ];
     let mut open = Vec::new();
     for (filter, count) in cases {
-        let mine = watch::channel(reach(ROOT)).1;
+        let mine = watch::channel(Arc::new(viewer(ROOT))).1;
         let mut items: Items =
             Box::pin(replica.feed().subscribe(filter.clone(), mine, Some("0")).await.unwrap());
         take(&mut items, count).await;

@@ -11,6 +11,7 @@ mod columns;
 mod contract;
 mod database;
 mod faults;
+mod following;
 mod guard;
 mod http;
 mod inputs;
