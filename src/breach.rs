@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::select;
+use tokio::sync::watch::Receiver;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -136,6 +137,11 @@ impl Breaches {
         self.tasks.wait().await;
     }
 
+    /// The position up to which this replica has read the log, as it moves.
+    pub fn moved(&self) -> Receiver<i64> {
+        self.room.tail.moved()
+    }
+
     /// What this replica has done and seen.
     pub fn figures(&self) -> Figures {
         Figures {
@@ -211,7 +217,7 @@ async fn patient<T>(statement: impl Future<Output = Result<T, Error>>) -> Result
 }
 
 /// A time up to a fifth shorter or longer, so that replicas do not move in step.
-fn jittered(time: Duration) -> Duration {
+pub(crate) fn jittered(time: Duration) -> Duration {
     let chance = RandomState::new().hash_one(()) % 1_000;
     #[expect(clippy::cast_possible_truncation, reason = "below a thousand")]
     let share = 800 + (chance * 2 / 5) as u32;

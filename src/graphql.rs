@@ -26,9 +26,9 @@ macro_rules! nouns {
     };
 }
 nouns! {
-    affected_sla, audit_entry, breach, calendar, organization, person, project, request, request_event, role, role_grant,
+    affected_sla, audit_entry, breach, calendar, limit_notification, organization, person, project, request, request_event, role, role_grant,
     service, service_instance, service_offering, service_token, site, sla, sla_limit, sla_version,
-    standard_service_request, team, tenant, time_entry,
+    standard_service_request, team, tenant, time_entry, webhook,
 }
 
 use async_graphql::{ErrorExtensions, MergedObject, SDLExportOptions, ValidationMode};
@@ -76,6 +76,7 @@ pub struct Query(
     RoleGrantQuery,
     ServiceTokenQuery,
     AuditEntryQuery,
+    WebhookQuery,
 );
 
 /// Everything that can be written. Who may not is told so before the input is looked at; what is wrong with an input is
@@ -96,6 +97,7 @@ pub struct Mutation(
     PersonMutation,
     ProjectMutation,
     TenantMutation,
+    WebhookMutation,
 );
 
 /// The schema of the gateway.

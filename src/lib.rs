@@ -7,6 +7,8 @@ pub mod config;
 pub mod error;
 pub mod graphql;
 pub mod http;
+pub mod mail;
 pub mod postgres;
 pub mod sample;
 pub mod store;
+pub mod webhook;

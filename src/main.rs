@@ -18,7 +18,7 @@ use sla_gateway::graphql::gateway::Gateway;
 use sla_gateway::http::{HttpConfig, Person, Prefill};
 use sla_gateway::postgres::Postgres;
 use sla_gateway::store::{self, connect, migrations};
-use sla_gateway::{breach, graphql, http, sample};
+use sla_gateway::{breach, graphql, http, mail, sample, webhook};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -143,12 +143,26 @@ async fn gateway(
     store.synchronize().await.map_err(|failure| failure.message())?;
     let ending = CancellationToken::new();
     let breaches = breach::start(store.clone(), ending.clone());
+    let webhooks = webhook::Config {
+        allow_private: server.webhook_allow_private,
+        patience: Duration::from_secs(60 * 60 * u64::from(server.webhook_patience)),
+        ..webhook::Config::default()
+    };
+    let webhooks = webhook::start(store.clone(), &breaches, webhooks, ending.clone());
+    let mail = match (&server.smtp_url, &server.mail_from) {
+        (Some(url), Some(from)) => Some(mail::Server::new(url.expose(), from)?),
+        _ => None,
+    };
+    let mail = mail::Config { server: mail, ..mail::Config::default() };
+    let mail = mail::start(store.clone(), &breaches, mail, ending.clone());
     let gateway = Gateway::start(store, breaches.clone(), verifier, Limits::default(), ending.clone())?;
     let config = HttpConfig { origins: server.origins.clone(), prefill, ..HttpConfig::default() };
     http::serve(listener, gateway, config, shutdown).await;
     // The log goes on until the last socket is drained.
     ending.cancel();
     breaches.drained().await;
+    webhooks.wait().await;
+    mail.wait().await;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
 use super::word::{SlaLimitTimePeriod, ContactType};
-use super::{Breach, BreachFilter, BreachOrder, Project, Tenant};
+use super::{Breach, BreachFilter, BreachOrder, LimitNotification, LimitNotificationFilter, LimitNotificationOrder, Project, Tenant};
 use crate::error::Error;
 use crate::store;
 
@@ -85,6 +85,8 @@ object! {
     impl SlaLimit {
         /// Its records of the breach log, the newest first. Needs `breaches:read`.
         breaches: Breach [BreachFilter, BreachOrder] under store::breach::UNDER_LIMIT;
+        /// The messages to its contact, the newest first: one for each period in which it was reached.
+        notifications: LimitNotification [LimitNotificationFilter, LimitNotificationOrder] under store::limit_notification::UNDER_LIMIT;
     }
 
     /// Opaque and unique over all types.

@@ -47,8 +47,8 @@ use tokio::{
 };
 
 use super::{
-    Entrance, Unanswered, credentials, graphql::Parameters, graphql::Refused, is_refusal,
-    origin_allowed, until,
+    Entrance, Unanswered, credentials, graphql::Parameters, graphql::Refused, is_refusal, origin_allowed,
+    until,
 };
 use crate::{
     access::Viewer,

@@ -20,25 +20,30 @@ const PEOPLE: &[(&str, &str, &str)] = &[
     ("blind", "root", "breaches:read"),
 ];
 
-async fn world() -> Arc<App> {
+pub(crate) async fn world() -> Arc<App> {
     let app = App::new().await;
     let client = app.database.client().await;
     client.batch_execute(&setting()).await.unwrap();
     for (login, tenant, permissions) in PEOPLE {
-        client
-            .batch_execute(&format!(
-                "WITH t AS (SELECT root_id, id FROM tenant WHERE slug = '{tenant}'),
+        person(&client, login, tenant, permissions).await;
+    }
+    app
+}
+
+/// Somebody with rights in a tenant.
+pub(crate) async fn person(client: &tokio_postgres::Client, login: &str, tenant: &str, permissions: &str) {
+    client
+        .batch_execute(&format!(
+            "WITH t AS (SELECT root_id, id FROM tenant WHERE slug = '{tenant}'),
                    p AS (INSERT INTO person (root_id, id, tenant_id, first_name, last_name, login)
                      SELECT root_id, uuid_v7(), id, '{login}', '', '{login}' FROM t RETURNING id),
                    r AS (INSERT INTO role (root_id, id, tenant_id, name, permissions)
                      SELECT root_id, uuid_v7(), id, '{login}', '{{{permissions}}}' FROM t RETURNING id)
                  INSERT INTO role_grant (root_id, id, tenant_id, role_id, person_id)
                  SELECT t.root_id, uuid_v7(), t.id, r.id, p.id FROM t, p, r"
-            ))
-            .await
-            .unwrap();
-    }
-    app
+        ))
+        .await
+        .unwrap();
 }
 
 type Told = Pin<Box<dyn Stream<Item = Value> + Send>>;
