@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test audit bench fmt lint docs tests web cargo compiler postgres node
+.PHONY: help run test audit bench faults fmt lint docs tests web cargo compiler postgres faketime node
 
 # Arguments for the gateway: make run ARGS="--listen 127.0.0.1:9090"
 ARGS ?=
@@ -27,6 +27,15 @@ audit: cargo compiler ## Checks licences, bans and sources of all dependencies (
 bench: cargo compiler postgres ## Measures the gateway against hand-written SQL
 	@$(call say,measuring)
 	@cargo bench --locked --bench gateway $(if $(ARGS),-- $(ARGS))
+
+faults: cargo compiler postgres faketime ## Kills and crashes everything while breaches are recorded, in some ten minutes (installs libfaketime)
+	@$(call say,faults)
+	@rm -f $(faults_table)
+	@cargo test --locked --test gateway faults:: -- --ignored --nocapture --test-threads 1
+	@$(call say,what was done and what was seen)
+	@echo "| fault | times | due | recorded | lost | twice | early | late: p50 / p99 / max | seen | lost | twice | out of order | resumed | took |"
+	@echo "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+	@cat $(faults_table)
 
 fmt: cargo ## Part of test: the format of the code
 	@$(call say,format)
@@ -96,7 +105,14 @@ node:
 		npm install --prefix $(own_node) --no-audit --no-fund --no-progress --loglevel=error node@22; }; \
 	new_enough || { echo "Node 20.19 or newer is needed to build the web page" >&2; exit 1; }
 
+faketime:
+	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketimeMT.so.1 2>/dev/null | grep -q . || \
+		{ $(call say,installing libfaketime); $(call install,faketime,libfaketime); }
+
 # --- words used above
+
+# Each fault adds its row.
+faults_table := $(or $(CARGO_TARGET_DIR),target)/tmp/faults.md
 
 say = printf '\n\033[1m== %s\033[0m\n' "$(1)"
 sudo := $(shell [ "$$(id -u)" = 0 ] || echo sudo)

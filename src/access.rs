@@ -9,9 +9,10 @@ pub mod service_token;
 pub mod token;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -147,6 +148,16 @@ pub enum Actor {
     ServiceToken(Uuid, Uuid),
 }
 
+impl Actor {
+    /// A text that no other has.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Person { login, .. } => format!("person {login}"),
+            Self::ServiceToken(_, token) => format!("token {token}"),
+        }
+    }
+}
+
 /// Who asks, and every right they have. Made by the store from a verified token; lives as long as one operation
 /// or one socket, and is made anew when rights change.
 #[derive(Debug)]
@@ -162,6 +173,7 @@ pub struct Viewer {
     rights: Arc<HashMap<Uuid, Permissions>>,
     reaches: Vec<Arc<Reach>>,
     reach_any: Arc<Reach>,
+    digest: OnceLock<[u8; 32]>,
 }
 
 impl Viewer {
@@ -198,7 +210,39 @@ impl Viewer {
                 }
             })
             .collect();
-        Self { actor, name, expires_at, places, rights: Arc::new(rights), reaches, reach_any }
+        Self {
+            actor,
+            name,
+            expires_at,
+            places,
+            rights: Arc::new(rights),
+            reaches,
+            reach_any,
+            digest: OnceLock::new(),
+        }
+    }
+
+    /// The same person or token, who may do nothing any more.
+    #[must_use]
+    pub fn without_rights(&self) -> Self {
+        Self::new(self.actor.clone(), self.name.clone(), self.expires_at, HashMap::new(), &[])
+    }
+
+    /// The same for all whose rights are the same, in the same trees of tenants: what may be read does not depend on
+    /// anything else of a viewer.
+    pub fn rights_digest(&self) -> [u8; 32] {
+        *self.digest.get_or_init(|| {
+            let mut places: Vec<_> = self.places.iter().collect();
+            places.sort_unstable_by_key(|(tenant, _)| **tenant);
+            let mut digest = Sha256::new();
+            for (tenant, place) in places {
+                digest.update(tenant);
+                digest.update(place.root_id);
+                digest.update(place.parent_id.unwrap_or_default());
+                digest.update(self.permissions(*tenant).0.to_be_bytes());
+            }
+            digest.finalize().into()
+        })
     }
 
     /// Where the viewer may read with `permission`; [`Error::Forbidden`] where that is nowhere.

@@ -13,6 +13,7 @@
 //! | a subscriber with `after` | every record after the cursor, in order; again only what it asks for again (B3) |
 //! | a subscriber without | every record from its first checkpoint on |
 
+mod clocks;
 mod feed;
 mod log;
 mod watch;
@@ -24,13 +25,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::select;
+use tokio::sync::watch::Receiver;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::store::{Store, partition, write};
+pub use clocks::Clock;
 pub use feed::{Feed, Filter, Ids, Item};
 
 /// How long a failed task rests before it tries again: the first time, and at most. An outage of the database
@@ -61,6 +65,9 @@ struct Room {
     deadline: Notify,
     /// Rung when a record waits for its position.
     pending: Notify,
+    /// Rung when a clock may have changed.
+    written: Notify,
+    clocks: clocks::Clocks,
     tail: log::Tail,
     replays: Semaphore,
     recorded: AtomicU64,
@@ -89,6 +96,8 @@ pub fn start(store: Store, shutdown: CancellationToken) -> Breaches {
         shutdown,
         deadline: Notify::new(),
         pending: Notify::new(),
+        written: Notify::new(),
+        clocks: clocks::Clocks::default(),
         tail: log::Tail::default(),
         replays: Semaphore::new(REPLAYS),
         recorded: AtomicU64::new(0),
@@ -98,6 +107,7 @@ pub fn start(store: Store, shutdown: CancellationToken) -> Breaches {
     tasks.spawn(keep("watch", room.clone(), watch::run));
     tasks.spawn(keep("sequencer", room.clone(), log::sequence));
     tasks.spawn(keep("tail", room.clone(), log::follow));
+    tasks.spawn(keep("clocks", room.clone(), clocks::look));
     tasks.spawn(keep("upkeep", room.clone(), upkeep));
     tasks.close();
     Breaches { room, tasks }
@@ -109,16 +119,27 @@ impl Breaches {
         Feed::new(self.room.clone())
     }
 
-    /// To be called after a commit that wrote a deadline or a record: what is due at once is then recorded and pushed
+    /// A look at one clock of a root. Whoever asks must have been allowed to read it.
+    pub fn clock(&self, root_id: Uuid, id: Uuid) -> Clock {
+        self.room.clocks.look_at(root_id, id)
+    }
+
+    /// To be called after a commit that wrote a clock, a deadline or a record: what is due at once is then recorded and pushed
     /// at once. Forgetting it, or a crash in between, costs a second, not a breach.
     pub fn wake(&self) {
         self.room.deadline.notify_one();
         self.room.pending.notify_one();
+        self.room.written.notify_one();
     }
 
     /// Waits until every task has finished its last statement after the shutdown.
     pub async fn drained(&self) {
         self.tasks.wait().await;
+    }
+
+    /// The position up to which this replica has read the log, as it moves.
+    pub fn moved(&self) -> Receiver<i64> {
+        self.room.tail.moved()
     }
 
     /// What this replica has done and seen.
@@ -197,7 +218,7 @@ async fn patient<T>(statement: impl Future<Output = Result<T, Error>>) -> Result
 }
 
 /// A time up to a fifth shorter or longer, so that replicas do not move in step.
-fn jittered(time: Duration) -> Duration {
+pub(crate) fn jittered(time: Duration) -> Duration {
     let chance = RandomState::new().hash_one(()) % 1_000;
     #[expect(clippy::cast_possible_truncation, reason = "below a thousand")]
     let share = 800 + (chance * 2 / 5) as u32;

@@ -289,6 +289,31 @@ pub struct Server {
     #[arg(long = "origin", env = "SLA_GATEWAY_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
 
+    /// Lets webhooks be sent to addresses of private networks and of this machine, and unencrypted. Only where all who may
+    /// make webhooks are trusted with the network of the gateway.
+    #[arg(long, env = "SLA_GATEWAY_WEBHOOK_ALLOW_PRIVATE")]
+    pub webhook_allow_private: bool,
+
+    /// How many hours a webhook may fail before it is given up.
+    #[arg(long, env = "SLA_GATEWAY_WEBHOOK_PATIENCE", default_value_t = 72, value_name = "HOURS",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub webhook_patience: u16,
+
+    /// The mail server that contacts of limits are told by: smtps://USER:PASSWORD@HOST, or smtp://HOST with
+    /// `?tls=required` where it offers encryption. Without it, messages are kept as not sent. The same for every replica.
+    #[arg(
+        long,
+        env = "SLA_GATEWAY_SMTP_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        requires = "mail_from"
+    )]
+    pub smtp_url: Option<Secret>,
+
+    /// Who e-mail is from, like "SLA gateway <sla@example.com>".
+    #[arg(long, env = "SLA_GATEWAY_MAIL_FROM", value_name = "SENDER")]
+    pub mail_from: Option<String>,
+
     /// The secret that tokens are verified with.
     #[command(flatten)]
     pub key: TokenSecret,

@@ -13,6 +13,7 @@ mod look_ahead;
 pub mod node;
 pub mod page;
 pub mod scalar;
+pub mod subscription;
 mod told;
 pub mod viewer;
 pub mod viewers;
@@ -26,14 +27,16 @@ macro_rules! nouns {
     };
 }
 nouns! {
-    affected_sla, attainment, audit_entry, breach, calendar, explanation, organization, person, project, request, request_event, role, role_grant,
-    service, service_instance, service_offering, service_token, site, sla, sla_limit, simulation, sla_version,
-    standard_service_request, team, tenant, term_change, time_entry,
+    affected_sla, attainment, audit_entry, breach, calendar, explanation, limit_notification, organization,
+    person, project, request, request_event, role, role_grant, service, service_instance, service_offering,
+    service_token, simulation, site, sla, sla_limit, sla_version, standard_service_request, team, tenant,
+    term_change, time_entry, webhook,
 }
 
 use async_graphql::{ErrorExtensions, MergedObject, SDLExportOptions, ValidationMode};
 
 use crate::error::Error;
+use subscription::Subscription;
 
 impl From<Error> for async_graphql::Error {
     fn from(error: Error) -> Self {
@@ -76,6 +79,7 @@ pub struct Query(
     ServiceTokenQuery,
     AuditEntryQuery,
     SimulationQuery,
+    WebhookQuery,
 );
 
 /// Everything that can be written. Who may not is told so before the input is looked at; what is wrong with an input is
@@ -101,14 +105,15 @@ pub struct Mutation(
     RoleMutation,
     RoleGrantMutation,
     ServiceTokenMutation,
+    WebhookMutation,
 );
 
 /// The schema of the gateway.
-pub type Schema = async_graphql::Schema<Query, Mutation, BreachSubscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// Builds the schema.
 pub fn schema() -> Schema {
-    Schema::build(Query::default(), Mutation::default(), BreachSubscription)
+    Schema::build(Query::default(), Mutation::default(), Subscription)
         // Documents were validated before: see `document`.
         .validation_mode(ValidationMode::Fast)
         .disable_suggestions()

@@ -39,7 +39,10 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::{
     access::Viewer,
     error::Error,
-    graphql::document::{Operation, refusal},
+    graphql::{
+        document::{Operation, refusal},
+        gateway::capped,
+    },
 };
 
 pub use self::backend::Backend;
@@ -290,19 +293,6 @@ impl RequestErrors {
         // Errors are made of JSON's own types, so this cannot fail.
         serde_json::to_string(&Self { errors }).unwrap_or_default()
     }
-}
-
-/// Errors in one answer.
-const MOST_ERRORS: usize = 20;
-
-/// The answer with no more errors than a client can use, and a count of the rest.
-fn capped(mut answer: Answer) -> Answer {
-    let more = answer.errors.len().saturating_sub(MOST_ERRORS);
-    if more > 0 {
-        answer.errors.truncate(MOST_ERRORS);
-        answer.extensions.insert("errorsOmitted".to_owned(), more.into());
-    }
-    answer
 }
 
 /// Whether a page of this request's `Origin` may use the gateway. Programs other than browsers send none.

@@ -12,6 +12,8 @@
 //! | [`breach`] | deadlines become records, records get positions, positions reach subscribers | `store`, `error` |
 //! | [`graphql`] | the schema; a noun is one file, its mutations in `<noun>/write.rs` | all of the above |
 //! | [`http`] | requests, websockets, event streams, pages, health | `graphql`, `access`, `error` |
+//! | [`webhook`], [`mail`] | what leaves the house by itself: signed deliveries of the log, messages of limits | `breach`, `store`, `error` |
+//! | [`import`] | files of other systems, taken in as requests and events | `store`, `access`, `error` |
 //! | [`sample`] | worlds to explore, and a large store to measure on | `access`, `clock` |
 //! | [`postgres`] | a Postgres of the gateway's own, for `run` and for tests | nothing |
 //!
@@ -40,6 +42,9 @@
 //! The engine's parser is not used on what clients send either: it recurses without bound. `apollo-compiler` reads and
 //! validates the text, and the parsed document is handed over.
 
+// Every noun adds a layer to the futures of the merged roots; the compiler follows them to the last.
+#![recursion_limit = "256"]
+
 pub mod access;
 pub mod breach;
 pub mod clock;
@@ -48,6 +53,8 @@ pub mod error;
 pub mod graphql;
 pub mod http;
 pub mod import;
+pub mod mail;
 pub mod postgres;
 pub mod sample;
 pub mod store;
+pub mod webhook;

@@ -14,8 +14,8 @@ use clap::Parser;
 use sla_gateway::access::jwks::{self, Pace};
 use sla_gateway::access::token::{ISSUER, Key, MAXIMUM_LIFETIME, MINIMUM_SECRET, Verifier};
 use sla_gateway::config::{
-    Command, Config, Import, ImportFormat, ImportRequests, Issuer, LogFormat, Private, Secret, Server, Store, Tenant,
-    TokenSecret,
+    Command, Config, Import, ImportFormat, ImportRequests, Issuer, LogFormat, Private, Secret, Server, Store,
+    Tenant, TokenSecret,
 };
 use sla_gateway::graphql::document::Limits;
 use sla_gateway::graphql::gateway::Gateway;
@@ -24,7 +24,7 @@ use sla_gateway::import::mapping::Mapping;
 use sla_gateway::postgres::Postgres;
 use sla_gateway::store::root::{self, Root};
 use sla_gateway::store::{self, connect, migrations};
-use sla_gateway::{breach, graphql, http, import, sample};
+use sla_gateway::{breach, graphql, http, import, mail, sample, webhook};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -148,12 +148,26 @@ async fn gateway(
     store.synchronize().await.map_err(|failure| failure.message())?;
     let ending = CancellationToken::new();
     let breaches = breach::start(store.clone(), ending.clone());
+    let webhooks = webhook::Config {
+        allow_private: server.webhook_allow_private,
+        patience: Duration::from_secs(60 * 60 * u64::from(server.webhook_patience)),
+        ..webhook::Config::default()
+    };
+    let webhooks = webhook::start(store.clone(), &breaches, webhooks, ending.clone());
+    let mail = match (&server.smtp_url, &server.mail_from) {
+        (Some(url), Some(from)) => Some(mail::Server::new(url.expose(), from)?),
+        _ => None,
+    };
+    let mail = mail::Config { server: mail, ..mail::Config::default() };
+    let mail = mail::start(store.clone(), &breaches, mail, ending.clone());
     let gateway = Gateway::start(store, breaches.clone(), verifier, Limits::default(), ending.clone())?;
     let config = HttpConfig { origins: server.origins.clone(), prefill, ..HttpConfig::default() };
     http::serve(listener, gateway, config, shutdown).await;
     // The log goes on until the last socket is drained.
     ending.cancel();
     breaches.drained().await;
+    webhooks.wait().await;
+    mail.wait().await;
     Ok(())
 }
 

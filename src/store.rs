@@ -17,9 +17,9 @@ macro_rules! nouns {
     ($($noun:ident),* $(,)?) => { $(pub mod $noun;)* };
 }
 nouns! {
-    affected_sla, audit_entry, breach, calendar, organization, person, project, request, request_event, role, role_grant,
+    affected_sla, audit_entry, breach, calendar, limit_notification, organization, person, project, request, request_event, role, role_grant,
     service, service_instance, service_offering, service_token, site, sla, sla_limit, sla_version,
-    standard_service_request, team, tenant, time_entry,
+    standard_service_request, team, tenant, time_entry, webhook,
 }
 pub mod attainment;
 pub mod breach_log;

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::log::{Hung, Look, Tail};
 use super::{REST, Room, jittered};
-use crate::access::{Permission, Reach};
+use crate::access::{Permission, Reach, Viewer};
 use crate::error::Error;
 use crate::store::breach;
 use crate::store::breach_log::{self, Entry, Head};
@@ -107,6 +107,8 @@ pub struct Item {
     pub cursor: String,
     /// The record; null for a checkpoint, at which only the cursor has moved.
     pub breach: Option<Arc<breach::Row>>,
+    /// Who is told, with the rights that let it through.
+    pub viewer: Arc<Viewer>,
 }
 
 /// A filter within a reach, and where it listens.
@@ -162,9 +164,9 @@ impl Feed {
     /// the oldest kept on, and without a cursor it begins now, with a checkpoint to resume from (rule B3). Checkpoints
     /// follow every 15 seconds or 1000 records that did not concern the subscriber.
     ///
-    /// `reach` is what the viewer may read, with `breaches:read`; a new value counts from the next item on, and once
-    /// it is empty the stream ends with [`Error::Forbidden`] (rule B4). Where rights cannot change, pass
-    /// `watch::channel(reach).1`. Whoever keeps the other end sends a new reach when the authorization epoch has
+    /// `viewer` is who asks, with the rights of now; a new value counts from the next item on, and once
+    /// `breaches:read` is gone the stream ends with [`Error::Forbidden`] (rule B4). Where rights cannot change, pass
+    /// `watch::channel(viewer).1`. Whoever keeps the other end sends the viewer anew when the authorization epoch has
     /// risen, and ends the socket when the token expires.
     ///
     /// The stream holds at most 256 records. A reader that does not poll makes nobody wait and loses nothing: the
@@ -174,12 +176,12 @@ impl Feed {
     ///
     /// # Errors
     /// [`Error::CursorInvalid`] for a cursor this feed never gave out, [`Error::CursorExpired`], here or in the
-    /// stream, for one whose records are no longer kept, [`Error::Forbidden`] for an empty reach, [`Error::Timeout`]
+    /// stream, for one whose records are no longer kept, [`Error::Forbidden`] without the right, [`Error::Timeout`]
     /// while the database was never reached. An error ends the stream.
     pub async fn subscribe(
         &self,
         filter: Filter,
-        mut reach: watch::Receiver<Arc<Reach>>,
+        mut viewer: watch::Receiver<Arc<Viewer>>,
         after: Option<&str>,
     ) -> Result<impl Stream<Item = Result<Item, Error>> + Send + use<>, Error> {
         let after = after
@@ -196,12 +198,12 @@ impl Feed {
             }
         };
         let filter = Arc::new(filter);
-        let rights = reach.borrow_and_update().clone();
+        let rights = viewer.borrow_and_update().clone();
         let mut follower = Follower {
             hung: hang(&self.room, &filter, &rights, pos)?,
             room: self.room.clone(),
             filter,
-            reach,
+            viewer,
             rights,
             epoch,
             pos,
@@ -243,20 +245,18 @@ fn expired(head: &Head) -> Error {
     Error::CursorExpired { oldest: Cursor { epoch: head.epoch, pos: head.low_pos }.encode() }
 }
 
-fn hang(room: &Arc<Room>, filter: &Arc<Filter>, rights: &Arc<Reach>, after: i64) -> Result<Hung, Error> {
-    if rights.tenants.is_empty() {
-        return Err(Error::Forbidden(Permission::BreachesRead));
-    }
-    Ok(Tail::hang(room, Arc::new(Scope::new(filter.clone(), rights.clone())), after))
+fn hang(room: &Arc<Room>, filter: &Arc<Filter>, rights: &Viewer, after: i64) -> Result<Hung, Error> {
+    let reach = rights.reach(Permission::BreachesRead)?;
+    Ok(Tail::hang(room, Arc::new(Scope::new(filter.clone(), reach)), after))
 }
 
 /// A subscriber's walk along the log.
 struct Follower {
     room: Arc<Room>,
     filter: Arc<Filter>,
-    reach: watch::Receiver<Arc<Reach>>,
-    /// The reach that `hung` listens by.
-    rights: Arc<Reach>,
+    viewer: watch::Receiver<Arc<Viewer>>,
+    /// The rights that `hung` listens by.
+    rights: Arc<Viewer>,
     hung: Hung,
     epoch: i32,
     /// Everything up to here was looked at, and is in `held` or was told.
@@ -272,7 +272,7 @@ struct Follower {
 impl Follower {
     async fn item(&mut self) -> Result<Item, Error> {
         loop {
-            self.mind_reach()?;
+            self.mind_rights()?;
             if let Some((pos, breach)) = self.held.pop_front() {
                 return Ok(self.tell(pos, breach));
             }
@@ -321,7 +321,7 @@ impl Follower {
     async fn wait(&mut self) {
         select! {
             () = self.hung.rung() => {}
-            Ok(()) = self.reach.changed() => {}
+            Ok(()) = self.viewer.changed() => {}
             () = sleep_until(self.told_at + CHECKPOINT_EVERY) => {}
         }
     }
@@ -329,7 +329,7 @@ impl Follower {
     fn tell(&mut self, pos: i64, breach: Option<Arc<breach::Row>>) -> Item {
         self.told = pos;
         self.told_at = Instant::now();
-        Item { cursor: Cursor { epoch: self.epoch, pos }.encode(), breach }
+        Item { cursor: Cursor { epoch: self.epoch, pos }.encode(), breach, viewer: self.rights.clone() }
     }
 
     fn hold(&mut self, entries: Vec<Entry>) {
@@ -337,10 +337,10 @@ impl Follower {
     }
 
     /// Listens by the rights of this moment, if they have changed.
-    fn mind_reach(&mut self) -> Result<(), Error> {
+    fn mind_rights(&mut self) -> Result<(), Error> {
         // Not `has_changed`: that fails once the other end is gone, and would hide the last value it sent.
-        if !Arc::ptr_eq(&self.rights, &self.reach.borrow()) {
-            self.rights = self.reach.borrow_and_update().clone();
+        if !Arc::ptr_eq(&self.rights, &self.viewer.borrow()) {
+            self.rights = self.viewer.borrow_and_update().clone();
             self.hung = hang(&self.room, &self.filter, &self.rights, self.pos)?;
             let hung = &self.hung;
             self.held.retain(|(_, breach)| breach.as_ref().is_none_or(|row| hung.scope().lets(row)));

@@ -104,6 +104,7 @@ pub(super) struct Hole {
 pub(super) struct Tail {
     state: RwLock<State>,
     known: watch::Sender<bool>,
+    moved: watch::Sender<i64>,
     names: AtomicU64,
 }
 
@@ -179,6 +180,10 @@ impl Tail {
         names.len()
     }
 
+    pub(super) fn moved(&self) -> watch::Receiver<i64> {
+        self.moved.subscribe()
+    }
+
     fn is_known(&self) -> bool {
         *self.known.borrow()
     }
@@ -202,6 +207,8 @@ impl Tail {
         for bell in rung {
             bell.notify.notify_one();
         }
+        let reached = self.reached();
+        self.moved.send_if_modified(|last| std::mem::replace(last, reached) != reached);
         outcome
     }
 

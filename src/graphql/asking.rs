@@ -11,10 +11,10 @@ use std::time::Duration;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use async_graphql::{Context, Pos};
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::task::AtomicWaker;
-use futures_util::{FutureExt, Stream};
 use uuid::Uuid;
 
 use super::load::{Loaders, Question};
@@ -52,7 +52,7 @@ pub struct Services {
     pub viewers: Arc<Viewers>,
 }
 
-/// What is remembered while one answer is made: a query or mutation has one turn, a subscription one per event.
+/// What is remembered while one answer is made: a query has one turn, a mutation one more per write.
 pub(super) struct Turn {
     pub(super) conn: Arc<Conn>,
     pub(super) loader: DataLoader<Loaders, HashMapCache>,
@@ -178,8 +178,8 @@ impl Asking {
         self.0.statements.load(Ordering::Relaxed) + self.turn().conn.statements()
     }
 
-    /// Forgets everything loaded and gives the connection back. A mutation calls it after its write, a subscription
-    /// before each event: what is read next is read anew.
+    /// Forgets everything loaded and gives the connection back. A mutation calls it after its write: what
+    /// is read next is read anew.
     pub fn renew(&self) {
         let next = Turn::new(&self.0.services.store, self.0.viewer.as_ref(), self.0.now, &self.0.batches);
         let next = Arc::new(next);
@@ -276,16 +276,6 @@ impl Asking {
             }
         })
         .await
-    }
-
-    /// Drives the answers of a subscription.
-    pub fn drive_stream<S: Stream>(&self, answers: S) -> impl Stream<Item = S::Item> + use<S> {
-        let asking = self.clone();
-        let answers = Box::pin(answers);
-        futures_util::stream::unfold((asking, answers), |(asking, mut answers)| async move {
-            let answer = asking.drive(answers.next()).await?;
-            Some((answer, (asking, answers)))
-        })
     }
 }
 

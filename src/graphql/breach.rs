@@ -2,18 +2,15 @@
 
 use std::ops::Bound;
 
-use async_graphql::{Context, ID, InputObject, Object, Result, Subscription};
-use futures_util::stream::{Stream, StreamExt, unfold};
+use async_graphql::{Context, ID, InputObject, Result};
 use uuid::Uuid;
 
-use super::asking::Asking;
 use super::filter::{DateTimeFilter, IdFilter, Operators, order, tenants};
 use super::node::{Entity, Kind, entity, lookup, related, required};
 use super::page::{Filter, all_under, object, root_fields};
 use super::scalar::DateTime;
 use super::word::{BreachKind, BreachPhase};
 use super::{AffectedSla, Sla, SlaLimit, Tenant};
-use crate::access::Permission;
 use crate::breach;
 use crate::error::Error;
 use crate::store::breach::key;
@@ -78,7 +75,7 @@ impl Filter for BreachFilter {
 
 impl BreachFilter {
     /// The same for the feed, which knows fewer conditions.
-    fn feed(self) -> Result<breach::Filter, Error> {
+    pub(super) fn feed(self) -> Result<breach::Filter, Error> {
         if self.id.is_some() || self.affected_sla.is_some() || self.sla_limit.is_some() || self.target_at.is_some() {
             return Err(Error::BadRequest(
                 "The feed is filtered by tenant, sla, kind, phase and detectedAt only: leave out the others.".into(),
@@ -192,67 +189,5 @@ root_fields! {
         #[graphql(desc = "Its global id or bare UUID.")] id: ID,
     ) -> Result<Option<Breach>> {
         lookup::<Breach>(ctx, &id).await
-    }
-}
-
-/// What a subscriber is told: a record, or how far the log was read.
-pub struct BreachEvent(breach::Item);
-
-/// What a subscriber is told: a record, or how far the log was read.
-#[Object]
-impl BreachEvent {
-    /// Where to resume: pass it as `after` to be told everything that follows. Opaque; strictly later than the last.
-    async fn cursor(&self) -> &str {
-        &self.0.cursor
-    }
-
-    /// The record; null at a checkpoint, where only the cursor has moved: the first event of a feed without `after`,
-    /// and every 15 seconds of silence.
-    async fn breach(&self) -> Option<Breach> {
-        self.0.breach.clone().map(Breach::from)
-    }
-}
-
-/// Following the breach log.
-#[derive(Default)]
-pub struct BreachSubscription;
-
-#[Subscription(name = "Subscription")]
-impl BreachSubscription {
-    /// The breach log as it grows: every warning, breach and retraction of the tenants in which the viewer holds
-    /// `breaches:read`, in order. With `after` it first replays what was missed, without a gap; delivery is at least
-    /// once, so that a client that resumes with the cursor of the last event it has worked through misses nothing.
-    /// Ends when the right is taken away.
-    async fn breaches(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Only records that fit all conditions; `tenant`, `sla`, `kind`, `phase` and `detectedAt` only.")]
-        filter: Option<BreachFilter>,
-        #[graphql(
-            desc = "The cursor of an event: what follows it is replayed. \"0\": everything that is kept. Null: nothing is replayed."
-        )]
-        after: Option<String>,
-    ) -> Result<impl Stream<Item = Result<BreachEvent>> + use<>> {
-        let asking = Asking::of(ctx).clone();
-        let viewer = asking.viewer()?;
-        viewer.reach(Permission::BreachesRead)?;
-        let services = asking.services();
-        let reach = services.viewers.reach(viewer, Permission::BreachesRead);
-        let filter = filter.unwrap_or_default().feed()?;
-        for ids in &filter.tenants {
-            if let breach::Ids::In(tenants) = ids
-                && tenants.iter().any(|tenant| !viewer.reach_any().contains(*tenant))
-            {
-                return Err(Error::NotFound("tenant").into());
-            }
-        }
-        let events = services.breaches.feed().subscribe(filter, reach, after.as_deref()).await?;
-        // What was loaded for one event is not kept for the next, and the silence between them holds no connection.
-        asking.renew();
-        Ok(unfold((Box::pin(events), asking), async |(mut events, asking)| {
-            asking.renew();
-            let event = events.next().await?.map(BreachEvent).map_err(Into::into);
-            Some((event, (events, asking)))
-        }))
     }
 }

@@ -8,10 +8,12 @@
 
 mod limits;
 mod measure;
+mod resume;
 mod translate;
 mod variables;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use apollo_compiler::{
     ExecutableDocument, Schema,
@@ -21,9 +23,10 @@ use apollo_compiler::{
     validation::{DiagnosticList, Valid},
 };
 use async_graphql::{
-    ErrorExtensionValues, Extensions, Pos, Request, ServerError, Variables, parser::types as engine,
+    ErrorExtensionValues, Extensions, Name, Pos, Request, ServerError, Variables, parser::types as engine,
 };
 use quick_cache::{Weighter, sync::Cache};
+use sha2::{Digest, Sha256};
 
 pub use self::limits::Limits;
 use self::{measure::Walk, translate::Translation};
@@ -128,11 +131,14 @@ impl Documents {
             .iter()
             .zip(operations)
             .map(|(operation, cost)| {
+                let resumes_by = resume::variable(&document, operation);
                 let document = translation.operation(operation).map_err(|e| vec![e])?;
-                Ok(Planned { kind: kind(operation.operation_type), document, cost })
+                Ok(Planned { kind: kind(operation.operation_type), document, cost, resumes_by })
             })
             .collect::<Result<_, Vec<_>>>()?;
-        Ok(Checked { schema: self.schema.clone(), limits: self.limits.clone(), document, operations })
+        static READ: AtomicU64 = AtomicU64::new(0);
+        let name = READ.fetch_add(1, Ordering::Relaxed);
+        Ok(Checked { name, schema: self.schema.clone(), limits: self.limits.clone(), document, operations })
     }
 
     /// The parser's first error: those that follow are echoes of it.
@@ -183,6 +189,8 @@ fn measure(document: &ExecutableDocument, limits: &Limits) -> Result<Vec<Option<
 
 /// A document that passed every check.
 pub struct Checked {
+    /// No other has it.
+    name: u64,
     schema: Arc<Valid<Schema>>,
     limits: Limits,
     document: Valid<ExecutableDocument>,
@@ -195,6 +203,8 @@ struct Planned {
     document: engine::ExecutableDocument,
     /// None when page sizes come from variables.
     cost: Option<u64>,
+    /// The variable that says where a subscription resumes and is used for nothing else.
+    resumes_by: Option<String>,
 }
 
 impl Checked {
@@ -238,6 +248,7 @@ impl Checked {
 }
 
 /// One operation of a [`Checked`] document, with variables that fit it.
+#[derive(Clone)]
 pub struct Operation {
     checked: Arc<Checked>,
     index: usize,
@@ -282,6 +293,22 @@ impl Operation {
         let mut request = Request::new("").variables(self.variables);
         request.set_parsed_query(document);
         request
+    }
+
+    /// The same for all who ask the same: the same operation of the same document with the same variables, but for
+    /// the one that says where each resumes.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut asked = self.variables.clone();
+        if let Some(variable) = &self.planned().resumes_by {
+            asked.remove(&Name::new(variable));
+        }
+        let mut digest = Sha256::new();
+        digest.update(self.checked.name.to_be_bytes());
+        digest.update(self.index.to_be_bytes());
+        // Variables are made of JSON's own types, so this cannot fail.
+        digest.update(serde_json::to_vec(&asked).unwrap_or_default());
+        digest.finalize().into()
     }
 
     fn planned(&self) -> &Planned {

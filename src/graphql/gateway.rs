@@ -2,15 +2,22 @@
 //! permissions and codes cannot differ between them.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_graphql::{Response, ServerError, Value};
 use futures_util::FutureExt;
-use futures_util::stream::{BoxStream, StreamExt};
+use futures_util::stream::{BoxStream, StreamExt, iter, once};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{Asking, Services};
 use super::document::{Ask, Documents, Limits, Operation, refusal};
+use super::subscription::{Event, Part};
 use super::viewers::Viewers;
 use super::{Schema, schema};
 use crate::access::Viewer;
@@ -27,6 +34,85 @@ struct Inner {
     schema: Schema,
     documents: Documents,
     services: Services,
+    started: Instant,
+    /// What subscribers were told of late.
+    told: Cache<Told, Answer, Weight>,
+    figures: Counted,
+}
+
+#[derive(Default)]
+struct Counted {
+    told: AtomicU64,
+    answered: AtomicU64,
+}
+
+/// Figures of this replica, for its metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Events that subscribers were told since start (`sla_feed_delivered_total`).
+    pub told: u64,
+    /// Answers that were made for them (`sla_feed_answers_total`): one serves all who ask the same with the same rights.
+    pub answered: u64,
+}
+
+/// What is asked, with which rights, about which event, and in which second: what is selected of an event may change
+/// later, and whoever replays it then is told what holds then.
+type Told = ([u8; 32], [u8; 32], Arc<str>, u64);
+
+/// How much of what was told is kept for others who ask the same, in bytes.
+const KEPT: u64 = 64 * 1024 * 1024;
+
+/// How often an event is told anew when the store does not answer, and how long the rest before is.
+const TRIES: u32 = 4;
+const REST: Duration = Duration::from_millis(250);
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Told, Answer> for Weight {
+    fn weight(&self, _: &Told, answer: &Answer) -> u64 {
+        256 + answer.json.len() as u64
+    }
+}
+
+/// One answer of a subscription, written once for all who are sent it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    json: Arc<str>,
+    /// Whether something in it failed that is no fault of the one who asked.
+    broken: bool,
+}
+
+impl Answer {
+    /// The answer as JSON, on one line.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        let internal = Value::from("INTERNAL");
+        let broken = response
+            .errors
+            .iter()
+            .any(|error| error.extensions.as_ref().and_then(|values| values.get("code")) == Some(&internal));
+        // Answers are made of JSON's own types, so this cannot fail.
+        Self { json: serde_json::to_string(&capped(response)).unwrap_or_default().into(), broken }
+    }
+}
+
+/// Errors in one answer.
+const MOST_ERRORS: usize = 20;
+
+/// The answer with no more errors than a client can use, and a count of the rest.
+pub fn capped(mut answer: Response) -> Response {
+    let more = answer.errors.len().saturating_sub(MOST_ERRORS);
+    if more > 0 {
+        answer.errors.truncate(MOST_ERRORS);
+        answer.extensions.insert("errorsOmitted".to_owned(), more.into());
+    }
+    answer
 }
 
 impl Gateway {
@@ -45,7 +131,15 @@ impl Gateway {
         let documents = Documents::new(&super::sdl(), limits)?;
         let viewers = Viewers::start(store.clone(), verifier.into(), shutdown);
         let services = Services { store, breaches, viewers };
-        Ok(Self(Arc::new(Inner { schema, documents, services })))
+        let told = Cache::with_weighter(100_000, KEPT, Weight);
+        Ok(Self(Arc::new(Inner {
+            schema,
+            documents,
+            services,
+            started: Instant::now(),
+            told,
+            figures: Counted::default(),
+        })))
     }
 
     /// A checked operation, ready to run; or the request errors, each with its code.
@@ -77,19 +171,69 @@ impl Gateway {
         coded(answer)
     }
 
-    /// Runs a subscription.
-    pub fn subscribe(
-        &self,
-        operation: Operation,
-        viewer: Option<Arc<Viewer>>,
-    ) -> BoxStream<'static, Response> {
-        let asking = Asking::new(self.0.services.clone(), viewer);
-        let request = operation.into_request().data(asking.clone());
-        let answers = self.0.schema.execute_stream(request);
-        AssertUnwindSafe(asking.drive_stream(answers))
-            .catch_unwind()
-            .map(|answer| coded(answer.unwrap_or_else(|_| fault())))
+    /// Runs a subscription. What it follows is each subscriber's own; the answer to an event is made once for all who
+    /// ask the same with the same rights.
+    pub fn subscribe(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> BoxStream<'static, Answer> {
+        once(self.clone().open(operation, viewer)).flatten().boxed()
+    }
+
+    /// Runs the root field to find out what is followed.
+    async fn open(self, operation: Operation, viewer: Option<Arc<Viewer>>) -> BoxStream<'static, Answer> {
+        let part = Part::opening();
+        let refused = self.run(&operation, viewer.clone(), part.clone()).await;
+        let Some(events) = part.opened() else { return iter(refused).boxed() };
+        let asked = operation.digest();
+        let operation = Arc::new(operation);
+        events
+            .then(move |event| {
+                let (gateway, operation, viewer) = (self.clone(), operation.clone(), viewer.clone());
+                async move {
+                    match event {
+                        Ok(event) => gateway.answer(&operation, asked, &event).await,
+                        Err(error) => gateway.run(&operation, viewer, Part::telling(Err(error))).await,
+                    }
+                }
+            })
+            .filter_map(std::future::ready)
             .boxed()
+    }
+
+    /// The answer to an event: one that was made within this second serves everybody.
+    async fn answer(&self, operation: &Operation, asked: [u8; 32], event: &Event) -> Option<Answer> {
+        self.0.figures.told.fetch_add(1, Ordering::Relaxed);
+        let second = self.0.started.elapsed().as_secs();
+        let key = (asked, event.viewer.rights_digest(), event.name.clone(), second);
+        let told = self.0.told.get_or_insert_async(&key, async {
+            let mut tries = 0;
+            loop {
+                let viewer = Some(event.viewer.clone());
+                self.0.figures.answered.fetch_add(1, Ordering::Relaxed);
+                let answer = self.run(operation, viewer, Part::telling(Ok(event))).await;
+                tries += 1;
+                match answer {
+                    // The store is away for a moment: an event is told whole if that is possible at all.
+                    Some(answer) if answer.broken && tries < TRIES => sleep(REST * tries).await,
+                    Some(answer) => return Ok(answer),
+                    None => return Err(()),
+                }
+            }
+        });
+        told.await.ok()
+    }
+
+    /// Runs the root field of a subscription for its part; what it answers, if anything.
+    async fn run(&self, operation: &Operation, viewer: Option<Arc<Viewer>>, part: Part) -> Option<Answer> {
+        let asking = Asking::new(self.0.services.clone(), viewer);
+        let request = operation.clone().into_request().data(asking.clone()).data(part);
+        let mut answers = pin!(self.0.schema.execute_stream(request));
+        let answer = AssertUnwindSafe(asking.drive(answers.next())).catch_unwind().await;
+        answer.unwrap_or_else(|_| Some(fault())).map(|answer| coded(answer).into())
+    }
+
+    /// What this replica has told its subscribers.
+    pub fn figures(&self) -> Figures {
+        let Counted { told, answered } = &self.0.figures;
+        Figures { told: told.load(Ordering::Relaxed), answered: answered.load(Ordering::Relaxed) }
     }
 
     /// Whether operations can be answered just now, or why not.

@@ -44,7 +44,6 @@ impl SimulationQuery {
     /// under other terms of its kind, and changes nothing. At most 10 000 clocks. Whom the terms cover plays no part: the
     /// clocks are those that there are, of the tenants in which the viewer may read them. Needs `slas:read` and
     /// `affected-slas:read` in the SLA's tenant.
-    #[expect(clippy::too_many_arguments, reason = "they are the arguments of the field")]
     async fn simulate_sla_terms(
         &self,
         ctx: &Context<'_>,

@@ -17,7 +17,7 @@ use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
 use super::word::{SlaLimitTimePeriod, ContactType};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Project, Tenant};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, LimitNotification, LimitNotificationFilter, LimitNotificationOrder, Project, Tenant};
 use crate::error::Error;
 use crate::store;
 
@@ -87,6 +87,8 @@ object! {
         breaches: Breach [BreachFilter, BreachOrder] under store::breach::UNDER_LIMIT;
         /// What was written to it, the newest first. Needs `tenants:admin`.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
+        /// The messages to its contact, the newest first: one for each period in which it was reached.
+        notifications: LimitNotification [LimitNotificationFilter, LimitNotificationOrder] under store::limit_notification::UNDER_LIMIT;
     }
 
     /// Opaque and unique over all types.

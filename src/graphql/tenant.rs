@@ -11,7 +11,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, found, lookup, related};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime, TimeZone};
-use super::{Attainment, AttainmentBucket, AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Calendar, CalendarFilter, CalendarOrder, Organization, OrganizationFilter, OrganizationOrder, Person, PersonFilter, PersonOrder, Project, ProjectFilter, ProjectOrder, Request, RequestFilter, RequestOrder, Role, RoleFilter, RoleGrant, RoleGrantFilter, RoleGrantOrder, RoleOrder, Service, ServiceFilter, ServiceInstance, ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, ServiceOrder, ServiceToken, ServiceTokenFilter, ServiceTokenOrder, Site, SiteFilter, SiteOrder, Sla, SlaFilter, SlaLimit, SlaLimitFilter, SlaLimitOrder, SlaOrder, Team, TeamFilter, TeamOrder};
+use super::{AffectedSla, AffectedSlaFilter, AffectedSlaOrder, Attainment, AttainmentBucket, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Calendar, CalendarFilter, CalendarOrder, Organization, OrganizationFilter, OrganizationOrder, Person, PersonFilter, PersonOrder, Project, ProjectFilter, ProjectOrder, Request, RequestFilter, RequestOrder, Role, RoleFilter, RoleGrant, RoleGrantFilter, RoleGrantOrder, RoleOrder, Service, ServiceFilter, ServiceInstance, ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, ServiceOrder, ServiceToken, ServiceTokenFilter, ServiceTokenOrder, Site, SiteFilter, SiteOrder, Sla, SlaFilter, SlaLimit, SlaLimitFilter, SlaLimitOrder, SlaOrder, Team, TeamFilter, TeamOrder, Webhook, WebhookFilter, WebhookOrder};
 use crate::store;
 use super::page::{Args, Connection};
 use crate::error::Error;
@@ -91,6 +91,8 @@ object! {
         role_grants: RoleGrant [RoleGrantFilter, RoleGrantOrder] under store::role_grant::UNDER_TENANT;
         /// Its service tokens, by name. Needs `tenants:admin`.
         service_tokens: ServiceToken [ServiceTokenFilter, ServiceTokenOrder] under store::service_token::UNDER_TENANT;
+        /// Its webhooks, by name. Needs `tenants:admin`.
+        webhooks: Webhook [WebhookFilter, WebhookOrder] under store::webhook::UNDER_TENANT;
         /// What was written in it, the newest first. Needs `tenants:admin`.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_TENANT;
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, watch};
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::service_token::{REFUSED, ServiceToken};
 use crate::access::token::{EXPIRED, MAXIMUM_LENGTH, TOO_LONG, Verifier};
-use crate::access::{Actor, Permission, Reach, Viewer};
+use crate::access::{Actor, Viewer};
 use crate::error::Error;
 use crate::store::{Store, viewer};
 
@@ -31,6 +32,8 @@ pub struct Viewers {
     looking: Mutex<()>,
     /// By the hash of the token: what is in memory is no secret.
     known: Cache<[u8; 32], (Age, Arc<Viewer>)>,
+    /// Of open subscriptions, by epoch, who it is and when their token ends.
+    anew: Cache<(i64, String, Option<DateTime<Utc>>), Arc<Viewer>>,
 }
 
 /// What a remembered viewer rests on: the epoch of rights, and the generation of the keys that tokens are verified with.
@@ -45,6 +48,7 @@ impl Viewers {
             epoch: watch::channel(0).0,
             looking: Mutex::default(),
             known: Cache::new(REMEMBERED),
+            anew: Cache::new(REMEMBERED),
         });
         let watched = viewers.clone();
         tokio::spawn(async move {
@@ -116,12 +120,11 @@ impl Viewers {
         if own.proves(&hash) { Ok(viewer) } else { Err(REFUSED) }
     }
 
-    /// What a viewer may read with a permission, now and after each change of rights: empty once it is nothing.
-    pub fn reach(self: &Arc<Self>, viewer: &Viewer, permission: Permission) -> watch::Receiver<Arc<Reach>> {
-        let first = viewer.reach(permission).unwrap_or_else(|_| Arc::new(viewer.reach_any().within(&[])));
-        let (told, reach) = watch::channel(first);
+    /// A viewer, with the rights of now and after each change of rights: none of them once the person or token is
+    /// known no more.
+    pub fn follow(self: &Arc<Self>, viewer: Arc<Viewer>) -> watch::Receiver<Arc<Viewer>> {
+        let (told, followed) = watch::channel(viewer.clone());
         let viewers = self.clone();
-        let (actor, expires_at) = (viewer.actor.clone(), viewer.expires_at);
         let mut epoch = self.epoch.subscribe();
         tokio::spawn(async move {
             loop {
@@ -129,25 +132,33 @@ impl Viewers {
                     () = told.closed() => return,
                     changed = epoch.changed() => if changed.is_err() { return },
                 }
-                let conn = viewers.store.conn();
-                let anew = match &actor {
-                    Actor::Person { login, .. } => viewer::by_login(&conn, login, expires_at).await,
-                    Actor::ServiceToken(_, id) => viewer::by_service_token(&conn, *id)
-                        .await
-                        .map(|found| found.map(|(viewer, _)| viewer)),
-                };
-                match anew {
-                    Ok(viewer) => {
-                        let reach = viewer.and_then(|viewer| viewer.reach(permission).ok());
-                        told.send_modify(|last| {
-                            *last = reach.unwrap_or_else(|| Arc::new(last.within(&[])));
-                        });
-                    }
+                let seen = *epoch.borrow_and_update();
+                match viewers.anew(&viewer, seen).await {
+                    Ok(anew) => drop(told.send_replace(anew)),
                     // The database is away: what was allowed stays so until it answers again.
-                    Err(_) => epoch.mark_changed(),
+                    Err(_) => {
+                        tokio::time::sleep(LOOK).await;
+                        epoch.mark_changed();
+                    }
                 }
             }
         });
-        reach
+        followed
+    }
+
+    /// A viewer with the rights of an epoch: asked for once, however many sockets they have.
+    async fn anew(&self, viewer: &Viewer, epoch: i64) -> Result<Arc<Viewer>, Error> {
+        let key = (epoch, viewer.actor.name(), viewer.expires_at);
+        let load = async {
+            let conn = self.store.conn();
+            let anew = match &viewer.actor {
+                Actor::Person { login, .. } => viewer::by_login(&conn, login, viewer.expires_at).await?,
+                Actor::ServiceToken(_, id) => {
+                    viewer::by_service_token(&conn, *id).await?.map(|(viewer, _)| viewer)
+                }
+            };
+            Ok(Arc::new(anew.unwrap_or_else(|| viewer.without_rights())))
+        };
+        self.anew.get_or_insert_async(&key, load).await
     }
 }

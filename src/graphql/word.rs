@@ -150,6 +150,19 @@ enums! {
         /// The month, from the 1st 00:00.
         Monthly,
     }
+    /// What became of telling the contact of a limit that it was reached.
+    NotificationState is NotificationState, NotificationStateFilter {
+        /// It waits to be sent, for the first time or again.
+        Pending,
+        /// The mail server has taken it.
+        Sent,
+        /// It was not sent: the limit was deactivated until its next period first.
+        Suppressed,
+        /// It was given up: the mail server refused it for good, or it had been tried for three days.
+        Failed,
+        /// It was not sent: this gateway has no mail server.
+        NotConfigured,
+    }
     /// How the contact of a limit is told.
     ContactType is ContactType, ContactTypeFilter {
         /// By e-mail.

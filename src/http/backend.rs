@@ -7,7 +7,7 @@ use crate::{
     access::Viewer,
     graphql::{
         document::{Ask, Operation},
-        gateway::Gateway,
+        gateway::{Answer, Gateway},
     },
 };
 
@@ -25,7 +25,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn execute(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Response;
 
     /// The answers to a subscription.
-    fn subscribe(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> BoxStream<'static, Response>;
+    fn subscribe(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> BoxStream<'static, Answer>;
 
     /// Whether operations can be answered just now, or why not.
     async fn ready(&self) -> Result<(), String>;
@@ -45,7 +45,7 @@ impl Backend for Gateway {
         self.execute(operation, viewer).await
     }
 
-    fn subscribe(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> BoxStream<'static, Response> {
+    fn subscribe(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> BoxStream<'static, Answer> {
         self.subscribe(operation, viewer)
     }
 

@@ -47,8 +47,8 @@ use tokio::{
 };
 
 use super::{
-    Entrance, Unanswered, capped, credentials, graphql::Parameters, graphql::Refused, is_refusal,
-    origin_allowed, until,
+    Entrance, Unanswered, credentials, graphql::Parameters, graphql::Refused, is_refusal, origin_allowed,
+    until,
 };
 use crate::{
     access::Viewer,
@@ -394,14 +394,14 @@ async fn operate(
     if operation.kind() == OperationType::Subscription {
         let mut answers = entrance.backend.subscribe(operation, viewer);
         while let Some(answer) = answers.next().await {
-            if outbox.deliver(&Told::Next { id, payload: &capped(answer) }).await.is_err() {
+            if outbox.deliver(next(id, answer.json())).await.is_err() {
                 return Outcome::Slow;
             }
         }
         return Outcome::Complete;
     }
     match entrance.run(operation, viewer).await {
-        Ok(answer) => match outbox.deliver(&Told::Next { id, payload: &answer }).await {
+        Ok(answer) => match outbox.deliver(written(&Told::Next { id, payload: &answer })).await {
             Ok(()) => Outcome::Complete,
             Err(_) => Outcome::Slow,
         },
@@ -445,8 +445,7 @@ impl Outbox {
     ///
     /// # Errors
     /// When there was none for longer than the client may take.
-    async fn deliver(&self, told: &Told<'_>) -> Result<(), time::error::Elapsed> {
-        let text = written(told);
+    async fn deliver(&self, text: String) -> Result<(), time::error::Elapsed> {
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let room = time::timeout(self.deadline, self.room(bytes)).await?;
         self.put(Message::Text(text.into()), room);
@@ -471,6 +470,12 @@ impl Outbox {
 fn written(told: &Told<'_>) -> String {
     // Answers are made of JSON's own types, so this cannot fail; a client could do nothing with an empty message.
     serde_json::to_string(told).unwrap_or_default()
+}
+
+/// [`Told::Next`] with an answer that was written for all who are sent it.
+fn next(id: &str, payload: &str) -> String {
+    let id = serde_json::to_string(id).unwrap_or_default();
+    format!(r#"{{"type":"next","id":{id},"payload":{payload}}}"#)
 }
 
 /// Writes what is queued, as much at once as there is, until the queue is closed or the connection fails.

@@ -10,7 +10,7 @@ use axum::response::{
 };
 use futures_util::{StreamExt, stream};
 
-use super::{Entrance, RequestErrors, Unanswered, capped, graphql::Refused};
+use super::{Entrance, RequestErrors, Unanswered, graphql::Refused};
 use crate::{access::Viewer, graphql::document::Operation};
 
 /// How often a comment is sent while there is no event, so that proxies keep the connection.
@@ -32,8 +32,8 @@ pub(super) fn subscribe(
     let answers = AssertUnwindSafe(entrance.backend.subscribe(operation, viewer)).catch_unwind();
     let answers = answers.map(move |answer| {
         let _held_as_long_as_the_stream = &place;
-        let broken = |_panic| Answer::from_errors(vec![Unanswered::broken().error()]);
-        next(&capped(answer.unwrap_or_else(broken)))
+        let broken = |_panic| Answer::from_errors(vec![Unanswered::broken().error()]).into();
+        Event::default().event("next").data(answer.unwrap_or_else(broken).json())
     });
     let events = answers.chain(stream::iter([complete()])).map(Ok::<_, Infallible>);
     let events = events.take_until(async move {

@@ -1,6 +1,7 @@
 //! An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
 
 use std::sync::Arc;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
@@ -415,4 +416,23 @@ pub(super) async fn put(conn: &mut AsyncPgConnection, clocks: &[Clock]) -> Query
          WHERE (t.{own}) IS DISTINCT FROM (excluded.{new})"
     ));
     rows(conn, sql).await.map(drop)
+}
+
+/// What clocks are like, by root and id: a text that differs with every change of a clock or of what was recorded of
+/// it. Those that are gone are missing. It takes no reach, since it tells nothing but that something changed.
+pub(crate) async fn marks(conn: &Conn, keys: &[(Uuid, Uuid)]) -> Result<HashMap<(Uuid, Uuid), String>, Error> {
+    let (roots, ids) = keys.iter().copied().unzip();
+    // The number of the transaction that wrote the row: `updated_at` is of the beginning of a transaction, and two may
+    // begin at once.
+    let mut sql = Sql::new(
+        "SELECT a.root_id, a.id, a.xmin::text || ' ' || coalesce((SELECT max(k.breach_id::text) FROM breach_key k \
+         WHERE k.root_id = a.root_id AND k.subject_id = a.id), '') FROM unnest(",
+    );
+    sql.bind(Bind::Uuids(roots)).push(", ").bind(Bind::Uuids(ids));
+    sql.push(") w(root_id, id) JOIN affected_sla a ON a.root_id = w.root_id AND a.id = w.id");
+    let mut marks = HashMap::with_capacity(keys.len());
+    for row in &conn.rows(sql).await? {
+        marks.insert((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?), column::<Text, _>(row, 2)?);
+    }
+    Ok(marks)
 }

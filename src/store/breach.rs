@@ -89,7 +89,8 @@ pub const UNDER_LIMIT: Under = Under("breach t WHERE t.root_id = k.root_id AND t
 /// What retracts a record.
 pub const UNDER_RETRACTED: Under = Under("breach t WHERE t.root_id = k.root_id AND t.retracts_id = k.id");
 
-/// Records that a limit was reached, or nearly, in the period that began at `period_start`; once (rule L2). Says
+/// Records that a limit was reached, or nearly, in the period that began at `period_start`; once (rule L2). That it was
+/// reached is told its contact: the message is written with the record. Says
 /// whether this was the first time. After the commit, `Breaches::wake`.
 ///
 /// # Errors
@@ -109,7 +110,11 @@ pub async fn record_limit(
     sql.bind(Bind::Time(period_start)).push(
         ", uuid_v7()) ON CONFLICT DO NOTHING RETURNING *), \
          recorded AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_limit_id, target_at, detected_at) \
-           SELECT root_id, breach_id, tenant_id, kind, phase, subject_id, due_at, statement_timestamp() FROM fresh) \
+           SELECT root_id, breach_id, tenant_id, kind, phase, subject_id, due_at, statement_timestamp() FROM fresh), \
+         told AS (INSERT INTO limit_notification (root_id, id, tenant_id, sla_limit_id, period_start, contact) \
+           SELECT f.root_id, f.breach_id, f.tenant_id, s.id, f.due_at, s.contact FROM fresh f \
+           JOIN sla_limit s ON s.root_id = f.root_id AND s.id = f.subject_id WHERE f.phase = 'breached' \
+           ON CONFLICT DO NOTHING) \
          INSERT INTO breach_pending (root_id, tenant_id, breach_id) \
          SELECT root_id, tenant_id, breach_id FROM fresh RETURNING breach_id",
     );

@@ -6,13 +6,15 @@
 //! miss rows. The sequencer moves committed records into `breach_log` and numbers them there, one batch after the
 //! other. There is one shard so far, 0; cursors can hold several.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::{FutureExt, StreamExt};
+use uuid::Uuid;
 
 use super::noun::{Noun, column};
 use super::sql::{Bind, Sql};
@@ -115,16 +117,13 @@ pub(crate) async fn sequence(conn: &mut AsyncPgConnection, limit: i64) -> Result
     Ok(Turn { held: column::<Bool, _>(row, 0)?, moved: column::<BigInt, _>(row, 1)? })
 }
 
-/// Reads what follows `after` up to `until`, at most `limit` entries: those of one reach, or all of them for the
+/// Reads what follows `after` up to `until`, at most `limit` positions: those of one reach, or all of them for the
 /// replica's own tail, which hands out nothing that a subscriber's reach does not let through.
-fn extract(after: i64, until: i64, limit: i64, reach: Option<&Reach>) -> Sql {
-    let mut sql = Sql::new("SELECT h.epoch, h.epoch_start, h.pos, h.low_pos, l.pos, l.published_at, ");
-    page::columns(&mut sql, "l", breach::Row::TARGET);
-    sql.push(" FROM breach_log_head h LEFT JOIN LATERAL (SELECT l.pos, l.published_at, ");
-    page::columns(&mut sql, "b", breach::Row::TARGET);
-    sql.push(
-        " FROM breach_log l LEFT JOIN breach b ON b.root_id = l.root_id AND b.id = l.breach_id \
-         WHERE l.shard = 0 AND l.pos > ",
+fn positions(after: i64, until: i64, limit: i64, reach: Option<&Reach>) -> Sql {
+    let mut sql = Sql::new(
+        "SELECT h.epoch, h.epoch_start, h.pos, h.low_pos, l.pos, l.published_at, l.root_id, l.breach_id \
+         FROM breach_log_head h LEFT JOIN LATERAL (SELECT l.pos, l.published_at, l.root_id, l.breach_id \
+         FROM breach_log l WHERE l.shard = 0 AND l.pos > ",
     );
     sql.bind(Bind::Long(after)).push(" AND l.pos <= ").bind(Bind::Long(until));
     if let Some(reach) = reach {
@@ -135,27 +134,58 @@ fn extract(after: i64, until: i64, limit: i64, reach: Option<&Reach>) -> Sql {
     sql
 }
 
-fn extracted(rows: &[PgRow]) -> QueryResult<Extract> {
-    let first = rows.first().ok_or(diesel::result::Error::NotFound)?;
-    let head = Head {
-        epoch: column::<Integer, _>(first, 0)?,
-        epoch_start: column::<BigInt, _>(first, 1)?,
-        pos: column::<BigInt, _>(first, 2)?,
-        low_pos: column::<BigInt, _>(first, 3)?,
-    };
-    let mut entries = Vec::with_capacity(rows.len());
-    for row in rows {
-        // A log without an entry in the range is one row of the head alone.
-        let Some(pos) = column::<Nullable<BigInt>, Option<i64>>(row, 4)? else { break };
-        let published_at = column::<Timestamptz, _>(row, 5)?;
-        let loaded = (breach::Row::TARGET.decode)(row, 6, breach::Row::TARGET.all())?;
-        entries.push(Entry {
-            pos,
-            published_at,
-            breach: loaded.as_ref().and_then(breach::Row::from_loaded).cloned(),
-        });
+/// A part of the log whose records are still to be read.
+struct Positions {
+    head: Head,
+    /// Position, when it was given out, root, record.
+    found: Vec<(i64, DateTime<Utc>, Uuid, Uuid)>,
+}
+
+impl Positions {
+    fn read(rows: &[PgRow]) -> QueryResult<Self> {
+        let first = rows.first().ok_or(diesel::result::Error::NotFound)?;
+        let head = Head {
+            epoch: column::<Integer, _>(first, 0)?,
+            epoch_start: column::<BigInt, _>(first, 1)?,
+            pos: column::<BigInt, _>(first, 2)?,
+            low_pos: column::<BigInt, _>(first, 3)?,
+        };
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            // A log without an entry in the range is one row of the head alone.
+            let Some(pos) = column::<Nullable<BigInt>, Option<i64>>(row, 4)? else { break };
+            let (root, id) = (column::<SqlUuid, _>(row, 6)?, column::<SqlUuid, _>(row, 7)?);
+            found.push((pos, column::<Timestamptz, _>(row, 5)?, root, id));
+        }
+        Ok(Self { head, found })
     }
-    Ok(Extract { head, entries })
+
+    /// The records, by their keys. Apart from the positions and planned anew each time, so that the planner sees of
+    /// which months they are, and how large these have grown: joined to the positions, by a plan that was made while
+    /// a month was young, ten thousand records within a second were read by looking through all of them for each.
+    fn records(&self) -> Sql {
+        let mut roots: Vec<Uuid> = self.found.iter().map(|(_, _, root, _)| *root).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        let mut sql = Sql::new("SELECT ");
+        page::columns(&mut sql, "b", breach::Row::TARGET);
+        sql.push(" FROM breach b WHERE b.root_id = ANY(").bind(Bind::Uuids(roots)).push(") AND b.id = ANY(");
+        sql.bind(Bind::Uuids(self.found.iter().map(|(.., id)| *id).collect())).push(")");
+        sql.anew()
+    }
+
+    fn extract(self, records: &[PgRow]) -> QueryResult<Extract> {
+        let mut rows = HashMap::with_capacity(records.len());
+        for record in records {
+            let loaded = (breach::Row::TARGET.decode)(record, 0, breach::Row::TARGET.all())?;
+            if let Some(row) = loaded.as_ref().and_then(breach::Row::from_loaded) {
+                rows.insert((row.root_id, row.id), row.clone());
+            }
+        }
+        let entry =
+            |(pos, published_at, root, id)| Entry { pos, published_at, breach: rows.remove(&(root, id)) };
+        Ok(Extract { head: self.head, entries: self.found.into_iter().map(entry).collect() })
+    }
 }
 
 /// What a reach lets through after `after` and up to `until`.
@@ -166,12 +196,14 @@ pub(crate) async fn replay(
     until: i64,
     limit: i64,
 ) -> Result<Extract, Error> {
-    Ok(extracted(&conn.rows(extract(after, until, limit, Some(reach))).await?)?)
+    let found = Positions::read(&conn.rows(positions(after, until, limit, Some(reach))).await?)?;
+    let records = if found.found.is_empty() { Vec::new() } else { conn.rows(found.records()).await? };
+    Ok(found.extract(&records)?)
 }
 
 /// Where the log stands.
 pub(crate) async fn head(conn: &Conn) -> Result<Head, Error> {
-    Ok(extracted(&conn.rows(extract(i64::MAX, i64::MAX, 0, None)).await?)?.head)
+    Ok(Positions::read(&conn.rows(positions(i64::MAX, i64::MAX, 0, None)).await?)?.head)
 }
 
 /// A connection that hears when the log grows.
@@ -187,7 +219,10 @@ impl Listener {
 
     /// All entries after `after`, at most `limit`.
     pub(crate) async fn read(&mut self, after: i64, limit: i64) -> Result<Extract, Error> {
-        Ok(extracted(&rows(&mut self.0, extract(after, i64::MAX, limit, None)).await?)?)
+        let found = Positions::read(&rows(&mut self.0, positions(after, i64::MAX, limit, None)).await?)?;
+        let records =
+            if found.found.is_empty() { Vec::new() } else { rows(&mut self.0, found.records()).await? };
+        Ok(found.extract(&records)?)
     }
 
     /// Waits until the log has grown; fails when the connection is lost. Several notifications are one.

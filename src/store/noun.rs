@@ -351,6 +351,10 @@ loaded! {
     RoleGrant(role_grant),
     /// A service token.
     ServiceToken(service_token),
+    /// A webhook.
+    Webhook(webhook),
+    /// That a contact is told of a limit.
+    LimitNotification(limit_notification),
     /// An entry of the audit log.
     AuditEntry(audit_entry),
 }

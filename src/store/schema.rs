@@ -207,6 +207,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    limit_notification (root_id, id) {
+        root_id -> Uuid,
+        id -> Uuid,
+        tenant_id -> Uuid,
+        sla_limit_id -> Uuid,
+        period_start -> Timestamptz,
+        contact -> Text,
+        state -> Text,
+        attempts -> Int4,
+        last_error -> Nullable<Text>,
+        next_attempt_at -> Timestamptz,
+        settled_at -> Nullable<Timestamptz>,
+        lease_id -> Nullable<Uuid>,
+        leased_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     offering_promise (root_id, service_offering_id, since) {
         root_id -> Uuid,
         tenant_id -> Uuid,
@@ -659,5 +678,45 @@ diesel::table! {
         source_id -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    webhook (root_id, id) {
+        root_id -> Uuid,
+        id -> Uuid,
+        tenant_id -> Uuid,
+        name -> Text,
+        url -> Text,
+        kinds -> Array<Text>,
+        phases -> Array<Text>,
+        active -> Bool,
+        epoch -> Int4,
+        pos -> Int8,
+        delivered_at -> Nullable<Timestamptz>,
+        attempted_at -> Nullable<Timestamptz>,
+        last_status -> Nullable<Int4>,
+        last_error -> Nullable<Text>,
+        failures -> Int4,
+        failing_since -> Nullable<Timestamptz>,
+        next_attempt_at -> Timestamptz,
+        disabled_at -> Nullable<Timestamptz>,
+        disabled_reason -> Nullable<Text>,
+        lease_id -> Nullable<Uuid>,
+        leased_until -> Nullable<Timestamptz>,
+        revision -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    webhook_secret (root_id, webhook_id) {
+        root_id -> Uuid,
+        tenant_id -> Uuid,
+        webhook_id -> Uuid,
+        secret -> Bytea,
+        previous -> Nullable<Bytea>,
+        previous_until -> Nullable<Timestamptz>,
     }
 }

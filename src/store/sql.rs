@@ -107,6 +107,13 @@ impl Sql {
         self
     }
 
+    /// Has it planned anew each time: a plan that was made while a table was empty, and is kept, may look through the
+    /// whole of it when it has grown.
+    pub(super) fn anew(self) -> Self {
+        let _decided_only_here = self.prepared.set(false);
+        self
+    }
+
     /// Postgres has no text with U+0000: a value that holds it can match nothing and be stored nowhere.
     pub(super) fn holds_nul(&self) -> bool {
         self.binds.iter().any(|(_, bind)| match bind {

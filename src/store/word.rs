@@ -127,6 +127,19 @@ words! {
         /// Month.
         Monthly = "monthly",
     }
+    /// What became of telling a limit's contact.
+    NotificationState {
+        /// To be sent.
+        Pending = "pending",
+        /// Taken by the mail server.
+        Sent = "sent",
+        /// The limit was put to sleep first (rule L3).
+        Suppressed = "suppressed",
+        /// Given up.
+        Failed = "failed",
+        /// There is no mail server.
+        NotConfigured = "not_configured",
+    }
     /// How a limit's contact is told.
     ContactType {
         /// By e-mail.

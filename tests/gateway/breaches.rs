@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use sla_gateway::access::{Actor, Permission, Place, Reach, Viewer};
+use sla_gateway::access::{Actor, Permission, Place, Viewer};
 use sla_gateway::breach::{self, Breaches, Feed, Filter, Ids, Item};
 use sla_gateway::error::Error;
 use sla_gateway::store::Store;
@@ -20,9 +20,9 @@ use uuid::Uuid;
 use crate::database::Database;
 
 pub(crate) const ROOT: Uuid = Uuid::from_u128(1);
-const OTHER: Uuid = Uuid::from_u128(2);
+pub(crate) const OTHER: Uuid = Uuid::from_u128(2);
 pub(crate) const SLA: Uuid = Uuid::from_u128(10);
-const OTHER_SLA: Uuid = Uuid::from_u128(20);
+pub(crate) const OTHER_SLA: Uuid = Uuid::from_u128(20);
 
 /// A root tenant with one below it, a chat SLA in each.
 pub(crate) struct Scene {
@@ -37,20 +37,7 @@ impl Scene {
     pub(crate) async fn new() -> Self {
         let database = Database::new().await;
         let client = database.client().await;
-        client
-            .batch_execute(&format!(
-                "BEGIN;
-                 INSERT INTO tenant (root_id, id, parent_id, slug, name, time_zone)
-                 VALUES ('{ROOT}', '{ROOT}', NULL, 'root', 'Root', 'UTC'), ('{ROOT}', '{OTHER}', '{ROOT}', 'other', 'Other', 'UTC');
-                 INSERT INTO sla (root_id, id, tenant_id, kind, name, active_version_id, livechat_due_minutes)
-                 VALUES ('{ROOT}', '{SLA}', '{ROOT}', 'livechat', 'a', '{SLA}', 5),
-                   ('{ROOT}', '{OTHER_SLA}', '{OTHER}', 'livechat', 'a', '{OTHER_SLA}', 5);
-                 INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, due_time_in_minutes)
-                 SELECT root_id, id, tenant_id, id, 1, 'first', 'livechat', 5 FROM sla;
-                 COMMIT"
-            ))
-            .await
-            .unwrap();
+        client.batch_execute(&setting()).await.unwrap();
         Self { database, client, shutdown: CancellationToken::new() }
     }
 
@@ -94,38 +81,8 @@ impl Scene {
         }
     }
 
-    /// Rules B1, B2 and X2, of everything that was stored.
     async fn is_whole(&self, count: i64) {
-        assert_eq!(
-            self.number("SELECT count(*) FROM deadline WHERE due_at < now()").await,
-            0,
-            "none is left"
-        );
-        assert_eq!(self.number("SELECT count(*) FROM breach").await, count, "each was recorded");
-        assert_eq!(
-            self.number("SELECT count(DISTINCT (affected_sla_id, kind, phase)) FROM breach").await,
-            count
-        );
-        assert_eq!(
-            self.number("SELECT count(DISTINCT breach_id) FROM breach_log").await,
-            count,
-            "and logged"
-        );
-        assert_eq!(self.number("SELECT count(*) FROM breach_pending").await, 0);
-        assert_eq!(
-            self.number(
-                "SELECT coalesce(min(pos), 1) * 1000000 + coalesce(max(pos), 0) - count(*) FROM breach_log"
-            )
-            .await,
-            1_000_000,
-            "positions run from 1 without a gap"
-        );
-        assert_eq!(
-            self.number("SELECT count(*) FROM breach JOIN breach_key k ON k.breach_id = id WHERE detected_at <= k.due_at")
-                .await,
-            0,
-            "none was recorded before its time was over"
-        );
+        is_whole(&self.client, count).await;
     }
 }
 
@@ -135,11 +92,51 @@ impl Drop for Scene {
     }
 }
 
+/// A root tenant with one below it, a chat SLA in each.
+pub(crate) fn setting() -> String {
+    format!(
+        "BEGIN;
+         INSERT INTO tenant (root_id, id, parent_id, slug, name, time_zone)
+         VALUES ('{ROOT}', '{ROOT}', NULL, 'root', 'Root', 'UTC'), ('{ROOT}', '{OTHER}', '{ROOT}', 'other', 'Other', 'UTC');
+         INSERT INTO sla (root_id, id, tenant_id, kind, name, active_version_id, livechat_due_minutes)
+         VALUES ('{ROOT}', '{SLA}', '{ROOT}', 'livechat', 'a', '{SLA}', 5),
+           ('{ROOT}', '{OTHER_SLA}', '{OTHER}', 'livechat', 'a', '{OTHER_SLA}', 5);
+         INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, due_time_in_minutes)
+         SELECT root_id, id, tenant_id, id, 1, 'first', 'livechat', 5 FROM sla;
+         COMMIT"
+    )
+}
+
+/// Rules B1, B2 and X2, of everything that was stored.
+pub(crate) async fn is_whole(client: &tokio_postgres::Client, count: i64) {
+    let number = async |query: &str| -> i64 { client.query_one(query, &[]).await.unwrap().get(0) };
+    assert_eq!(number("SELECT count(*) FROM deadline WHERE due_at < now()").await, 0, "none is left");
+    assert_eq!(number("SELECT count(*) FROM breach").await, count, "each was recorded");
+    assert_eq!(number("SELECT count(DISTINCT (affected_sla_id, kind, phase)) FROM breach").await, count);
+    assert_eq!(number("SELECT count(DISTINCT breach_id) FROM breach_log").await, count, "and logged");
+    assert_eq!(number("SELECT count(*) FROM breach_pending").await, 0);
+    assert_eq!(
+        number("SELECT coalesce(min(pos), 1) * 1000000 + coalesce(max(pos), 0) - count(*) FROM breach_log")
+            .await,
+        1_000_000,
+        "positions run from 1 without a gap"
+    );
+    assert_eq!(
+        number(
+            "SELECT count(*) FROM breach JOIN breach_key k ON k.breach_id = id WHERE detected_at <= k.due_at"
+        )
+        .await,
+        0,
+        "none was recorded before its time was over"
+    );
+}
+
 fn tenant_of(sla: Uuid) -> Uuid {
     if sla == SLA { ROOT } else { OTHER }
 }
 
-fn chats(sla: Uuid, count: i32, due: &str) -> String {
+/// Chats that fall due, as SQL.
+pub(crate) fn chats(sla: Uuid, count: i32, due: &str) -> String {
     let tenant = tenant_of(sla);
     format!(
         "WITH r AS (INSERT INTO request (root_id, id, tenant_id, channel, subject, status, registered_at)
@@ -166,16 +163,17 @@ pub(crate) fn viewer(tenant: Uuid) -> Viewer {
     )
 }
 
-fn reach(tenant: Uuid) -> Arc<Reach> {
-    viewer(tenant).reach(Permission::BreachesRead).unwrap()
-}
-
 pub(crate) async fn follow(feed: &Feed, tenant: Uuid, after: Option<&str>) -> Items {
-    Box::pin(feed.subscribe(Filter::default(), watch::channel(reach(tenant)).1, after).await.unwrap())
+    Box::pin(
+        feed.subscribe(Filter::default(), watch::channel(Arc::new(viewer(tenant))).1, after).await.unwrap(),
+    )
 }
 
 async fn refused(feed: &Feed, after: &str) -> Error {
-    feed.subscribe(Filter::default(), watch::channel(reach(ROOT)).1, Some(after)).await.err().expect(after)
+    feed.subscribe(Filter::default(), watch::channel(Arc::new(viewer(ROOT))).1, Some(after))
+        .await
+        .err()
+        .expect(after)
 }
 
 /// The next item, checkpoints too.
@@ -490,7 +488,7 @@ async fn b2_a_restored_database_begins_an_epoch_and_old_cursors_resume_where_it_
 async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     let scene = Scene::new().await;
     let replica = scene.replica();
-    let (rights, mine) = watch::channel(reach(ROOT));
+    let (rights, mine) = watch::channel(Arc::new(viewer(ROOT)));
     let mut both: Items =
         Box::pin(replica.feed().subscribe(Filter::default(), mine, Some("0")).await.unwrap());
     let mut other = follow(&replica.feed(), OTHER, Some("0")).await;
@@ -499,7 +497,7 @@ async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     take(&mut other, 5).await;
     silent(&mut other).await;
 
-    rights.send(reach(OTHER)).unwrap();
+    rights.send(Arc::new(viewer(OTHER))).unwrap();
     scene.mixed_chats(5).await;
     for _ in 0..5 {
         assert_eq!(next(&mut both).await.breach.unwrap().tenant_id, OTHER);
@@ -507,7 +505,7 @@ async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     silent(&mut both).await;
     scene.logged(20).await;
 
-    let nothing = Reach { roots: vec![], tenants: vec![], visible: vec![], complete: false };
+    let nothing = Viewer::new(viewer(ROOT).actor, String::new(), None, HashMap::new(), &[]);
     rights.send(Arc::new(nothing)).unwrap();
     // The last word counts even if whoever said it is gone.
     drop(rights);
@@ -539,7 +537,7 @@ async fn b4_a_replay_and_what_is_live_go_through_the_same_filter() {
     ];
     let mut open = Vec::new();
     for (filter, count) in cases {
-        let mine = watch::channel(reach(ROOT)).1;
+        let mine = watch::channel(Arc::new(viewer(ROOT))).1;
         let mut items: Items =
             Box::pin(replica.feed().subscribe(filter.clone(), mine, Some("0")).await.unwrap());
         take(&mut items, count).await;

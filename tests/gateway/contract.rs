@@ -94,8 +94,9 @@ async fn every_starter_of_graphiql_runs_without_errors() {
                 let viewer = app.gateway.viewer(Some(&token)).await.unwrap();
                 let mut events = app.gateway.subscribe(operation, viewer);
                 let first = timeout(Duration::from_secs(10), events.next()).await.unwrap().unwrap();
-                assert!(first.errors.is_empty(), "{name}: {:?}", first.errors);
-                assert_ne!(serde_json::to_value(&first.data).unwrap(), Value::Null, "{name}");
+                let first: Value = serde_json::from_str(first.json()).unwrap();
+                assert_eq!(first["errors"], Value::Null, "{name}");
+                assert_ne!(first["data"], Value::Null, "{name}");
             }
         }
     }

@@ -130,7 +130,7 @@ fn expect(what: &str, page: &Value, rows: &[Row], next: bool, previous: bool) {
     assert_eq!(*page, json!({ "edges": edges, "nodes": nodes, "pageInfo": info }), "{what}");
 }
 
-/// The sample, with what it has none of: entries of the audit log and service tokens.
+/// The sample, with what it has none of: entries of the audit log, service tokens, webhooks and messages.
 async fn app() -> std::sync::Arc<App> {
     let app = App::sampled().await;
     let tenant = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
@@ -154,7 +154,14 @@ async fn app() -> std::sync::Arc<App> {
          FROM generate_series(1, 9) n;
          INSERT INTO role_grant (root_id, id, tenant_id, role_id, service_token_id)
          SELECT r.root_id, uuid_v7(), r.tenant_id, r.id, s.id FROM role r
-         JOIN service_token s ON s.root_id = r.root_id AND s.name IN ('Token 0', 'Token 1')"
+         JOIN service_token s ON s.root_id = r.root_id AND s.name IN ('Token 0', 'Token 1');
+         INSERT INTO webhook (root_id, id, tenant_id, name, url, disabled_at)
+         SELECT '{tenant}', uuid_v7(), '{tenant}', 'Hook ' || n % 4, 'https://hooks.example.com/' || n,
+           CASE WHEN n % 3 = 0 THEN now() END FROM generate_series(1, 9) n;
+         INSERT INTO limit_notification (root_id, id, tenant_id, sla_limit_id, period_start, contact, state)
+         SELECT l.root_id, uuid_v7(), l.tenant_id, l.id, now() - n * interval '1 week', l.contact,
+           CASE WHEN n % 2 = 0 THEN 'sent' ELSE 'failed' END
+         FROM (SELECT * FROM sla_limit LIMIT 1) l, generate_series(1, 9) n"
     );
     client.batch_execute(&tokens).await.unwrap();
     app

@@ -326,3 +326,69 @@ async fn a_simulation_is_bounded_in_its_clocks_and_counts_much_towards_the_cost(
     let answer = app.ask("agent", &format!("{{ {six} }}"), json!({})).await;
     assert_eq!(refusal(&answer).map(|(code, _)| code), Some("LIMIT_EXCEEDED"), "{answer}");
 }
+
+/// The blocks of a section of the README: each question with its answer.
+fn examples() -> Vec<(String, Value)> {
+    let readme = include_str!("../../README.md");
+    let section = readme.split("## Questions of time").nth(1).unwrap().split("\n## ").next().unwrap();
+    let blocks = |language: &str| -> Vec<String> {
+        let opening = format!("```{language}\n");
+        section.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+    };
+    let answers = blocks("json").into_iter().map(|answer| serde_json::from_str(&answer).unwrap());
+    blocks("graphql").into_iter().zip(answers).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c10_c12_the_questions_of_time_in_the_readme_have_the_answers_in_the_readme() {
+    let app = App::sampled().await;
+    let examples = examples();
+    assert_eq!(examples.len(), 3);
+    for (question, answer) in examples {
+        let data = app.data("manager@wna.example.com", &question, json!({})).await;
+        assert_eq!(data, answer["data"], "{question}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attainment_is_counted_on_indexes_and_so_is_what_a_simulation_reads() {
+    let app = world().await;
+    let client = app.database.client().await;
+    let many = "
+        CREATE FUNCTION pg_temp.k(n integer) RETURNS uuid LANGUAGE sql AS
+          $$ SELECT ('a0000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid $$;
+        INSERT INTO request (root_id, id, tenant_id, channel, subject, status, registered_at)
+          SELECT pg_temp.k(1), uuid_v7(), pg_temp.k(1), 'call', 'Hello', 'assigned',
+            '2026-01-01T10:00Z'::timestamptz + n * '10 minutes'::interval FROM generate_series(1, 20000) n;
+        INSERT INTO affected_sla (root_id, id, tenant_id, sla_id, sla_version_id, request_id, started_at, next_target)
+          SELECT root_id, uuid_v7(), tenant_id, pg_temp.k(80 + 2 * (n % 2)::integer), pg_temp.k(90 + 2 * (n % 2)::integer), id,
+            registered_at, 'response' FROM (SELECT r.*, row_number() OVER () AS n FROM request r) r;
+        ANALYZE";
+    client.batch_execute(many).await.unwrap();
+    let scans = async || {
+        let query = "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = 'affected_sla'";
+        let row = client.query_one(query, &[]).await.unwrap();
+        (row.get::<_, i64>(0), row.get::<_, i64>(1))
+    };
+    // Numbers of scans are told a second late.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let (sequential, by_index) = scans().await;
+    let query = "query ($sla: ID!, $tenant: ID!, $offering: ID!, $from: DateTime!, $to: DateTime!) {
+        sla(id: $sla) { attainment(from: $from, to: $to, by: DAY) { total { response { running } availability { share } } } }
+        tenant(id: $tenant) { attainment(from: $from, to: $to) { total { response { running } } } }
+        serviceOffering(id: $offering) { attainment(from: $from, to: $to) { total { resolution { excluded } availability { share } } } }
+        simulateSlaTerms(slaId: $sla, from: $from, to: $to, terms: { service: { serviceOfferingId: $offering } }) { replayed } }";
+    let week = json!({ "sla": key(80), "tenant": key(1), "offering": key(61),
+                       "from": "2026-03-02T00:00:00Z", "to": "2026-03-04T00:00:00Z" });
+    let data = app.data("agent", query, week).await;
+    assert_eq!(data["simulateSlaTerms"]["replayed"], 144);
+    assert_eq!(data["serviceOffering"]["attainment"]["total"]["resolution"]["excluded"], 144);
+    for _ in 0..100 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        if scans().await.1 > by_index {
+            break;
+        }
+    }
+    assert!(scans().await.1 > by_index);
+    assert_eq!(scans().await.0, sequential);
+}

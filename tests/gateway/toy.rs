@@ -15,7 +15,10 @@ use futures_util::{
 };
 use sla_gateway::{
     access::{Actor, Viewer},
-    graphql::document::{Ask, Documents, Limits, Operation},
+    graphql::{
+        document::{Ask, Documents, Limits, Operation},
+        gateway::Answer,
+    },
     http::Backend,
 };
 
@@ -65,8 +68,8 @@ impl Backend for Toy {
         self.schema.execute(operation.into_request().data(viewer)).await
     }
 
-    fn subscribe(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> BoxStream<'static, Response> {
-        self.schema.execute_stream(operation.into_request().data(viewer))
+    fn subscribe(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> BoxStream<'static, Answer> {
+        self.schema.execute_stream(operation.into_request().data(viewer)).map(Answer::from).boxed()
     }
 
     async fn ready(&self) -> Result<(), String> {

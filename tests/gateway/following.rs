@@ -1,0 +1,220 @@
+//! Following over the whole gateway: clocks as they change, and one answer for all who ask the same.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use serde_json::{Value, json};
+use sla_gateway::graphql::document::Ask;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::app::App;
+use crate::breaches::{OTHER, OTHER_SLA, ROOT, SLA, chats, setting};
+
+/// Who may read what: everybody in the tree of [`setting`].
+const PEOPLE: &[(&str, &str, &str)] = &[
+    ("all", "root", "breaches:read,slas:read,affected-slas:read"),
+    ("same", "root", "breaches:read,slas:read,affected-slas:read"),
+    ("other", "other", "breaches:read,slas:read,affected-slas:read"),
+    ("blind", "root", "breaches:read"),
+];
+
+pub(crate) async fn world() -> Arc<App> {
+    let app = App::new().await;
+    let client = app.database.client().await;
+    client.batch_execute(&setting()).await.unwrap();
+    for (login, tenant, permissions) in PEOPLE {
+        person(&client, login, tenant, permissions).await;
+    }
+    app
+}
+
+/// Somebody with rights in a tenant.
+pub(crate) async fn person(client: &tokio_postgres::Client, login: &str, tenant: &str, permissions: &str) {
+    client
+        .batch_execute(&format!(
+            "WITH t AS (SELECT root_id, id FROM tenant WHERE slug = '{tenant}'),
+                   p AS (INSERT INTO person (root_id, id, tenant_id, first_name, last_name, login)
+                     SELECT root_id, uuid_v7(), id, '{login}', '', '{login}' FROM t RETURNING id),
+                   r AS (INSERT INTO role (root_id, id, tenant_id, name, permissions)
+                     SELECT root_id, uuid_v7(), id, '{login}', '{{{permissions}}}' FROM t RETURNING id)
+                 INSERT INTO role_grant (root_id, id, tenant_id, role_id, person_id)
+                 SELECT t.root_id, uuid_v7(), t.id, r.id, p.id FROM t, p, r"
+        ))
+        .await
+        .unwrap();
+}
+
+type Told = Pin<Box<dyn Stream<Item = Value> + Send>>;
+
+async fn follow(app: &App, login: &str, query: &str, variables: Value) -> Told {
+    let variables = serde_json::from_value(variables).unwrap();
+    let ask = Ask { query: Some(query.into()), variables, ..Ask::default() };
+    let operation = app.gateway.prepare(ask).unwrap();
+    let viewer = app.gateway.viewer(Some(&app.token(login))).await.unwrap();
+    Box::pin(
+        app.gateway.subscribe(operation, viewer).map(|answer| serde_json::from_str(answer.json()).unwrap()),
+    )
+}
+
+async fn told(told: &mut Told) -> Value {
+    timeout(Duration::from_secs(20), told.next()).await.expect("in time").expect("no end")
+}
+
+async fn silent(told: &mut Told) {
+    let more = timeout(Duration::from_millis(700), told.next()).await;
+    assert!(more.is_err(), "nothing was to come, but {more:?}");
+}
+
+/// The records that are told next.
+async fn records(from: &mut Told, count: usize) -> Vec<Value> {
+    let mut records = Vec::new();
+    while records.len() < count {
+        let event = told(from).await;
+        assert_ne!(event["data"], Value::Null, "{event}");
+        if !event["data"]["breaches"]["breach"].is_null() {
+            records.push(event["data"]["breaches"].clone());
+        }
+    }
+    records
+}
+
+const CLOCK: &str = "subscription($id: ID!) { affectedSlaChanged(id: $id) { uuid nextTarget sla { name } breaches { kind } } }";
+
+/// A chat's clock.
+async fn clock(app: &App, sla: uuid::Uuid) -> String {
+    let client = app.database.client().await;
+    client.batch_execute(&chats(sla, 1, "now() + interval '1 day'")).await.unwrap();
+    let newest = "SELECT id::text FROM affected_sla ORDER BY id DESC LIMIT 1";
+    client.query_one(newest, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_is_told_at_once_and_whenever_it_changes_whoever_changed_it() {
+    let app = world().await;
+    let id = clock(&app, SLA).await;
+    let mut following = follow(&app, "all", CLOCK, json!({ "id": id })).await;
+    let first = told(&mut following).await;
+    assert_eq!(
+        first,
+        json!({ "data": { "affectedSlaChanged": { "uuid": id, "nextTarget": "NONE", "sla": { "name": "a" }, "breaches": [] } } })
+    );
+    silent(&mut following).await;
+
+    // Nothing tells this gateway: so it is when another one writes.
+    let client = app.database.client().await;
+    let begun = Instant::now();
+    client
+        .execute("UPDATE affected_sla SET next_target = 'clock_stopped' WHERE id = $1::text::uuid", &[&id])
+        .await
+        .unwrap();
+    assert_eq!(told(&mut following).await["data"]["affectedSlaChanged"]["nextTarget"], "CLOCK_STOPPED");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    silent(&mut following).await;
+
+    client.batch_execute("UPDATE deadline SET due_at = now() - interval '1 second'").await.unwrap();
+    let breached = told(&mut following).await;
+    assert_eq!(breached["data"]["affectedSlaChanged"]["breaches"], json!([{ "kind": "DUE_TIME" }]));
+    silent(&mut following).await;
+
+    // Another clock is none of its business.
+    clock(&app, SLA).await;
+    silent(&mut following).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_a_clock_out_of_sight_is_not_found_at_first_and_once_the_right_is_gone() {
+    let app = world().await;
+    let id = clock(&app, SLA).await;
+    let refusal = |code: &str| json!([code]);
+    let codes = |answer: &Value| -> Value {
+        answer["errors"].as_array().unwrap().iter().map(|error| error["extensions"]["code"].clone()).collect()
+    };
+    let unknown = uuid::Uuid::from_u128(99).to_string();
+    let mut answers = Vec::new();
+    for (login, id, code) in
+        [("other", &id, "NOT_FOUND"), ("other", &unknown, "NOT_FOUND"), ("blind", &id, "FORBIDDEN")]
+    {
+        let mut following = follow(&app, login, CLOCK, json!({ "id": id })).await;
+        let answer = told(&mut following).await;
+        assert_eq!(codes(&answer), refusal(code), "{login}: {answer}");
+        assert!(following.next().await.is_none());
+        answers.push(answer);
+    }
+    assert_eq!(answers[0], answers[1], "what may not be seen is as what is not there");
+
+    let mut following = follow(&app, "all", CLOCK, json!({ "id": id })).await;
+    told(&mut following).await;
+    let client = app.database.client().await;
+    client.batch_execute("UPDATE role SET permissions = '{breaches:read}' WHERE name = 'all'").await.unwrap();
+    assert_eq!(codes(&told(&mut following).await), refusal("NOT_FOUND"));
+    assert!(following.next().await.is_none());
+}
+
+const FEED: &str =
+    "subscription($from: String, $kind: [BreachKind!]) { breaches(after: $from, filter: { kind: $kind }) {
+    cursor breach { uuid tenant { slug } sla { name } } } }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_answered_once_for_all_who_ask_the_same_with_the_same_rights() {
+    let app = world().await;
+    let client = app.database.client().await;
+    client.batch_execute(&chats(SLA, 10, "now() - interval '1 day'")).await.unwrap();
+    let mut first = follow(&app, "all", FEED, json!({ "from": "0" })).await;
+    let begun = records(&mut first, 10).await;
+    // Each has come to another place.
+    let mut followers = Vec::new();
+    for event in &begun {
+        for login in ["all", "same"] {
+            followers.push(follow(&app, login, FEED, json!({ "from": event["cursor"] })).await);
+        }
+    }
+    for (nth, follower) in followers.iter_mut().enumerate() {
+        assert_eq!(records(follower, 9 - nth / 2).await, begun[nth / 2 + 1..]);
+    }
+    let before = app.gateway.figures();
+    client.batch_execute(&chats(SLA, 50, "now() - interval '1 hour'")).await.unwrap();
+    let mut readers = tokio::task::JoinSet::new();
+    for mut follower in followers {
+        readers.spawn(async move { records(&mut follower, 50).await });
+    }
+    let all = records(&mut first, 50).await;
+    while let Some(read) = readers.join_next().await {
+        assert_eq!(read.unwrap(), all);
+    }
+    let after = app.gateway.figures();
+    assert_eq!(after.told - before.told, 21 * 50);
+    // A second may begin while they are told, and then an event is answered anew.
+    let answered = after.answered - before.answered;
+    assert!((50..=150).contains(&answered), "{answered} answers for 21 times 50 events");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_who_has_other_rights_or_other_variables_is_answered_apart() {
+    let app = world().await;
+    let client = app.database.client().await;
+    let mut all = follow(&app, "all", FEED, json!({ "from": "0" })).await;
+    let mut other = follow(&app, "other", FEED, json!({ "from": "0" })).await;
+    let mut blind = follow(&app, "blind", FEED, json!({ "from": "0" })).await;
+    let mut limits = follow(&app, "all", FEED, json!({ "from": "0", "kind": ["LIMIT"] })).await;
+    for sla in [SLA, OTHER_SLA] {
+        client.batch_execute(&chats(sla, 1, "now() - interval '1 day'")).await.unwrap();
+        app.store.synchronize().await.unwrap();
+        sleep(Duration::from_millis(1_200)).await;
+    }
+    let seen = records(&mut all, 2).await;
+    let slugs: Vec<_> = seen.iter().map(|event| event["breach"]["tenant"]["slug"].clone()).collect();
+    assert_eq!(slugs, ["root", "other"], "{ROOT} and {OTHER}");
+    let seen = records(&mut other, 1).await;
+    assert_eq!(seen[0]["breach"]["tenant"]["slug"], "other");
+    let seen = records(&mut blind, 2).await;
+    assert!(seen.iter().all(|event| event["breach"]["sla"].is_null()), "{seen:?}");
+    silent(&mut limits).await;
+
+    // From the next event on, what is selected of it is what may be read now.
+    client.batch_execute("UPDATE role SET permissions = '{breaches:read}' WHERE name = 'all'").await.unwrap();
+    sleep(Duration::from_millis(800)).await;
+    client.batch_execute(&chats(SLA, 1, "now() - interval '1 day'")).await.unwrap();
+    assert_eq!(records(&mut all, 1).await[0]["breach"]["sla"], Value::Null);
+}

@@ -1,0 +1,248 @@
+//! E-mail of limits: one message for each limit and period, to a mail server of the test's own.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sla_gateway::breach;
+use sla_gateway::mail::{self, Server};
+use sla_gateway::store::Store;
+use sla_gateway::store::connect::pool;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::app::App;
+use crate::breaches::ROOT;
+use crate::following::{person, world};
+
+/// A mail server that takes what it is given, or answers recipients as it is told.
+struct Postbox {
+    url: String,
+    letters: Arc<Mutex<Vec<String>>>,
+    answer: Arc<Mutex<&'static str>>,
+}
+
+impl Postbox {
+    async fn open(answer: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let letters = Arc::new(Mutex::new(Vec::new()));
+        let answer = Arc::new(Mutex::new(answer));
+        let (takes, says) = (letters.clone(), answer.clone());
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(speak(stream, takes.clone(), says.clone()));
+            }
+        });
+        Self { url, letters, answer }
+    }
+
+    fn letters(&self) -> Vec<String> {
+        self.letters.lock().unwrap().clone()
+    }
+
+    async fn has_got(&self, count: usize) -> Vec<String> {
+        let begun = Instant::now();
+        while self.letters().len() < count {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{} of {count} came", self.letters().len());
+            sleep(Duration::from_millis(20)).await;
+        }
+        self.letters()
+    }
+}
+
+async fn speak(stream: TcpStream, letters: Arc<Mutex<Vec<String>>>, answer: Arc<Mutex<&'static str>>) {
+    let mut stream = BufReader::new(stream);
+    let mut reply = "220 postbox\r\n".to_owned();
+    loop {
+        if stream.write_all(reply.as_bytes()).await.is_err() {
+            return;
+        }
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            return;
+        }
+        let verb = line.split([' ', '\r', ':']).next().unwrap().to_uppercase();
+        reply = match verb.as_str() {
+            "RCPT" => format!("{}\r\n", answer.lock().unwrap()),
+            "DATA" => {
+                stream.write_all(b"354 go on\r\n").await.unwrap();
+                let mut letter = String::new();
+                while !letter.ends_with("\r\n.\r\n") {
+                    if stream.read_line(&mut letter).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                letters.lock().unwrap().push(letter);
+                "250 taken\r\n".into()
+            }
+            "QUIT" => return,
+            _ => "250 ok\r\n".into(),
+        };
+    }
+}
+
+async fn office() -> Arc<App> {
+    let app = world().await;
+    let client = app.database.client().await;
+    let all = ["access", "read", "create", "update", "delete"]
+        .map(|right| format!("service-level-agreement-limits:{right}"));
+    person(&client, "planner", "root", &format!("{},breaches:read", all.join(","))).await;
+    // Two hours of each: whenever a week begins, at least one of them lies in it.
+    client
+        .batch_execute(&format!(
+            "INSERT INTO project (root_id, id, tenant_id, name) VALUES ('{ROOT}', '{ROOT}', '{ROOT}', 'Brücke');
+             INSERT INTO time_entry (root_id, id, tenant_id, project_id, category, started_at, ended_at)
+             VALUES ('{ROOT}', '{ROOT}', '{ROOT}', '{ROOT}', 'work', now() - interval '2 hours', now() + interval '2 hours')"
+        ))
+        .await
+        .unwrap();
+    app
+}
+
+/// A replica that sends, as long as it is kept.
+fn send(app: &App, server: Option<Server>) -> DropGuard {
+    let shutdown = CancellationToken::new();
+    let store = Store::new(pool(&app.database.url, 8).unwrap());
+    let breaches = breach::start(store.clone(), shutdown.clone());
+    let config = mail::Config { server, rest: Duration::from_millis(200) };
+    mail::start(store, &breaches, config, shutdown.clone());
+    shutdown.drop_guard()
+}
+
+fn server(postbox: &Postbox) -> Option<Server> {
+    Some(Server::new(&postbox.url, "SLA gateway <sla@gateway.example>").unwrap())
+}
+
+async fn limit(app: &App, contact: &str) -> Value {
+    let input = json!({ "tenantId": ROOT, "projectId": ROOT, "timeLimitInHours": 1, "timePeriod": "WEEKLY",
+        "contactType": "EMAIL", "contact": contact, "categories": ["work"] });
+    let query = "mutation($input: SlaLimitCreateInput!) { slaLimitCreate(input: $input) { slaLimit { id } errors { message } } }";
+    let made = app.data("planner", query, json!({ "input": input })).await;
+    assert_eq!(made["slaLimitCreate"]["errors"], json!([]));
+    made["slaLimitCreate"]["slaLimit"]["id"].clone()
+}
+
+async fn notifications(app: &App, limit: &Value) -> Value {
+    let query = "query($id: ID!) { slaLimit(id: $id) { notifications { nodes {
+        uuid state contact attempts lastError nextAttemptAt settledAt breach { uuid phase } } } } }";
+    app.data("planner", query, json!({ "id": limit })).await["slaLimit"]["notifications"]["nodes"].clone()
+}
+
+async fn becomes(app: &App, limit: &Value, state: &str) -> Value {
+    let begun = Instant::now();
+    loop {
+        let all = notifications(app, limit).await;
+        if all[0]["state"] == state {
+            assert_eq!(all.as_array().unwrap().len(), 1);
+            return all[0].clone();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "never {state}: {all}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_the_contact_is_told_once_for_each_period_by_whichever_replica() {
+    let app = office().await;
+    let postbox = Postbox::open("250 ok").await;
+    let _replicas =
+        [send(&app, server(&postbox)), send(&app, server(&postbox)), send(&app, server(&postbox))];
+    let limit = limit(&app, "pech@simplo.example").await;
+    let sent = becomes(&app, &limit, "SENT").await;
+    assert_eq!((&sent["contact"], &sent["attempts"]), (&json!("pech@simplo.example"), &json!(1)));
+    assert_eq!((&sent["breach"]["uuid"], &sent["breach"]["phase"]), (&sent["uuid"], &json!("BREACHED")));
+    // Looked at again, the limit is reached still.
+    let again = "mutation($id: ID!) { slaLimitUpdate(input: { id: $id, categories: [\"work\", \"travel\"] }) { errors { message } } }";
+    app.data("planner", again, json!({ "id": limit })).await;
+    sleep(Duration::from_millis(800)).await;
+    let letters = postbox.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let letter = &letters[0];
+    for part in [
+        "To: pech@simplo.example",
+        "From: \"SLA gateway\" <sla@gateway.example>",
+        &format!("Message-ID: <{}@gateway.example>", sent["uuid"].as_str().unwrap()),
+        "Subject: Limit reached: ",
+    ] {
+        assert!(letter.contains(part), "{part} is not in {letter}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_mail_server_the_message_is_kept_and_shown_as_not_sent() {
+    let app = office().await;
+    let _replica = send(&app, None);
+    let limit = limit(&app, "pech@simplo.example").await;
+    let kept = becomes(&app, &limit, "NOT_CONFIGURED").await;
+    assert_eq!(
+        (&kept["attempts"], &kept["lastError"]),
+        (&json!(0), &json!("the gateway has no mail server"))
+    );
+    // Nor is it sent once there is one: it would tell of a week that is long over.
+    let postbox = Postbox::open("250 ok").await;
+    let _other = send(&app, server(&postbox));
+    sleep(Duration::from_millis(800)).await;
+    assert!(postbox.letters().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_tried_again_unless_the_server_refuses_it_for_good() {
+    let app = office().await;
+    let postbox = Postbox::open("451 later").await;
+    let _replica = send(&app, server(&postbox));
+    let later = limit(&app, "later@simplo.example").await;
+    let begun = Instant::now();
+    while notifications(&app, &later).await[0]["attempts"].as_i64() < Some(2) {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        sleep(Duration::from_millis(50)).await;
+    }
+    let waiting = notifications(&app, &later).await[0].clone();
+    assert_eq!(waiting["state"], "PENDING");
+    assert!(waiting["nextAttemptAt"].is_string(), "{waiting}");
+    *postbox.answer.lock().unwrap() = "250 ok";
+    becomes(&app, &later, "SENT").await;
+    assert_eq!(postbox.letters().len(), 1);
+
+    *postbox.answer.lock().unwrap() = "550 nobody of that name";
+    let never = limit(&app, "never@simplo.example").await;
+    let failed = becomes(&app, &never, "FAILED").await;
+    assert_eq!(failed["attempts"], 1);
+    assert!(failed["lastError"].as_str().unwrap().contains("550"), "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_dies_while_it_sends_leaves_the_message_to_another_under_the_same_id() {
+    let app = office().await;
+    let limit = limit(&app, "pech@simplo.example").await;
+    let client = app.database.client().await;
+    // As a replica leaves it that had the turn and was killed after the mail server's answer.
+    client
+        .batch_execute("UPDATE limit_notification SET attempts = 1, lease_id = id, leased_until = now() + interval '1 second'")
+        .await
+        .unwrap();
+    let postbox = Postbox::open("250 ok").await;
+    let _replica = send(&app, server(&postbox));
+    sleep(Duration::from_millis(300)).await;
+    assert!(postbox.letters().is_empty(), "it is the other's turn still");
+    let letter = postbox.has_got(1).await.remove(0);
+    let sent = becomes(&app, &limit, "SENT").await;
+    assert_eq!(sent["attempts"], 2);
+    assert!(letter.contains(&format!("<{}@gateway.example>", sent["uuid"].as_str().unwrap())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l3_a_limit_that_was_put_to_sleep_is_not_told_of() {
+    let app = office().await;
+    let limit = limit(&app, "pech@simplo.example").await;
+    let sleep_now = "mutation($id: ID!) { slaLimitUpdate(input: { id: $id, deactivatedUntilNextPeriod: true }) { errors { message } } }";
+    app.data("planner", sleep_now, json!({ "id": limit })).await;
+    let postbox = Postbox::open("250 ok").await;
+    let _replica = send(&app, server(&postbox));
+    let suppressed = becomes(&app, &limit, "SUPPRESSED").await;
+    assert_eq!(suppressed["attempts"], 0);
+    assert!(postbox.letters().is_empty());
+}
