@@ -141,8 +141,8 @@ pub enum Actor {
     Person {
         /// The subject of their tokens.
         login: String,
-        /// The person each root knows them as: (root, person).
-        people: Vec<(Uuid, Uuid)>,
+        /// The person each root knows them as: (root, person, name).
+        people: Vec<(Uuid, Uuid, String)>,
     },
     /// An integration with a token of our own: (root, token).
     ServiceToken(Uuid, Uuid),
@@ -296,18 +296,20 @@ impl Viewer {
         if !held.contains(permission) {
             return Err(Error::Forbidden(permission));
         }
-        let (person_id, service_token_id) = match &self.actor {
-            Actor::Person { people, .. } => {
-                (people.iter().find(|(root, _)| *root == place.root_id).map(|(_, person)| *person), None)
-            }
-            Actor::ServiceToken(_, token) => (None, Some(*token)),
+        let (person_id, service_token_id, name) = match &self.actor {
+            // The name that this root knows them by: another could have called them anything.
+            Actor::Person { people, .. } => match people.iter().find(|(root, ..)| *root == place.root_id) {
+                Some((_, person, name)) => (Some(*person), None, name),
+                None => (None, None, &self.name),
+            },
+            Actor::ServiceToken(_, token) => (None, Some(*token), &self.name),
         };
         Ok(Permit {
             root_id: place.root_id,
             tenant_id,
             person_id,
             service_token_id,
-            actor_name: self.name.clone(),
+            actor_name: name.clone(),
             reach: self.reach_any(),
             rights: self.rights.clone(),
         })

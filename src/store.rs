@@ -37,7 +37,7 @@ pub mod write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures_util::TryStreamExt;
@@ -69,7 +69,8 @@ impl Store {
         reason = "the one place that turns this machine's clock into the database's"
     )]
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now() + TimeDelta::microseconds(self.skew.load(Ordering::Relaxed))
+        // As precise as what is stored (rule X6).
+        Utc::now().trunc_subsecs(6) + TimeDelta::microseconds(self.skew.load(Ordering::Relaxed))
     }
 
     /// Compares this machine's clock with the database's. Called at start and every few seconds.

@@ -6,6 +6,7 @@
 //! `\uD83D\uDE00` escape. Of its rules, which visit a fragment as often as it is spread, the few that it insists on
 //! walk what was measured. An extension could spare it those, but would cost every field of every answer more.
 
+mod complete;
 mod limits;
 mod measure;
 mod resume;
@@ -289,10 +290,16 @@ impl Operation {
     /// this operation only.
     #[must_use]
     pub fn into_request(self) -> Request {
-        let document = self.planned().document.clone();
+        let mut document = self.planned().document.clone();
+        complete::without_unsent(&mut document, &self.variables);
         let mut request = Request::new("").variables(self.variables);
         request.set_parsed_query(document);
         request
+    }
+
+    /// To be called with the engine's answer: see [`Answered::complete`].
+    pub(super) fn answered(&self) -> Answered {
+        Answered { checked: self.checked.clone(), index: self.index }
     }
 
     /// The same for all who ask the same: the same operation of the same document with the same variables, but for
@@ -313,6 +320,21 @@ impl Operation {
 
     fn planned(&self) -> &Planned {
         &self.checked.operations[self.index]
+    }
+}
+
+/// An operation that was run.
+pub(super) struct Answered {
+    checked: Arc<Checked>,
+    index: usize,
+}
+
+impl Answered {
+    /// Puts null where something failed, as the specification has it.
+    pub(super) fn complete(&self, answer: &mut async_graphql::Response) {
+        if let Some(operation) = self.checked.document.operations.iter().nth(self.index) {
+            complete::nulls(&self.checked.document, operation, answer);
+        }
     }
 }
 

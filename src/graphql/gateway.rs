@@ -162,9 +162,11 @@ impl Gateway {
     pub async fn execute(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Response {
         let counted = operation.wants_statements();
         let asking = Asking::new(self.0.services.clone(), viewer);
+        let answered = operation.answered();
         let request = operation.into_request().data(asking.clone());
         let answer = AssertUnwindSafe(asking.drive(self.0.schema.execute(request))).catch_unwind().await;
         let mut answer = answer.unwrap_or_else(|_| fault());
+        answered.complete(&mut answer);
         if counted {
             answer.extensions.insert("statements".into(), Value::from(asking.statements()));
         }
@@ -227,7 +229,10 @@ impl Gateway {
         let request = operation.clone().into_request().data(asking.clone()).data(part);
         let mut answers = pin!(self.0.schema.execute_stream(request));
         let answer = AssertUnwindSafe(asking.drive(answers.next())).catch_unwind().await;
-        answer.unwrap_or_else(|_| Some(fault())).map(|answer| coded(answer).into())
+        answer.unwrap_or_else(|_| Some(fault())).map(|mut answer| {
+            operation.answered().complete(&mut answer);
+            coded(answer).into()
+        })
     }
 
     /// What this replica has told its subscribers.

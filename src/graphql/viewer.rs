@@ -79,7 +79,7 @@ impl Viewer {
     /// The person; null for an integration. Of one who is a person of several trees: the one of the oldest.
     async fn person(&self, ctx: &Context<'_>) -> Result<Option<Person>> {
         let person = match &Asking::of(ctx).viewer()?.actor {
-            Actor::Person { people, .. } => people.first().map(|(_, person)| *person),
+            Actor::Person { people, .. } => people.first().map(|(_, person, _)| *person),
             Actor::ServiceToken(..) => None,
         };
         related::<Person>(ctx, person).await

@@ -140,7 +140,11 @@ pub(super) fn creation<T: Entity>(
 /// The client's mark with what it was sent for.
 pub(super) fn mark(input: &impl InputType, key: Option<&str>, mistakes: &mut Mistakes) -> Option<Mark> {
     let key = key?;
-    mistakes.text("input.clientMutationId", key, 255);
+    if key.trim().is_empty() || key.chars().count() > 255 || key.contains('\0') {
+        // A mistake already, so nothing will be written that could be marked.
+        mistakes.text("input.clientMutationId", key, 255);
+        return None;
+    }
     let input_hash = Sha256::digest(input.to_value().to_string()).into();
     Some(Mark { key: key.to_owned(), input_hash })
 }
@@ -208,6 +212,14 @@ impl Spot {
             head.to_ascii_uppercase() + tail
         });
         format!("input.{first}{}", rest.collect::<String>())
+    }
+}
+
+impl Spot {
+    /// The mistake of a null where there must be a value.
+    pub(super) fn cannot_be_empty(self, draft: &mut Draft) {
+        let message = "This cannot be null: leave it out, and it stays as it is.";
+        draft.mistakes.add(&self.path(), InputErrorCode::Required, message);
     }
 }
 
@@ -318,8 +330,8 @@ macro_rules! inputs {
             /// Its `revision` as last read: if it has another by now, nothing is written and the errors say `CONFLICT`.
             /// Null = whatever it is.
             expected_revision: Option<i32>,
-            $($(#[$rdoc])* $required: Option<$rtype>,)*
-            $($(#[$ddoc])* $defaulted: Option<$dtype>,)*
+            $($(#[$rdoc])* $required: async_graphql::MaybeUndefined<$rtype>,)*
+            $($(#[$ddoc])* $defaulted: async_graphql::MaybeUndefined<$dtype>,)*
             $($(#[$odoc])* $optional: async_graphql::MaybeUndefined<$otype>,)*
             /// A mark of the client's own, given back with the payload.
             client_mutation_id: Option<String>,
@@ -374,11 +386,19 @@ macro_rules! inputs {
 
             fn fill(self, draft: &mut $crate::store::write::Draft) {
                 use $crate::graphql::write::Spot;
-                $(if let Some(value) = self.$required {
-                    ($rrule)(draft, Spot(stringify!($required)), value);
+                $(match self.$required {
+                    async_graphql::MaybeUndefined::Undefined => {}
+                    async_graphql::MaybeUndefined::Null => Spot(stringify!($required)).cannot_be_empty(draft),
+                    async_graphql::MaybeUndefined::Value(value) => {
+                        ($rrule)(draft, Spot(stringify!($required)), value);
+                    }
                 })*
-                $(if let Some(value) = self.$defaulted {
-                    ($drule)(draft, Spot(stringify!($defaulted)), value);
+                $(match self.$defaulted {
+                    async_graphql::MaybeUndefined::Undefined => {}
+                    async_graphql::MaybeUndefined::Null => Spot(stringify!($defaulted)).cannot_be_empty(draft),
+                    async_graphql::MaybeUndefined::Value(value) => {
+                        ($drule)(draft, Spot(stringify!($defaulted)), value);
+                    }
                 })*
                 $(match self.$optional {
                     async_graphql::MaybeUndefined::Undefined => {}
@@ -415,7 +435,8 @@ macro_rules! mutations {
         $crate::graphql::input::payload! {
             /// What was written, or what is wrong with the input.
             $payload {
-                /// The object as it is now; null when the input was refused.
+                /// The object as it is now, also where another has changed it first (`CONFLICT`); null when the input was
+                /// refused for another reason. What tells that it was written is that `errors` is empty.
                 $field: $object
             }
         }

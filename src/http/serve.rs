@@ -29,10 +29,20 @@ pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, 
             () = entrance.shutdown.cancelled() => break,
         };
         let routes = TowerToHyperService::new(routes.clone());
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), routes).into_owned();
-        let connection = open.watch(connection);
+        let (builder, open, entrance) = (builder.clone(), open.watcher(), entrance.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            // The builder waits for ever for the first byte, by which it tells HTTP/1 from HTTP/2.
+            let mut first = [0];
+            let said_something = tokio::select! {
+                said = time::timeout(entrance.config.header_deadline, stream.peek(&mut first)) => said.is_ok(),
+                () = entrance.shutdown.cancelled() => false,
+            };
+            if !said_something {
+                return;
+            }
+            let connection =
+                builder.serve_connection_with_upgrades(TokioIo::new(stream), routes).into_owned();
+            if let Err(error) = open.watch(connection).await {
                 tracing::debug!(%error, "a connection broke off");
             }
         });

@@ -101,14 +101,27 @@ impl Row {
     }
 }
 
-/// That nobody gets another's rights by changing how that one signs in: whoever writes must hold, wherever the person
-/// holds a right, the same right.
+/// That nobody gets another's rights by changing how that one signs in: whoever writes it must hold, wherever the person
+/// holds a right, the same right. And that no login of another tree is claimed, whose holder would be a stranger's
+/// person from then on.
 pub fn stays_within_rights(draft: &mut Draft) {
+    if !draft.writes("login") {
+        return;
+    }
     draft.then(Box::new(|conn, permit, id| {
         async move {
             let mut sql = Sql::new(
-                "SELECT g.tenant_id, r.permissions FROM role_grant g JOIN role r ON r.root_id = g.root_id \
-                 AND r.id = g.role_id WHERE g.root_id = ",
+                "SELECT 1 FROM person p JOIN person o ON lower(o.login) = lower(p.login) AND o.root_id <> p.root_id \
+                 WHERE p.root_id = ",
+            );
+            sql.bind(Bind::Uuid(permit.root_id)).push(" AND p.id = ").bind(Bind::Uuid(id)).push(" LIMIT 1");
+            if !rows(conn, sql).await?.is_empty() {
+                let message = "This login cannot be used here: choose another, or ask who runs the gateway.";
+                return Err(InputError::at("input.login", InputErrorCode::Invalid, message).into());
+            }
+            let mut sql = Sql::new(
+                "SELECT 1 FROM role_grant g JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
+                 CROSS JOIN LATERAL unnest(r.permissions) p (name) WHERE g.root_id = ",
             );
             sql.bind(Bind::Uuid(permit.root_id)).push(" AND g.person_id = ").bind(Bind::Uuid(id));
             let mut beyond = Permissions::default();

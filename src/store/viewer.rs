@@ -75,8 +75,7 @@ pub async fn by_login(
     let mut found = found(&conn.rows(sql).await?)?;
     found.people.sort_unstable();
     let Some((_, _, name)) = found.people.first().cloned() else { return Ok(None) };
-    let people = found.people.into_iter().map(|(root, person, _)| (root, person)).collect();
-    let actor = Actor::Person { login: login.to_owned(), people };
+    let actor = Actor::Person { login: login.to_owned(), people: found.people };
     Ok(Some(Viewer::new(actor, name, expires_at, found.places, &found.grants)))
 }
 

@@ -37,6 +37,8 @@ pub struct Draft {
     references: References,
     then: Vec<Then>,
     constraints: Vec<Constraint>,
+    /// Whether what is done afterwards changes the object, whatever the columns say.
+    moves: bool,
 }
 
 /// Rows of another table that belong to an object and are written as a whole, as the hours of a calendar.
@@ -70,6 +72,7 @@ impl Draft {
             references: References::default(),
             then: Vec::new(),
             constraints: Vec::new(),
+            moves: false,
         }
     }
 
@@ -77,6 +80,11 @@ impl Draft {
     pub fn set(&mut self, column: &'static str, value: Option<Bind>) {
         self.columns.retain(|(name, _)| *name != column);
         self.columns.push((column, value));
+    }
+
+    /// Whether a column is written, or emptied.
+    pub fn writes(&self, column: &str) -> bool {
+        self.columns.iter().any(|(name, _)| *name == column)
     }
 
     /// Writes a column that refers to an object, which must be one that may be used in the tenant.
@@ -120,6 +128,12 @@ impl Draft {
 
     /// Does something more in the same transaction, once the row stands.
     pub fn then(&mut self, then: Then) {
+        self.then.push(then);
+    }
+
+    /// The same, where it changes the object.
+    pub fn then_change(&mut self, then: Then) {
+        self.moves = true;
         self.then.push(then);
     }
 
@@ -202,7 +216,7 @@ async fn create<N: Noun>(
         }
     }
     let new = id::new();
-    let Draft { permit, mut mistakes, columns, parts, references, then, constraints } = draft;
+    let Draft { permit, mut mistakes, columns, parts, references, then, constraints, moves: _ } = draft;
     references.check(conn, &mut mistakes).await?;
     mistakes.none()?;
     let table = N::TARGET.table;
@@ -235,10 +249,13 @@ async fn update<N: Noun>(
     expected_revision: Option<i32>,
     draft: Draft,
 ) -> Result<Uuid, WriteError> {
-    let Draft { permit, mut mistakes, columns, parts, references, then, constraints } = draft;
+    let Draft { permit, mut mistakes, columns, parts, references, then, constraints, moves } = draft;
     locked::<N>(conn, &permit, id, expected_revision).await?;
     references.check(conn, &mut mistakes).await?;
     mistakes.none()?;
+    if !moves && !differs::<N>(conn, &permit, id, &columns, &parts).await? {
+        return Ok(id);
+    }
     let table = N::TARGET.table;
     let mut before = Sql::new(", w AS (SELECT s.before");
     let mut after = Sql::new(", s.after");
@@ -568,6 +585,45 @@ async fn locked<N: Noun>(
         return Err(WriteError::Conflict(id));
     }
     Ok(())
+}
+
+/// Whether a change changes anything: what is sent again as it stands leaves the revision that others have read.
+async fn differs<N: Noun>(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    id: Uuid,
+    columns: &[(&'static str, Option<Bind>)],
+    parts: &[Part],
+) -> Result<bool, WriteError> {
+    let mut sql = Sql::new("SELECT 1 FROM ");
+    sql.push(N::TARGET.table)
+        .push(" t WHERE t.root_id = ")
+        .bind(Bind::Uuid(permit.root_id))
+        .push(" AND t.id = ");
+    sql.bind(Bind::Uuid(id)).push(" AND (false");
+    for (column, value) in columns {
+        sql.push(" OR t.").push(column);
+        match value {
+            Some(value) => sql.push(" IS DISTINCT FROM ").bind(value.clone()),
+            None => sql.push(" IS NOT NULL"),
+        };
+    }
+    for part in parts {
+        let names = part.columns.join(", ");
+        let mut stored = Sql::default();
+        stored.made(format!(
+            "SELECT {names} FROM {} WHERE root_id = t.root_id AND {} = t.id",
+            part.table, part.owner
+        ));
+        let mut said = Sql::default();
+        said.made(format!("SELECT {names} FROM jsonb_populate_recordset(NULL::{}, ", part.table));
+        said.bind(Bind::Json(part.rows.clone())).push(")");
+        for (one, other) in [(stored.clone(), said.clone()), (said, stored)] {
+            sql.push(" OR EXISTS (").append(one).push(" EXCEPT ").append(other).push(")");
+        }
+    }
+    sql.push(")");
+    Ok(!rows(conn, sql).await?.is_empty())
 }
 
 async fn delete_part(

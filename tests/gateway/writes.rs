@@ -789,3 +789,115 @@ async fn nobody_takes_over_the_rights_of_another_by_changing_how_that_one_signs_
     let payload = world.app.data("clerk@example.com", query, change).await;
     assert_eq!(payload["payload"]["errors"], json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_as_it_stands_leaves_the_revision_and_null_empties_only_what_can_be_empty() {
+    let mut world = World::new().await;
+    world.make_all().await;
+    for noun in world.nouns() {
+        let id = world.id(noun.name).to_owned();
+        let mutation = format!("{}Update", noun.name);
+        let payload = world.mutate(&mutation, json!({ "id": id }), "revision").await;
+        assert_eq!(payload["object"]["revision"], 1, "{mutation} of nothing");
+        let mut same = noun.input.clone();
+        let said = same.as_object_mut().unwrap();
+        for name in ["tenantId", "version"] {
+            said.remove(name);
+        }
+        // Says that the limit sleeps from now on, which is another instant each time.
+        said.remove("deactivatedUntilNextPeriod");
+        said.insert("id".into(), json!(id));
+        let payload = world.mutate(&mutation, same, "revision").await;
+        assert_eq!(payload["errors"], json!([]), "{mutation}");
+        assert_eq!(payload["object"]["revision"], 1, "{mutation} of the same");
+    }
+    let payload =
+        world.mutate("siteUpdate", json!({ "id": world.id("site"), "name": null }), "revision").await;
+    assert_eq!(codes(&payload), ["REQUIRED input.name"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_that_cannot_be_kept_are_mistakes() {
+    let world = World::new().await;
+    for (mark, code) in
+        [("a\0b".to_owned(), "INVALID"), ("x".repeat(256), "TOO_LONG"), (" ".into(), "REQUIRED")]
+    {
+        let input = json!({ "tenantId": world.tenant, "name": "Oslo", "clientMutationId": mark });
+        let payload = world.mutate("siteCreate", input, "id").await;
+        assert_eq!(codes(&payload), [format!("{code} input.clientMutationId")], "{payload}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_of_another_tree_is_not_claimed_and_a_person_with_roles_is_not_deleted() {
+    let world = World::new().await;
+    let claim = |login: &str| {
+        let input = json!({ "tenantId": world.tenant, "firstName": "A", "lastName": "Twin", "login": login });
+        let world = &world;
+        async move { world.mutate("personCreate", input, "id").await }
+    };
+    assert_eq!(codes(&claim("manager@itrp.example.com").await), ["INVALID input.login"]);
+    assert_eq!(codes(&claim("Manager@ITRP.example.com").await), ["INVALID input.login"]);
+    assert_eq!(codes(&claim("nobody@elsewhere.example.com").await), [""; 0]);
+    let people = "{ people(filter: { email: { eq: \"reader@wna.example.com\" } }) { nodes { id } } }";
+    let reader = world.app.data(MANAGER, people, json!({})).await["people"]["nodes"][0]["id"].clone();
+    let payload = delete(&world.app, "person", reader.as_str().unwrap()).await;
+    assert_eq!(codes(&payload), ["IN_USE input.id"], "{payload}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_without_entries_has_used_up_nothing_and_one_that_was_reached_can_be_deleted_l2() {
+    let mut world = World::new().await;
+    world.make_all().await;
+    let consumption = "id consumption { hours share reached } breaches { totalCount }";
+    let input = json!({
+        "tenantId": world.tenant, "projectId": world.id("project"), "timeLimitInHours": 1, "timePeriod": "WEEKLY",
+        "contactType": "EMAIL", "contact": "pech@simplo.cz", "categories": ["A"],
+    });
+    let empty = world.mutate("slaLimitCreate", input.clone(), consumption).await;
+    let used = &empty["object"];
+    assert_eq!(used["consumption"], json!({ "hours": 0.0, "share": 0.0, "reached": false }), "{empty}");
+    assert_eq!(used["breaches"]["totalCount"], 0);
+    let entry = "INSERT INTO time_entry (root_id, id, tenant_id, project_id, category, started_at, ended_at)
+        SELECT root_id, uuid_v7(), tenant_id, id, 'A', now() - interval '2 hours', now() FROM project WHERE name = 'Move'";
+    world.app.database.client().await.batch_execute(entry).await.unwrap();
+    let change = json!({ "id": used["id"], "contact": "bzatek@simplo.cz" });
+    world.mutate("slaLimitUpdate", change, "id").await;
+    let reached =
+        "{ breaches(filter: { kind: { eq: LIMIT } }, first: 2) { nodes { phase slaLimit { id } } } }";
+    let _ = world.app.ask(MANAGER, reached, json!({})).await;
+    let gone = delete(&world.app, "slaLimit", used["id"].as_str().unwrap()).await;
+    assert_eq!(gone["errors"], json!([]), "{gone}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_default_sla_of_a_tenant_is_one_it_may_use_c13() {
+    let mut world = World::new().await;
+    world.make_all().await;
+    let change = json!({ "id": world.tenant, "defaultSlaId": world.id("sla") });
+    let payload = world.mutate("tenantUpdate", change, "id").await;
+    assert_eq!(codes(&payload), ["NOT_FOUND input.defaultSlaId"], "a promise over a service");
+    let queue = |shared: bool| {
+        let terms = json!({ "queue": { "slaThreshold": 20, "abandonType": "COUNT_AGAINST_SLA" } });
+        let version = json!({ "versionName": "1", "terms": terms });
+        let input =
+            json!({ "tenantId": world.tenant, "name": "Calls", "shared": shared, "version": version });
+        let world = &world;
+        async move { world.mutate("slaCreate", input, "id").await["object"]["id"].clone() }
+    };
+    let (own, shared) = (queue(false).await, queue(true).await);
+    let children = world.app.data(
+        MANAGER,
+        "{ tenant(slug: \"wna\") { children(first: 1) { nodes { id } } } }",
+        json!({}),
+    );
+    let child = children.await["tenant"]["children"]["nodes"][0]["id"].clone();
+    let payload = world.mutate("tenantUpdate", json!({ "id": child, "defaultSlaId": own }), "id").await;
+    assert_eq!(
+        codes(&payload),
+        ["NOT_FOUND input.defaultSlaId"],
+        "one of the tenant above that is not shared"
+    );
+    let payload = world.mutate("tenantUpdate", json!({ "id": child, "defaultSlaId": shared }), "id").await;
+    assert_eq!(payload["errors"], json!([]));
+}

@@ -28,8 +28,8 @@ inputs! {
     optional {
         /// The e-mail address; null = not known.
         email: String => email,
-        /// The subject of the tokens that the person signs in with, at most 254 characters; unique within the root. Null =
-        /// does not sign in. Whoever changes it must hold every right that the person holds.
+        /// The subject of the tokens that the person signs in with, at most 254 characters; unique within the root, and
+        /// known to no other. Null = does not sign in. Whoever changes it must hold every right that the person holds.
         login: String => login,
         /// The organization the person works for; null = not known.
         organization_id: ID => refers::<Organization>,
@@ -49,6 +49,7 @@ inputs! {
         "person_check" => "input.lastName", Required, "Give a first name or a last name.";
         "person_root_id_login_key" => "input.login", Duplicate, "Another person signs in with this: choose another.";
     }
+    then store::person::stays_within_rights;
 }
 
 fn name(draft: &mut Draft, spot: Spot, name: String) {
@@ -66,7 +67,6 @@ fn login(draft: &mut Draft, spot: Spot, login: String) {
         draft.mistakes.add(&spot.path(), InputErrorCode::Invalid, "This must not begin or end with a space.");
     }
     text(254)(draft, spot, login);
-    store::person::stays_within_rights(draft);
 }
 
 mutations! {

@@ -140,6 +140,9 @@ pub struct SlaVersionCreateInput {
     /// Whether it is put in force at once. Clocks that run already keep the version they were started under.
     #[graphql(default = true)]
     make_active: bool,
+    /// The SLA's `revision` as last read: if it has another by now, nothing is written and the errors say `CONFLICT`. Null =
+    /// whatever it is.
+    pub(super) expected_revision: Option<i32>,
     /// A mark of the client's own, at most 255 characters, such as a UUID; given back with the payload. For a day, the same
     /// input under the same mark makes nothing twice: the first result is given again.
     pub(super) client_mutation_id: Option<String>,
@@ -202,6 +205,9 @@ pub struct SlaDeleteInput {
 pub struct SlaVersionActivateInput {
     /// The version.
     pub(super) sla_version_id: ID,
+    /// The SLA's `revision` as last read: if it has another by now, nothing is written and the errors say `CONFLICT`. Null =
+    /// whatever it is.
+    pub(super) expected_revision: Option<i32>,
     /// A mark of the client's own, given back with the payload.
     pub(super) client_mutation_id: Option<String>,
 }
@@ -360,7 +366,8 @@ impl SlaVersionCreateInput {
         let mut mistakes = Mistakes::default();
         let mark = mark(self, self.client_mutation_id.as_deref(), &mut mistakes);
         let version = version(self.version.clone(), &mut mistakes);
-        write::version_creation(permit.clone(), sla_id, version, self.make_active, mistakes, mark)
+        let expected = self.expected_revision;
+        write::version_creation(permit.clone(), (sla_id, expected), version, self.make_active, mistakes, mark)
     }
 }
 

@@ -168,7 +168,7 @@ impl SlaMutation {
         let row = seen::<SlaVersion>(asking, version).await?;
         let (sla_id, permit) = permit_on(asking, &Kind::Sla.id(row.sla_id)).await?;
         let conn = asking.conn();
-        let outcome = store::one(&conn, || change::activation(permit.clone(), sla_id, version)).await;
+        let outcome = store::one(&conn, || change::activation(permit.clone(), (sla_id, input.expected_revision), version)).await;
         drop(conn);
         Ok(SlaVersionPayload::of(written(ctx, &permit, outcome).await?, input.client_mutation_id))
     }

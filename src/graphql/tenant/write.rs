@@ -4,7 +4,8 @@ use async_graphql::ID;
 
 use crate::error::InputErrorCode;
 use crate::graphql::scalar::TimeZone;
-use crate::graphql::write::{Spot, inputs, mutations, refers, text, zone};
+use crate::graphql::node::Entity;
+use crate::graphql::write::{Spot, inputs, key, mutations, text, zone};
 use crate::graphql::{Sla, Tenant};
 use crate::store::sql::Bind;
 use crate::store::tenant;
@@ -30,14 +31,22 @@ inputs! {
     }
     defaulted {}
     optional {
-        /// The SLA of chats and calls that name none: one of the tenant, or a shared one of a tenant above it. Null = that of
+        /// The SLA of chats and calls that name none: one with queue or livechat terms, of the tenant or a shared one of a tenant above it. Null = that of
         /// the nearest tenant above that shares its own.
-        default_sla_id: ID => refers::<Sla>,
+        default_sla_id: ID => default_sla,
     }
     constraints {
         "tenant_root_id_slug_key" => "input.slug", Duplicate, "Another tenant of this root has this slug: choose another.";
     }
     then_once tenant::goes_below;
+}
+
+/// Rule C13: it is for chats and calls, so a promise over a service cannot be it.
+fn default_sla(draft: &mut Draft, spot: Spot, id: ID) {
+    if let Some(key) = key::<Sla>(draft, &spot.path(), &id) {
+        draft.uses_if::<<Sla as Entity>::Row>(&spot.path(), key, " AND t.kind <> 'service'");
+        draft.set(spot.0, Some(Bind::Uuid(key)));
+    }
 }
 
 fn slug(draft: &mut Draft, spot: Spot, slug: String) {

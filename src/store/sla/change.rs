@@ -94,26 +94,44 @@ pub(super) async fn put(
     }
     mistakes.none()?;
 
+    let now = Row {
+        name: changes.name.unwrap_or(row.name.clone()),
+        description: changes.description.unwrap_or(row.description.clone()),
+        shared,
+        active: changes.active.unwrap_or(row.active),
+        status: changes.status.unwrap_or(row.status),
+        customer_id,
+        customer_rep_id: changes.customer_rep_id.unwrap_or(row.customer_rep_id),
+        service_level_manager_id: changes.service_level_manager_id.unwrap_or(row.service_level_manager_id),
+        start_date,
+        notice_date,
+        expiry_date,
+        remarks: changes.remarks.unwrap_or(row.remarks.clone()),
+        source: changes.source.unwrap_or(row.source.clone()),
+        source_id: changes.source_id.unwrap_or(row.source_id.clone()),
+        ..row.clone()
+    };
+    // What is sent again as it stands leaves the revision that others have read.
+    if now == row {
+        return Ok(id);
+    }
     let text = |value: Option<String>| value.map(Bind::Text);
     let mut sql = Sql::new("WITH s AS (UPDATE sla t SET ");
     sql.assignments(vec![
-        ("name", Some(Bind::Text(changes.name.unwrap_or(row.name)))),
-        ("description", text(changes.description.unwrap_or(row.description))),
-        ("shared", Some(Bind::Bool(shared))),
-        ("active", Some(Bind::Bool(changes.active.unwrap_or(row.active)))),
-        ("status", Some(Bind::Text(changes.status.unwrap_or(row.status).word().to_owned()))),
-        ("customer_id", customer_id.map(Bind::Uuid)),
-        ("customer_rep_id", changes.customer_rep_id.unwrap_or(row.customer_rep_id).map(Bind::Uuid)),
-        (
-            "service_level_manager_id",
-            changes.service_level_manager_id.unwrap_or(row.service_level_manager_id).map(Bind::Uuid),
-        ),
-        ("start_date", start_date.map(Bind::Date)),
-        ("notice_date", notice_date.map(Bind::Date)),
-        ("expiry_date", expiry_date.map(Bind::Date)),
-        ("remarks", text(changes.remarks.unwrap_or(row.remarks))),
-        ("source", text(changes.source.unwrap_or(row.source))),
-        ("source_id", text(changes.source_id.unwrap_or(row.source_id))),
+        ("name", Some(Bind::Text(now.name))),
+        ("description", text(now.description)),
+        ("shared", Some(Bind::Bool(now.shared))),
+        ("active", Some(Bind::Bool(now.active))),
+        ("status", Some(Bind::Text(now.status.word().to_owned()))),
+        ("customer_id", now.customer_id.map(Bind::Uuid)),
+        ("customer_rep_id", now.customer_rep_id.map(Bind::Uuid)),
+        ("service_level_manager_id", now.service_level_manager_id.map(Bind::Uuid)),
+        ("start_date", now.start_date.map(Bind::Date)),
+        ("notice_date", now.notice_date.map(Bind::Date)),
+        ("expiry_date", now.expiry_date.map(Bind::Date)),
+        ("remarks", text(now.remarks)),
+        ("source", text(now.source)),
+        ("source_id", text(now.source_id)),
         ("revision", Some(Bind::Int(row.revision + 1))),
         ("updated_by", permit.person_id.map(Bind::Uuid)),
     ]);
@@ -128,10 +146,17 @@ pub(super) async fn put(
 }
 
 /// To put a version of an SLA in force (rule S2); gives the version's id.
-pub fn activation(permit: Permit, sla_id: Uuid, version_id: Uuid) -> Work<Uuid> {
+pub fn activation(
+    permit: Permit,
+    (sla_id, expected_revision): (Uuid, Option<i32>),
+    version_id: Uuid,
+) -> Work<Uuid> {
     Box::new(move |conn| {
         async move {
             let row = locked(conn, &permit, sla_id).await?;
+            if expected_revision.is_some_and(|expected| expected != row.revision) {
+                return Err(WriteError::Conflict(sla_id));
+            }
             if row.active_version_id != version_id {
                 activate(conn, &permit, sla_id, version_id).await?;
             }

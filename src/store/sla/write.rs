@@ -216,7 +216,7 @@ async fn put(
         return create(conn, &permit, &new, mistakes).await;
     };
     if !promises(conn, &permit, id, &new.version).await? {
-        add_version(conn, &permit, id, &new.version, true, mistakes.clone()).await?;
+        add_version(conn, &permit, (id, None), &new.version, true, mistakes.clone()).await?;
     }
     change::put(conn, &permit, id, changes, None, mistakes).await
 }
@@ -303,7 +303,7 @@ async fn create(
 /// the SLA is locked meanwhile (rule S2).
 pub fn version_creation(
     permit: Permit,
-    sla_id: Uuid,
+    (sla_id, expected_revision): (Uuid, Option<i32>),
     new: NewVersion,
     activate: bool,
     mistakes: Mistakes,
@@ -311,7 +311,7 @@ pub fn version_creation(
 ) -> Work<Uuid> {
     let held = permit.clone();
     let work: Work<Uuid> = Box::new(move |conn| {
-        async move { add_version(conn, &held, sla_id, &new, activate, mistakes).await }.boxed()
+        async move { add_version(conn, &held, (sla_id, expected_revision), &new, activate, mistakes).await }.boxed()
     });
     marking(permit, "slaVersionCreate", mark, work)
 }
@@ -319,7 +319,7 @@ pub fn version_creation(
 async fn add_version(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
-    sla_id: Uuid,
+    (sla_id, expected_revision): (Uuid, Option<i32>),
     new: &NewVersion,
     activate: bool,
     mut mistakes: Mistakes,
@@ -328,10 +328,14 @@ async fn add_version(
     new.terms.references(permit, &mut references);
     references.check(conn, &mut mistakes).await?;
     mistakes.none()?;
-    let mut lock = Sql::new("SELECT t.kind FROM sla t WHERE t.root_id = ");
+    let mut lock = Sql::new("SELECT t.kind, t.revision FROM sla t WHERE t.root_id = ");
     lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id)).push(" FOR UPDATE");
     let locked = rows(conn, lock).await?;
     let Some(sla) = locked.first() else { return Err(Error::NotFound("SLA").into()) };
+    let revision = column::<Integer, i32>(sla, 1)?;
+    if expected_revision.is_some_and(|expected| expected != revision) {
+        return Err(WriteError::Conflict(sla_id));
+    }
     let kind = column::<Text, SlaKind>(sla, 0)?;
     if kind != new.terms.kind() {
         let mut mistakes = Mistakes::default();

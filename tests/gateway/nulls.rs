@@ -1,0 +1,68 @@
+//! What stands in an answer where something failed, and what an argument is that a variable was not sent for.
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+
+const READER: &str = "reader@wna.example.com";
+const MANAGER: &str = "manager@wna.example.com";
+
+async fn data(app: &App, query: &str) -> Value {
+    let mut answer = app.ask(READER, query, json!({})).await;
+    assert_ne!(answer["errors"], Value::Null, "{answer}");
+    assert!(answer.as_object().unwrap().contains_key("data"), "{answer}");
+    answer["data"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_failed_is_null_where_it_may_be_and_else_what_holds_it() {
+    let app = App::sampled().await;
+    let answer = data(&app, "{ viewer { __typename } tenant(slug: \"nope\") { name } }").await;
+    assert_eq!(answer, json!({ "viewer": { "__typename": "Viewer" }, "tenant": null }));
+    assert_eq!(data(&app, "{ tenant(slug: \"nope\") { name } }").await, json!({ "tenant": null }));
+    let answer = data(&app, "{ viewer { __typename } slas(first: 1, after: \"x\") { nodes { id } } }").await;
+    assert_eq!(answer, Value::Null, "a connection is never null, and nothing around it may be");
+    // The audit log of a tenant is no reader's, and never null.
+    let log = "auditLog(first: 1) { totalCount }";
+    let answer = data(&app, &format!("{{ tenant(slug: \"wna\") {{ name {log} }} }}")).await;
+    assert_eq!(answer, json!({ "tenant": null }));
+    let answer = data(
+        &app,
+        &format!(
+            "{{ t: tenant(slug: \"wna\") {{ name }} u: tenant(slug: \"wna\") {{ ...L }} }}
+        fragment L on Tenant {{ ... on Tenant {{ l: {log} }} }}"
+        ),
+    )
+    .await;
+    assert_eq!(answer, json!({ "t": { "name": "Widget North America" }, "u": null }));
+    // A person's login may be null: the rows stay.
+    let query =
+        "{ people(first: 2) { nodes { login firstName } } more: people(first: 2) { nodes { login } } }";
+    let answer = data(&app, query).await;
+    let rows = answer["people"]["nodes"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row["login"] == Value::Null && row["firstName"].is_string()), "{answer}");
+    assert_eq!(answer["more"]["nodes"], json!([{ "login": null }, { "login": null }]));
+    // In a list whose items are never null, the list holds it, and what holds that may be null.
+    let query = format!("{{ tenant(slug: \"wna\") {{ name slas(first: 2) {{ nodes {{ name {log} }} }} }} }}");
+    assert_eq!(data(&app, &query).await, json!({ "tenant": null }));
+    let query = "{ nodes(ids: []) { id } node(id: \"0198f000-0000-7000-8000-000000000000\") { id } }";
+    assert_eq!(data(&app, query).await, json!({ "nodes": [], "node": null }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_was_not_sent_leaves_the_default() {
+    let app = App::sampled().await;
+    let query = "mutation($rows: [SiteCreateInput!]!, $dry: Boolean, $atomic: Boolean) {
+        siteCreateMany(input: { rows: $rows, dryRun: $dry, atomic: $atomic }) { accepted } }";
+    let answer = app.data(MANAGER, query, json!({ "rows": [], "dry": true })).await;
+    assert_eq!(answer["siteCreateMany"]["accepted"], 0);
+    let query = "query($d: OrderDirection, $first: Int, $shared: Boolean) {
+        slas(first: $first, orderBy: [{ field: NAME, direction: $d }]) { nodes { name } }
+        tenant(slug: \"wna\") { slas(includeShared: $shared, first: 1) { totalCount } } }";
+    let answer = app.data(READER, query, json!({})).await;
+    assert!(answer["slas"]["nodes"].as_array().unwrap().len() > 1);
+    let fragment = "query($d: OrderDirection) { ...S } fragment S on Query {
+        slas(first: 2, orderBy: [{ field: NAME, direction: $d }]) { nodes { name } } }";
+    let ascending = app.data(READER, fragment, json!({})).await;
+    assert_eq!(ascending["slas"]["nodes"][0], answer["slas"]["nodes"][0]);
+}
