@@ -431,7 +431,18 @@ mod tests {
         }
         let mut found = Vec::new();
         without(&Config::command(), &mut found);
-        assert_eq!(found, ["migrate check", "sample scale", "requests file", "token person", "token hours"]);
+        let expected = [
+            "migrate check",
+            "sample scale",
+            "tenant slug",
+            "tenant name",
+            "tenant time_zone",
+            "tenant administrator",
+            "requests file",
+            "token person",
+            "token hours",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -165,6 +165,7 @@ fn logged(
                     "id": key(started_at, &format!("simplo/entry/{number}")), "category": category,
                     "started_at": started_at, "ended_at": ended_at,
                     "source": "simplo", "source_id": number.to_string(), "created_at": ended_at,
+                    "updated_at": ended_at,
                 }),
             );
             entries.push(TimeEntry { category: category.to_owned(), started_at, ended_at });

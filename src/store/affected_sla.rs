@@ -1,11 +1,12 @@
 //! An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -200,6 +201,9 @@ pub(super) struct Frozen {
     pub(super) supplier_id: Option<Uuid>,
     pub(super) time_zone: Option<String>,
     pub(super) started_at: DateTime<Utc>,
+    /// When its targets were frozen anew on purpose: a part of its history that other clocks of the request do not have.
+    #[serde(skip)]
+    pub(super) recalculated: Vec<Event>,
     #[serde(skip)]
     pub(super) terms: Terms,
 }
@@ -257,12 +261,24 @@ const MOVING: &str = "started_at, support_hours_id, service_hours_id, impact, ac
 
 /// What [`frozen`] reads of a clock `t` and its version `v`.
 const FROZEN_OF: &str = "t.root_id, t.id, t.tenant_id, t.sla_id, t.sla_version_id, t.request_id, t.service_instance_id, \
-    t.standard_service_request_id, t.support_team_id, t.first_line_team_id, t.supplier_id, t.time_zone, t.started_at, ";
+    t.standard_service_request_id, t.support_team_id, t.first_line_team_id, t.supplier_id, t.time_zone, t.started_at, \
+    ARRAY(SELECT c.id FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id ORDER BY c.id), \
+    ARRAY(SELECT c.occurred_at FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id \
+      ORDER BY c.id), ";
 
 /// How many columns [`frozen`] reads.
-const FROZEN_COLUMNS: usize = 18;
+const FROZEN_COLUMNS: usize = 20;
 
 fn frozen(row: &PgRow) -> QueryResult<Frozen> {
+    let recalculations: Vec<Uuid> = column::<Array<SqlUuid>, _>(row, 13)?;
+    let instants: Vec<DateTime<Utc>> = column::<Array<Timestamptz>, _>(row, 14)?;
+    let recalculated = |(id, occurred_at)| Event {
+        id,
+        occurred_at,
+        // After what else happened at that instant.
+        sequence: i64::MAX,
+        change: Change::Recalculated,
+    };
     Ok(Frozen {
         root_id: column::<SqlUuid, _>(row, 0)?,
         id: column::<SqlUuid, _>(row, 1)?,
@@ -277,7 +293,8 @@ fn frozen(row: &PgRow) -> QueryResult<Frozen> {
         supplier_id: column::<Nullable<SqlUuid>, _>(row, 10)?,
         time_zone: column::<Nullable<Text>, _>(row, 11)?,
         started_at: column::<Timestamptz, _>(row, 12)?,
-        terms: terms(row, 13)?,
+        recalculated: recalculations.into_iter().zip(instants).map(recalculated).collect(),
+        terms: terms(row, 15)?,
     })
 }
 
@@ -365,6 +382,14 @@ pub(super) async fn with_requests(
 }
 
 impl Frozen {
+    /// What happened to it: what happened to its request, and what was done to it alone.
+    pub(super) fn history<'a>(&self, of_request: &'a [Event]) -> Cow<'a, [Event]> {
+        match self.recalculated.as_slice() {
+            [] => Cow::Borrowed(of_request),
+            own => Cow::Owned([of_request, own].concat()),
+        }
+    }
+
     /// The same as the clock's rules take it.
     pub(super) fn facts(&self, promised: Vec<InForce>, uses: &[Uses]) -> Facts {
         Facts {
@@ -377,31 +402,6 @@ impl Frozen {
             promised,
         }
     }
-}
-
-/// When the targets of clocks of requests were frozen anew on purpose, as a part of each clock's history (rule C2).
-pub(super) async fn recalculations(
-    conn: &mut AsyncPgConnection,
-    permit: &Permit,
-    requests: &[Uuid],
-) -> QueryResult<Vec<(Uuid, Event)>> {
-    let mut sql = Sql::new(
-        "SELECT r.affected_sla_id, r.id, r.occurred_at FROM affected_sla t JOIN affected_sla_recalculation r \
-         ON r.root_id = t.root_id AND r.affected_sla_id = t.id WHERE t.root_id = ",
-    );
-    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.request_id = ANY(");
-    sql.bind(Bind::Uuids(requests.to_vec())).push(")");
-    let event = |row: &PgRow| {
-        let event = Event {
-            id: column::<SqlUuid, _>(row, 1)?,
-            occurred_at: column::<Timestamptz, _>(row, 2)?,
-            // After what else happened at that instant.
-            sequence: i64::MAX,
-            change: Change::Recalculated,
-        };
-        Ok((column::<SqlUuid, _>(row, 0)?, event))
-    };
-    rows(conn, sql).await?.iter().map(event).collect()
 }
 
 /// Makes clocks, and moves those that are there already where there is news.

@@ -1,6 +1,7 @@
 //! What it takes to replay clocks: the terms and facts they are measured by, and what happened to their requests. Read
 //! only; what follows from it is the clock's to say.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::Vacant;
 use std::sync::Arc;
@@ -162,11 +163,17 @@ impl Histories {
     }
 
     fn replays(self, measured: impl Fn(&affected_sla::Frozen, &[Uses]) -> Measured) -> Vec<Replay> {
-        let replay = |frozen: &affected_sla::Frozen| Replay {
-            id: frozen.id,
-            sla_version_id: frozen.sla_version_id,
-            measured: measured(frozen, &self.uses),
-            events: self.events.get(&frozen.request_id).cloned().unwrap_or_default(),
+        let replay = |frozen: &affected_sla::Frozen| {
+            let of_request = self.events.get(&frozen.request_id).cloned().unwrap_or_default();
+            Replay {
+                id: frozen.id,
+                sla_version_id: frozen.sla_version_id,
+                measured: measured(frozen, &self.uses),
+                events: match frozen.history(&of_request) {
+                    Cow::Borrowed(_) => of_request,
+                    Cow::Owned(own) => own.into(),
+                },
+            }
         };
         self.clocks.iter().map(replay).collect()
     }

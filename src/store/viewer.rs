@@ -112,7 +112,7 @@ pub async fn operator(conn: &Conn, tenant: &str, name: &str) -> Result<(Viewer, 
     let mut sql = Sql::new("WITH k AS (SELECT root_id, id FROM tenant WHERE slug = ");
     sql.bind(Bind::Text(tenant.to_owned())).push(" OR id::text = lower(").bind(Bind::Text(tenant.to_owned()));
     sql.push(
-        ")) SELECT 1::smallint, root_id, id, NULL::uuid, '', NULL::text[] FROM k \
+        ")) SELECT 1::smallint, root_id, id, NULL::uuid, '', '{}'::text[] FROM k \
          UNION ALL SELECT 2::smallint, t.root_id, t.id, t.parent_id, t.time_zone, NULL FROM tenant t \
            WHERE t.root_id IN (SELECT root_id FROM k)",
     );

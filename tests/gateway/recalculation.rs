@@ -87,6 +87,14 @@ async fn c2_a_recalculation_freezes_running_targets_anew_and_tells_what_moved() 
         json!({ "requestId": running["id"], "status": "IN_PROGRESS", "occurredAt": "2026-03-02T10:40:00Z" });
     let request = written(&app, "requestRecord", later).await;
     assert_eq!(at(&request), "2026-03-02T11:10:00Z", "the pause counts under the new terms too (X12)");
+    // The explanation knows it too.
+    let query =
+        "query($id: ID!) { request(id: $id) { affectedSlas { nodes { sla { name } explanation { frozenAt
+        resolution { allowanceSeconds pausedMinutes } } } } } }";
+    let explained = app.data("agent", query, json!({ "id": running["id"] })).await["request"].take();
+    let explanation = &clock(&explained, "Mail server")["explanation"];
+    assert_eq!(explanation["resolution"], json!({ "allowanceSeconds": 3600.0, "pausedMinutes": 10 }));
+    assert!(explanation["frozenAt"].as_str().unwrap() > "2026-03-03");
     let event = json!({ "requestId": resolved["id"], "teamId": key(22) });
     assert_eq!(
         at(&written(&app, "requestRecord", event).await),

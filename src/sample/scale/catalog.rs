@@ -451,7 +451,7 @@ async fn copy_limits(load: &mut Load<'_, '_>) -> Result<(), Error> {
         });
     })
     .await?;
-    let columns = "root_id, id, tenant_id, project_id, person_id, category, started_at, ended_at, created_at";
+    let columns = "root_id, id, tenant_id, project_id, person_id, category, started_at, ended_at, created_at, updated_at";
     load.copy("time_entry", columns, limits * 4, |plan, out| {
         each_limit(plan, |tenant, limit| {
             for entry in 0..4 {
@@ -462,7 +462,20 @@ async fn copy_limits(load: &mut Load<'_, '_>) -> Result<(), Error> {
                 let category = CATEGORIES[(limit % 3 + entry) % 4];
                 let key = id(Kind::TimeEntry, nth, ended_at);
                 let by = tenant.person(nth);
-                row!(out, tenant.root, key, tenant.id, project, by, category, started_at, ended_at, ended_at);
+                let logged_at = ended_at;
+                row!(
+                    out,
+                    tenant.root,
+                    key,
+                    tenant.id,
+                    project,
+                    by,
+                    category,
+                    started_at,
+                    ended_at,
+                    logged_at,
+                    logged_at
+                );
             }
         });
     })

@@ -63,10 +63,6 @@ pub(super) async fn bring_up_to_date(
     for request in &requests {
         happened.insert(request.id, events(told(request))?);
     }
-    let mut recalculated: HashMap<Uuid, Vec<Event>> = HashMap::new();
-    for (clock, event) in affected_sla::recalculations(conn, permit, ids).await? {
-        recalculated.entry(clock).or_default().push(event);
-    }
     let mut clocks = Vec::with_capacity(frozen.len());
     let mut due = Vec::with_capacity(frozen.len());
     for frozen in frozen {
@@ -74,10 +70,7 @@ pub(super) async fn bring_up_to_date(
         let (moving, deadlines) = match frozen.terms {
             Terms::Service(offering) => {
                 let promised = promise::promised(promises.get(&offering), frozen.standard_service_request_id);
-                match recalculated.remove(&frozen.id) {
-                    None => run(&frozen, promised, &graph.uses, events),
-                    Some(own) => run(&frozen, promised, &graph.uses, &[events, &own].concat()),
-                }
+                run(&frozen, promised, &graph.uses, &frozen.history(events))
             }
             Terms::Wait(terms) => await_answer(&frozen, terms, events),
         };
@@ -262,6 +255,7 @@ impl Candidate {
             supplier_id: self.supplier_id,
             time_zone: self.zone.clone(),
             started_at: stretch.from,
+            recalculated: Vec::new(),
             terms: self.terms,
         }
     }
