@@ -146,28 +146,16 @@ pub async fn consumption(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Has
 /// The share of a limit at which it warns (rule L2).
 const WARNING: f64 = 0.8;
 
-/// Which limits are to be looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// One.
-    Limit(Uuid),
-    /// Those of a project.
-    OfProject(Uuid),
-}
-
-/// Records what the current period makes true of limits: that they are reached, or nearly, each once (rule L2). Those
-/// that are deactivated are not looked at (rule L3). After the commit, `Breaches::wake`.
+/// Records what the current period makes true of a limit: that it is reached, or nearly, once (rule L2). One that is
+/// deactivated is not looked at (rule L3). After the commit, `Breaches::wake`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, which: Which) -> QueryResult<()> {
+pub async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, id: Uuid) -> QueryResult<()> {
     let mut sql = Sql::new(CONSUMPTION);
     sql.push("t.root_id = ").bind(Bind::Uuid(permit.root_id));
     sql.push(" AND coalesce(t.deactivated_until, now()) <= now() AND ");
-    match which {
-        Which::Limit(id) => sql.push("t.id = ").bind(Bind::Uuid(id)),
-        Which::OfProject(id) => sql.push("t.project_id = ").bind(Bind::Uuid(id)),
-    };
+    sql.push("t.id = ").bind(Bind::Uuid(id));
     sql.push(PER_LIMIT);
     for row in &rows(conn, sql).await? {
         let id = column::<SqlUuid, Uuid>(row, 0)?;
@@ -185,7 +173,7 @@ pub async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, which: Whic
 /// Looks at the limit once it is written: a smaller one may be reached already.
 pub fn evaluated_anew(draft: &mut Draft) {
     draft.then(Box::new(|conn, permit, id| {
-        async move { Ok(evaluate(conn, permit, Which::Limit(id)).await?) }.boxed()
+        async move { Ok(evaluate(conn, permit, id).await?) }.boxed()
     }));
 }
 
