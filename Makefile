@@ -27,6 +27,8 @@ audit: cargo compiler ## Checks licences, bans and sources of all dependencies (
 bench: cargo compiler postgres ## Measures the gateway against hand-written SQL
 	@$(call say,measuring)
 	@cargo bench --locked --bench gateway $(if $(ARGS),-- $(ARGS))
+	@$(call say,measuring how soon breaches arrive)
+	@cargo bench --locked --bench feed
 
 faults: cargo compiler postgres faketime ## Kills and crashes everything while breaches are recorded, in some ten minutes (installs libfaketime)
 	@$(call say,faults)

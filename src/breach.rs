@@ -71,6 +71,10 @@ struct Room {
     tail: log::Tail,
     replays: Semaphore,
     recorded: AtomicU64,
+    /// Microseconds.
+    lateness: AtomicU64,
+    /// For how many months the log is kept; none = for ever.
+    months: Option<u32>,
     holes: AtomicU64,
 }
 
@@ -79,7 +83,9 @@ struct Room {
 pub struct Figures {
     /// Records written since start (`sla_breach_recorded_total`).
     pub recorded: u64,
-    /// The position up to which this replica has read the log (`sla_feed_head_position`).
+    /// How late the latest of the deadlines was that were claimed last (`sla_breach_lateness_seconds`).
+    pub lateness: Duration,
+    /// The position up to which this replica has read the log (`sla_feed_tail_position`).
     pub position: i64,
     /// How often the log was found to have a hole (`sla_feed_hole_total`). Anything but 0 is a fault of ours or of
     /// the database.
@@ -91,6 +97,12 @@ pub struct Figures {
 /// Starts the watch, the sequencer, the tail of the log and the upkeep of partitions. They go on, through outages of
 /// the database too, until `shutdown`. Each has a connection of its own besides the pool's: four in all.
 pub fn start(store: Store, shutdown: CancellationToken) -> Breaches {
+    start_keeping(store, None, shutdown)
+}
+
+/// The same, where the positions of the log that were given out more than so many months ago are forgotten: a cursor
+/// from before has expired. Records themselves are kept.
+pub fn start_keeping(store: Store, months: Option<u32>, shutdown: CancellationToken) -> Breaches {
     let room = Arc::new(Room {
         store,
         shutdown,
@@ -101,6 +113,8 @@ pub fn start(store: Store, shutdown: CancellationToken) -> Breaches {
         tail: log::Tail::default(),
         replays: Semaphore::new(REPLAYS),
         recorded: AtomicU64::new(0),
+        lateness: AtomicU64::new(0),
+        months,
         holes: AtomicU64::new(0),
     });
     let tasks = TaskTracker::new();
@@ -146,6 +160,7 @@ impl Breaches {
     pub fn figures(&self) -> Figures {
         Figures {
             recorded: self.room.recorded.load(Ordering::Relaxed),
+            lateness: Duration::from_micros(self.room.lateness.load(Ordering::Relaxed)),
             position: self.room.tail.reached(),
             holes: self.room.holes.load(Ordering::Relaxed),
             subscriptions: self.room.tail.subscriptions(),
@@ -182,6 +197,12 @@ async fn upkeep(room: Arc<Room>) -> Result<(), Error> {
     loop {
         let mut conn = room.store.dedicated().await?;
         let made = partition::prepare(&mut conn).await?;
+        if let Some(months) = room.months {
+            let forgotten = partition::forget(&mut conn, months).await?;
+            if forgotten > 0 {
+                tracing::info!(forgotten, months, "positions of the log forgotten");
+            }
+        }
         drop(conn);
         if made > 0 {
             tracing::info!(made, "partitions made ahead of need");

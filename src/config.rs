@@ -289,6 +289,28 @@ pub struct Server {
     #[arg(long = "origin", env = "SLA_GATEWAY_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
 
+    /// The most websockets and event streams open at once.
+    #[arg(long, env = "SLA_GATEWAY_SOCKETS", default_value_t = 10_000, value_name = "N")]
+    pub sockets: usize,
+
+    /// The most of them for one person or service token.
+    #[arg(long, env = "SLA_GATEWAY_SOCKETS_PER_VIEWER", default_value_t = 50, value_name = "N")]
+    pub sockets_per_viewer: usize,
+
+    /// The most of them that may come within a second.
+    #[arg(long, env = "SLA_GATEWAY_ACCEPT_RATE", default_value_t = 200, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub accept_rate: u32,
+
+    /// For how many months a subscriber can resume: older positions of the breach log are forgotten, records are not.
+    #[arg(long, env = "SLA_GATEWAY_LOG_MONTHS", default_value_t = 13, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1200))]
+    pub log_months: u32,
+
+    /// Tells figures of this process under /metrics, to whoever asks.
+    #[arg(long, env = "SLA_GATEWAY_METRICS")]
+    pub metrics: bool,
+
     /// Lets webhooks be sent to addresses of private networks and of this machine, and unencrypted. Only where all who may
     /// make webhooks are trusted with the network of the gateway.
     #[arg(long, env = "SLA_GATEWAY_WEBHOOK_ALLOW_PRIVATE")]

@@ -5,13 +5,15 @@
 //! |---|---|
 //! | `/graphql` | GraphQL over HTTP ([`graphql`]), over a websocket ([`socket`]), over server-sent events ([`sse`]) |
 //! | `/graphiql/` | the pages for people ([`pages`]) |
-//! | `/livez`, `/readyz`, `/version` | for the machine that runs the gateway |
+//! | `/livez`, `/readyz`, `/version`, `/metrics` | for the machine that runs the gateway |
 
 mod backend;
 mod credentials;
 mod graphql;
+mod metrics;
 mod negotiate;
 mod pages;
+mod places;
 mod serve;
 mod socket;
 mod sse;
@@ -46,6 +48,7 @@ use crate::{
 };
 
 pub use self::backend::Backend;
+use self::places::Places;
 
 /// How the entrance behaves. The defaults are those of the command line.
 #[derive(Clone, Debug)]
@@ -65,6 +68,12 @@ pub struct HttpConfig {
     pub concurrency: usize,
     /// Websockets and event streams open at once in this process; more are refused with 503.
     pub sockets: usize,
+    /// The same of one viewer; a socket more is closed with 1013, a stream more refused with 429.
+    pub sockets_per_viewer: usize,
+    /// Websockets and event streams that may come within a second; more are refused with 503.
+    pub accept_rate: u32,
+    /// Whether `/metrics` tells the figures of this process to whoever asks.
+    pub metrics: bool,
     /// How often the token of an open socket or event stream is looked at again: one that has expired or was
     /// revoked is cut off within this time.
     pub token_interval: Duration,
@@ -89,6 +98,9 @@ impl Default for HttpConfig {
             execution_deadline: Duration::from_secs(10),
             concurrency: 512,
             sockets: 10_000,
+            sockets_per_viewer: 50,
+            accept_rate: 200,
+            metrics: false,
             token_interval: Duration::from_secs(1),
             socket: SocketConfig::default(),
             header_deadline: Duration::from_secs(30),
@@ -156,7 +168,7 @@ struct Entrance {
     backend: Box<dyn Backend>,
     config: HttpConfig,
     running: Semaphore,
-    sockets: Arc<Semaphore>,
+    places: Arc<Places>,
     /// Cancelled when the process is to end: nobody new should come.
     leaving: CancellationToken,
     /// Cancelled when those who are here have to go.
@@ -202,7 +214,7 @@ impl Entrance {
     fn new(backend: impl Backend, config: HttpConfig, leaving: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             running: Semaphore::new(config.concurrency),
-            sockets: Arc::new(Semaphore::new(config.sockets)),
+            places: Places::new(config.sockets, config.sockets_per_viewer, config.accept_rate),
             tasks: TaskTracker::new(),
             backend: Box::new(backend),
             config,
@@ -217,6 +229,11 @@ impl Entrance {
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .route("/version", get(version))
+            .merge(if self.config.metrics {
+                Router::new().route("/metrics", get(metrics::answer))
+            } else {
+                Router::new()
+            })
             .merge(pages::routes())
             .layer(middleware::map_response(harden));
         let routes = match cross_origin(&self.config.origins) {
@@ -336,12 +353,18 @@ async fn harden(mut response: Response) -> Response {
     response
 }
 
+/// How long the gateway may take to say that it is ready.
+const READY: Duration = Duration::from_secs(2);
+
 /// Whether requests should be sent here: not while draining, nor while the gateway cannot answer.
 async fn ready(State(entrance): State<Arc<Entrance>>) -> Response {
     let ready = if entrance.leaving.is_cancelled() {
         Err("shutting down".to_owned())
     } else {
-        entrance.backend.ready().await
+        let ready = entrance.backend.ready();
+        time::timeout(READY, ready)
+            .await
+            .unwrap_or_else(|_| Err("the store does not answer in time".to_owned()))
     };
     match ready {
         Ok(()) => "ready\n".into_response(),

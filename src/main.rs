@@ -147,7 +147,7 @@ async fn gateway(
     let store = store::Store::new(connect::pool(url, usize::from(server.pool_size) + 4)?);
     store.synchronize().await.map_err(|failure| failure.message())?;
     let ending = CancellationToken::new();
-    let breaches = breach::start(store.clone(), ending.clone());
+    let breaches = breach::start_keeping(store.clone(), Some(server.log_months), ending.clone());
     let webhooks = webhook::Config {
         allow_private: server.webhook_allow_private,
         patience: Duration::from_secs(60 * 60 * u64::from(server.webhook_patience)),
@@ -161,7 +161,15 @@ async fn gateway(
     let mail = mail::Config { server: mail, ..mail::Config::default() };
     let mail = mail::start(store.clone(), &breaches, mail, ending.clone());
     let gateway = Gateway::start(store, breaches.clone(), verifier, Limits::default(), ending.clone())?;
-    let config = HttpConfig { origins: server.origins.clone(), prefill, ..HttpConfig::default() };
+    let config = HttpConfig {
+        origins: server.origins.clone(),
+        prefill,
+        sockets: server.sockets,
+        sockets_per_viewer: server.sockets_per_viewer,
+        accept_rate: server.accept_rate,
+        metrics: server.metrics,
+        ..HttpConfig::default()
+    };
     http::serve(listener, gateway, config, shutdown).await;
     // The log goes on until the last socket is drained.
     ending.cancel();

@@ -73,6 +73,11 @@ impl Store {
         Utc::now().trunc_subsecs(6) + TimeDelta::microseconds(self.skew.load(Ordering::Relaxed))
     }
 
+    /// How far the database's clock is ahead of this machine's, in seconds.
+    pub fn skew_seconds(&self) -> f64 {
+        self.skew.load(Ordering::Relaxed) as f64 / 1e6
+    }
+
     /// Compares this machine's clock with the database's. Called at start and every few seconds.
     #[expect(
         clippy::disallowed_methods,

@@ -97,7 +97,11 @@ async fn hear(socket: &mut Socket, kind: &str) -> Outcome {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => {
                 let said: Value = serde_json::from_str(&text)?;
-                return if said["type"] == kind { Ok(()) } else { Err(format!("{kind} was to come, not {said}").into()) };
+                return if said["type"] == kind {
+                    Ok(())
+                } else {
+                    Err(format!("{kind} was to come, not {said}").into())
+                };
             }
             Some(Ok(_)) => {}
             other => return Err(format!("{kind} was to come, not {other:?}").into()),

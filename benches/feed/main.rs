@@ -10,9 +10,9 @@
     reason = "figures are for whoever asked for them, and the measuring side has no other clock: Postgres is on this machine"
 )]
 
+mod client;
 #[path = "../gateway/cpu.rs"]
 mod cpu;
-mod client;
 mod stage;
 
 use std::error::Error;
@@ -55,7 +55,10 @@ async fn main() -> Outcome {
     if options.quick {
         options = Options { subscribers: 50, rate: 20, seconds: 3, deadlines: 10_000, ..options };
     }
-    println!("| {} subscribers, {} breaches a second | commit to client: p50 | p99 | max | messages | CPU of the gateway per message | CPU of the gateway | CPU of the clients |", options.subscribers, options.rate);
+    println!(
+        "| {} subscribers, {} breaches a second | commit to client: p50 | p99 | max | messages | CPU of the gateway per message | CPU of the gateway | CPU of the clients |",
+        options.subscribers, options.rate
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for (what, distinct) in [("all ask the same", false), ("each asks by a document of its own", true)] {
         pushed(&options, what, distinct).await?;
@@ -67,10 +70,19 @@ async fn pushed(options: &Options, what: &str, distinct: bool) -> Outcome {
     let stage = Stage::open().await?;
     let crowd = Crowd::subscribe(&stage, options.subscribers, distinct).await?;
     let count = options.rate * options.seconds;
-    stage.due(i32::try_from(count)?, &format!("clock_timestamp() + interval '3 seconds' + random() * interval '{} seconds'", options.seconds)).await?;
+    stage
+        .due(
+            i32::try_from(count)?,
+            &format!(
+                "clock_timestamp() + interval '3 seconds' + random() * interval '{} seconds'",
+                options.seconds
+            ),
+        )
+        .await?;
     sleep(Duration::from_secs(2)).await;
     let (server, own, begun) = (cpu::of(stage.gateway())?, cpu::of(std::process::id())?, Instant::now());
-    let latencies = crowd.wait_for(count as usize, Duration::from_secs(u64::from(options.seconds) + 60)).await?;
+    let latencies =
+        crowd.wait_for(count as usize, Duration::from_secs(u64::from(options.seconds) + 60)).await?;
     let took = begun.elapsed().as_secs_f64();
     let (server, own) = (cpu::of(stage.gateway())? - server, cpu::of(std::process::id())? - own);
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
@@ -96,7 +108,8 @@ async fn idle(options: &Options) -> Outcome {
     let crowd = Crowd::subscribe(&stage, 1, false).await?;
     sleep(Duration::from_secs(3)).await;
     let long = if options.quick { 5 } else { 60 };
-    let (server, postgres, statements) = (cpu::of(stage.gateway())?, stage.postgres().await?.used()?, stage.statements().await?);
+    let (server, postgres, statements) =
+        (cpu::of(stage.gateway())?, stage.postgres().await?.used()?, stage.statements().await?);
     sleep(Duration::from_secs(long)).await;
     let server = cpu::of(stage.gateway())? - server;
     let postgres = stage.postgres().await?.used()? - postgres;

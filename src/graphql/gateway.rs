@@ -24,7 +24,7 @@ use crate::access::Viewer;
 use crate::access::token::Verifier;
 use crate::breach::Breaches;
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::{Store, deadline};
 
 /// The gateway to the schema. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +44,38 @@ struct Inner {
 struct Counted {
     told: AtomicU64,
     answered: AtomicU64,
+}
+
+/// One figure for a Prometheus server.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// Its name, in base units.
+    pub name: &'static str,
+    /// How it moves.
+    pub kind: MetricKind,
+    /// What it is, in a sentence.
+    pub help: &'static str,
+    /// Its value.
+    pub value: f64,
+}
+
+/// How a figure moves.
+#[derive(Clone, Copy, Debug)]
+pub enum MetricKind {
+    /// Up, from 0 at the start.
+    Counter,
+    /// Up and down.
+    Gauge,
+}
+
+impl MetricKind {
+    /// The word of the text format.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+        }
+    }
 }
 
 /// Figures of this replica, for its metrics.
@@ -81,12 +113,18 @@ pub struct Answer {
     json: Arc<str>,
     /// Whether something in it failed that is no fault of the one who asked.
     broken: bool,
+    cursor: Option<Arc<str>>,
 }
 
 impl Answer {
     /// The answer as JSON, on one line.
     pub fn json(&self) -> &str {
         &self.json
+    }
+
+    /// Where a subscription to the breach log resumes after it; null for any other.
+    pub fn cursor(&self) -> Option<&Arc<str>> {
+        self.cursor.as_ref()
     }
 }
 
@@ -98,7 +136,11 @@ impl From<Response> for Answer {
             .iter()
             .any(|error| error.extensions.as_ref().and_then(|values| values.get("code")) == Some(&internal));
         // Answers are made of JSON's own types, so this cannot fail.
-        Self { json: serde_json::to_string(&capped(response)).unwrap_or_default().into(), broken }
+        Self {
+            json: serde_json::to_string(&capped(response)).unwrap_or_default().into(),
+            broken,
+            cursor: None,
+        }
     }
 }
 
@@ -215,7 +257,7 @@ impl Gateway {
                 match answer {
                     // The store is away for a moment: an event is told whole if that is possible at all.
                     Some(answer) if answer.broken && tries < TRIES => sleep(REST * tries).await,
-                    Some(answer) => return Ok(answer),
+                    Some(answer) => return Ok(Answer { cursor: event.cursor.clone(), ..answer }),
                     None => return Err(()),
                 }
             }
@@ -239,6 +281,83 @@ impl Gateway {
     pub fn figures(&self) -> Figures {
         let Counted { told, answered } = &self.0.figures;
         Figures { told: told.load(Ordering::Relaxed), answered: answered.load(Ordering::Relaxed) }
+    }
+
+    /// Figures of this replica and of what waits in the store; those of the store are missing while it is away.
+    pub async fn metrics(&self) -> Vec<Metric> {
+        use MetricKind::{Counter, Gauge};
+        let services = &self.0.services;
+        let (feed, told) = (services.breaches.figures(), self.figures());
+        let metric = |name, kind, help, value: f64| Metric { name, kind, help, value };
+        let mut metrics = vec![
+            metric(
+                "sla_breach_recorded_total",
+                Counter,
+                "Records that this process wrote.",
+                feed.recorded as f64,
+            ),
+            metric(
+                "sla_breach_lateness_seconds",
+                Gauge,
+                "How late the latest of the deadlines was that this process claimed last.",
+                feed.lateness.as_secs_f64(),
+            ),
+            metric(
+                "sla_feed_tail_position",
+                Gauge,
+                "Up to where this process has read the log.",
+                feed.position as f64,
+            ),
+            metric(
+                "sla_feed_hole_total",
+                Counter,
+                "How often the log was found to have a hole.",
+                feed.holes as f64,
+            ),
+            metric(
+                "sla_ws_subscriptions",
+                Gauge,
+                "Subscriptions to the breach log.",
+                feed.subscriptions as f64,
+            ),
+            metric(
+                "sla_feed_delivered_total",
+                Counter,
+                "Events that subscribers were told.",
+                told.told as f64,
+            ),
+            metric(
+                "sla_feed_answers_total",
+                Counter,
+                "Answers that were made for them.",
+                told.answered as f64,
+            ),
+            metric(
+                "sla_db_clock_skew_seconds",
+                Gauge,
+                "How far the database's clock is ahead of this machine's.",
+                services.store.skew_seconds(),
+            ),
+        ];
+        if let Ok(backlog) = deadline::backlog(&services.store.conn()).await {
+            metrics.extend([
+                metric(
+                    "sla_scheduler_overdue_rows",
+                    Gauge,
+                    "Deadlines that are due and not recorded.",
+                    backlog.overdue as f64,
+                ),
+                metric(
+                    "sla_scheduler_oldest_overdue_seconds",
+                    Gauge,
+                    "For how long the oldest of them has been due.",
+                    backlog.oldest.as_secs_f64(),
+                ),
+                metric("sla_feed_pending_rows", Gauge, "Records without a position.", backlog.pending as f64),
+                metric("sla_feed_head_position", Gauge, "The last position of the log.", backlog.head as f64),
+            ]);
+        }
+        metrics
     }
 
     /// Whether operations can be answered just now, or why not.

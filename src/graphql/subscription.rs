@@ -23,6 +23,8 @@ use crate::store::affected_sla;
 pub(super) struct Event {
     /// Differs from all other events of the same operation.
     pub(super) name: Arc<str>,
+    /// Where to resume after it; none if it is not of the breach log.
+    pub(super) cursor: Option<Arc<str>>,
     /// Who is told, with the rights of now.
     pub(super) viewer: Arc<Viewer>,
     what: What,
@@ -147,6 +149,7 @@ impl Subscription {
             let event = |item: Item| Event {
                 // A record and a checkpoint may share a position.
                 name: format!("{}{}", item.cursor, if item.breach.is_some() { "" } else { "-" }).into(),
+                cursor: Some(item.cursor.as_str().into()),
                 viewer: item.viewer.clone(),
                 what: What::Breach(item),
             };
@@ -216,7 +219,7 @@ impl Followed {
                 return None;
             }
             if let Some(name) = mark {
-                return Some(Event { name, viewer, what: What::Clock });
+                return Some(Event { name, cursor: None, viewer, what: What::Clock });
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     access::Viewer,
     graphql::{
         document::{Ask, Operation},
-        gateway::{Answer, Gateway},
+        gateway::{Answer, Gateway, Metric},
     },
 };
 
@@ -29,6 +29,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether operations can be answered just now, or why not.
     async fn ready(&self) -> Result<(), String>;
+
+    /// Figures of what is behind the entrance.
+    async fn metrics(&self) -> Vec<Metric>;
 }
 
 #[async_trait]
@@ -51,5 +54,9 @@ impl Backend for Gateway {
 
     async fn ready(&self) -> Result<(), String> {
         self.ready().await
+    }
+
+    async fn metrics(&self) -> Vec<Metric> {
+        self.metrics().await
     }
 }

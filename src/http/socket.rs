@@ -11,7 +11,10 @@
 //! | 4429 | a second `connection_init` | no |
 //! | 1009 | a message longer than the limit | no |
 //! | 1012 | the gateway shuts down: resume elsewhere | yes |
-//! | 1013 | the client reads too slowly or went silent, or the gateway cannot tell who it is just now | yes |
+//! | 1013 | the client reads too slowly or went silent, has too many sockets, or the gateway cannot tell who it is just now | yes |
+//!
+//! The reason of 1012 and 1013 ends in `;after=` and the cursor of the last event that was sent, where there was one
+//! subscription to the breach log: that is where it resumes.
 //!
 //! One task reads, keeps the time and writes; operations run in tasks of their own and wait for room in the
 //! outbox. So a client that does not read stops its own operations, and nothing else.
@@ -48,7 +51,7 @@ use tokio::{
 
 use super::{
     Entrance, Unanswered, credentials, graphql::Parameters, graphql::Refused, is_refusal, origin_allowed,
-    until,
+    places::OfViewer, until,
 };
 use crate::{
     access::Viewer,
@@ -77,6 +80,7 @@ const TOO_LONG: Close = (1009, Cow::Borrowed("The message is too long"));
 const RESTART: Close = (1012, Cow::Borrowed("The gateway shuts down: resume elsewhere"));
 const SLOW: Close = (1013, Cow::Borrowed("slow"));
 const SILENT: Close = (1013, Cow::Borrowed("silent"));
+const CROWDED: Close = (1013, Cow::Borrowed("too many sockets of one viewer"));
 const UNAVAILABLE: Close = (1013, Cow::Borrowed("try again later"));
 
 /// Whether a request asks for a websocket: over HTTP/1.1 by `Upgrade`, over HTTP/2 by `CONNECT`.
@@ -94,7 +98,7 @@ pub(super) async fn upgrade(entrance: Arc<Entrance>, parts: &mut Parts) -> Respo
         Ok(upgrade) => upgrade.protocols([PROTOCOL]),
         Err(rejection) => return rejection.into_response(),
     };
-    let Ok(place) = entrance.sockets.clone().try_acquire_owned() else {
+    let Some(place) = entrance.places.enter() else {
         return Refused::from(Unanswered::Busy).answer(Media::Json);
     };
     let spoken = upgrade.selected_protocol().is_some();
@@ -121,6 +125,8 @@ async fn converse(
     let (sink, mut stream) = socket.split();
     let (outbox, queue) = Outbox::new(&entrance);
     let mut writing = pin!(write(sink, queue, outbox.closing.clone()));
+    let places = entrance.places.clone();
+    let slow_deadline = entrance.config.socket.slow_deadline.max(close_deadline);
     let mut session = Session::new(entrance, outbox.clone(), header);
     let close = tokio::select! {
         close = async { if spoken { session.serve(&mut stream).await } else { Some(OTHER_PROTOCOL) } } => close,
@@ -128,7 +134,10 @@ async fn converse(
     };
     // Ends its operations.
     drop(session);
+    // One that reads slowly is given as long again to read why it was cut off.
+    let close_deadline = if close == Some(SLOW) { slow_deadline } else { close_deadline };
     if let Some(close) = close {
+        places.closed(close.0);
         outbox.close(close);
     }
     drop(outbox);
@@ -187,6 +196,8 @@ struct Session {
 struct Login {
     token: Option<String>,
     viewer: Option<Arc<Viewer>>,
+    /// One of those that the viewer may have.
+    _place: Option<OfViewer>,
 }
 
 /// An operation, with the room for its last message.
@@ -310,7 +321,10 @@ impl Session {
         };
         let token = token.map_err(forbidden)?;
         match self.entrance.backend.viewer(token.as_deref()).await {
-            Ok(viewer) => Ok(Login { token, viewer }),
+            Ok(viewer) => {
+                let place = self.entrance.places.of_viewer(viewer.as_deref()).map_err(|_| CROWDED)?;
+                Ok(Login { token, viewer, _place: place })
+            }
             Err(error) if is_refusal(&error) => Err(forbidden(error)),
             Err(_) => Err(UNAVAILABLE),
         }
@@ -318,7 +332,7 @@ impl Session {
 
     /// Looks at the token again, so that what starts now has the rights of now.
     async fn renew(&mut self) -> Result<(), Close> {
-        let Some(Login { token: Some(token), viewer }) = &mut self.login else { return Ok(()) };
+        let Some(Login { token: Some(token), viewer, .. }) = &mut self.login else { return Ok(()) };
         match time::timeout(self.entrance.config.token_interval, self.entrance.backend.viewer(Some(token)))
             .await
         {
@@ -394,14 +408,15 @@ async fn operate(
     if operation.kind() == OperationType::Subscription {
         let mut answers = entrance.backend.subscribe(operation, viewer);
         while let Some(answer) = answers.next().await {
-            if outbox.deliver(next(id, answer.json())).await.is_err() {
+            let mark = answer.cursor().map(|cursor| Mark { id: id.into(), cursor: cursor.clone() });
+            if outbox.deliver(next(id, answer.json()), mark).await.is_err() {
                 return Outcome::Slow;
             }
         }
         return Outcome::Complete;
     }
     match entrance.run(operation, viewer).await {
-        Ok(answer) => match outbox.deliver(written(&Told::Next { id, payload: &answer })).await {
+        Ok(answer) => match outbox.deliver(written(&Told::Next { id, payload: &answer }), None).await {
             Ok(()) => Outcome::Complete,
             Err(_) => Outcome::Slow,
         },
@@ -424,6 +439,13 @@ struct Outbox {
 struct Queued {
     message: Message,
     room: Option<OwnedSemaphorePermit>,
+    mark: Option<Mark>,
+}
+
+/// How far an operation has come with this message.
+struct Mark {
+    id: Arc<str>,
+    cursor: Arc<str>,
 }
 
 impl Outbox {
@@ -445,10 +467,11 @@ impl Outbox {
     ///
     /// # Errors
     /// When there was none for longer than the client may take.
-    async fn deliver(&self, text: String) -> Result<(), time::error::Elapsed> {
+    async fn deliver(&self, text: String, mark: Option<Mark>) -> Result<(), time::error::Elapsed> {
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let room = time::timeout(self.deadline, self.room(bytes)).await?;
-        self.put(Message::Text(text.into()), room);
+        // An error means that the writer is gone, which ends the session.
+        let _ = self.queue.send(Queued { message: Message::Text(text.into()), room, mark });
         Ok(())
     }
 
@@ -458,7 +481,7 @@ impl Outbox {
 
     fn put(&self, message: Message, room: Option<OwnedSemaphorePermit>) {
         // An error means that the writer is gone, which ends the session.
-        let _ = self.queue.send(Queued { message, room });
+        let _ = self.queue.send(Queued { message, room, mark: None });
     }
 
     fn close(&self, (code, reason): Close) {
@@ -478,19 +501,54 @@ fn next(id: &str, payload: &str) -> String {
     format!(r#"{{"type":"next","id":{id},"payload":{payload}}}"#)
 }
 
+/// How far the subscriptions of a socket have come.
+enum Sent {
+    Nothing,
+    One(Mark),
+    /// Of several nobody could tell whose the cursor is.
+    Several,
+}
+
+impl Sent {
+    fn and(self, mark: Mark) -> Self {
+        match self {
+            Self::One(last) if last.id != mark.id => Self::Several,
+            Self::Several => Self::Several,
+            Self::Nothing | Self::One(_) => Self::One(mark),
+        }
+    }
+
+    /// Says in the reason of a close that is to be retried from where.
+    fn complete(&self, frame: &mut CloseFrame) {
+        if let (Self::One(Mark { cursor, .. }), 1012 | 1013) = (self, frame.code) {
+            let reason = format!("{};after={cursor}", frame.reason.as_str());
+            if reason.len() <= REASON_BYTES {
+                frame.reason = reason.into();
+            }
+        }
+    }
+}
+
 /// Writes what is queued, as much at once as there is, until the queue is closed or the connection fails.
 async fn write(
     mut sink: impl Sink<Message> + Unpin,
     mut queue: mpsc::UnboundedReceiver<Queued>,
     closing: Arc<AtomicBool>,
 ) {
+    let mut sent = Sent::Nothing;
     while let Some(first) = queue.recv().await {
         let mut held = Vec::new();
         let mut queued = Some(first);
-        while let Some(Queued { message, room }) = queued {
+        while let Some(Queued { mut message, room, mark }) = queued {
+            if let Message::Close(Some(frame)) = &mut message {
+                sent.complete(frame);
+            }
             let wanted = matches!(message, Message::Close(_)) || !closing.load(Ordering::Relaxed);
             if wanted && sink.feed(message).await.is_err() {
                 return;
+            }
+            if wanted && let Some(mark) = mark {
+                sent = sent.and(mark);
             }
             held.push(room);
             queued = queue.try_recv().ok();

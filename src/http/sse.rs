@@ -4,9 +4,12 @@
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{Response as Answer, ServerError};
-use axum::response::{
-    IntoResponse, Response, Sse,
-    sse::{Event, KeepAlive},
+use axum::{
+    http::StatusCode,
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
 };
 use futures_util::{StreamExt, stream};
 
@@ -24,9 +27,13 @@ pub(super) fn subscribe(
     viewer: Option<Arc<Viewer>>,
     token: Option<String>,
 ) -> Result<Response, Refused> {
-    let Ok(place) = entrance.sockets.clone().try_acquire_owned() else {
-        return Err(Unanswered::Busy.into());
-    };
+    let place = entrance.places.enter().ok_or(Unanswered::Busy)?;
+    let own = entrance.places.of_viewer(viewer.as_deref()).map_err(|most| {
+        let message =
+            format!("At most {most} sockets and streams may be open for one viewer: close one first.");
+        Refused::new(StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED", message)
+    })?;
+    let place = (place, own);
     let over = entrance.shutdown.clone().cancelled_owned();
     let refused = entrance.clone().refused(token);
     let answers = AssertUnwindSafe(entrance.backend.subscribe(operation, viewer)).catch_unwind();

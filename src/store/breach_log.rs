@@ -210,9 +210,12 @@ pub(crate) async fn head(conn: &Conn) -> Result<Head, Error> {
 pub(crate) struct Listener(AsyncPgConnection);
 
 impl Listener {
-    /// Begins to listen. What was written before is not told: read first, then wait.
+    /// Begins to listen. What was written before is not told: read first, then wait. In another life of the database
+    /// its epoch has begun when this returns: a reader with a cursor of the life before is not to be told that it is
+    /// invalid.
     pub(crate) async fn open(store: &Store) -> Result<Self, Error> {
         let mut conn = store.dedicated().await?;
+        begin(&mut conn).await?;
         conn.batch_execute("LISTEN breach_log").await?;
         Ok(Self(conn))
     }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::noun::column;
-use super::rows;
 use super::sql::{Bind, Sql};
+use super::{Conn, rows};
 use crate::access::Permit;
 use crate::error::Error;
 
@@ -117,4 +117,35 @@ pub(super) async fn keep(conn: &mut AsyncPgConnection, new: &[New]) -> QueryResu
     );
     sql.bind(Bind::rows(new)?).push(")");
     rows(conn, sql).await.map(drop)
+}
+
+/// What waits to be recorded and logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Deadlines that are due.
+    pub overdue: i64,
+    /// For how long the oldest of them has been due.
+    pub oldest: Duration,
+    /// Records without a position.
+    pub pending: i64,
+    /// The last position given out.
+    pub head: i64,
+}
+
+/// What waits, for metrics: of all roots, and no more of them than how much.
+pub(crate) async fn backlog(conn: &Conn) -> Result<Backlog, Error> {
+    let rows = conn
+        .rows(Sql::new(
+            "SELECT d.n, d.oldest, (SELECT count(*) FROM breach_pending), h.pos FROM breach_log_head h, \
+             (SELECT count(*) AS n, coalesce((extract(epoch FROM now() - min(due_at)) * 1000000)::bigint, 0) AS oldest \
+              FROM deadline WHERE due_at < now()) d WHERE h.shard = 0",
+        ))
+        .await?;
+    let row = rows.first().ok_or_else(|| Error::internal("the log has no head"))?;
+    Ok(Backlog {
+        overdue: column::<BigInt, _>(row, 0)?,
+        oldest: Duration::from_micros(column::<BigInt, i64>(row, 1)?.max(0).unsigned_abs()),
+        pending: column::<BigInt, _>(row, 2)?,
+        head: column::<BigInt, _>(row, 3)?,
+    })
 }

@@ -22,6 +22,9 @@ const MONTHS_AHEAD: u32 = 2;
 /// How many positions of the log lie in one partition.
 const POSITIONS: i64 = 10_000_000;
 
+/// How many positions are forgotten by one statement.
+const FORGOTTEN: i64 = 10_000;
+
 /// How many ranges after the present one are made ready: more than are filled in a day.
 const RANGES_AHEAD: i64 = 2;
 
@@ -65,6 +68,37 @@ pub(crate) async fn prepare(conn: &mut AsyncPgConnection) -> Result<usize, Error
         }
     }
     Ok(made)
+}
+
+/// Forgets the positions of the log that were given out more than `months` ago, and says how many. Whole ranges go with
+/// their partition. Readers are told first: a cursor from before has expired.
+pub(crate) async fn forget(conn: &mut AsyncPgConnection, months: u32) -> Result<i64, Error> {
+    let mut sql = Sql::new(
+        "WITH kept AS MATERIALIZED (SELECT h.low_pos AS low, coalesce((SELECT l.pos - 1 FROM breach_log l \
+           WHERE l.shard = 0 AND l.pos > h.low_pos AND l.published_at >= now() - ",
+    );
+    sql.bind(Bind::Text(format!("{months} months"))).push(
+        "::text::interval ORDER BY l.pos LIMIT 1), h.pos) AS upto FROM breach_log_head h WHERE h.shard = 0) \
+         UPDATE breach_log_head h SET low_pos = kept.upto FROM kept WHERE h.shard = 0 AND h.low_pos < kept.upto \
+         RETURNING kept.low, kept.upto",
+    );
+    let told = rows(conn, sql).await?;
+    let Some(row) = told.first() else { return Ok(0) };
+    let (low, upto): (i64, i64) = (column::<BigInt, _>(row, 0)?, column::<BigInt, _>(row, 1)?);
+    for number in low / POSITIONS..(upto + 1) / POSITIONS {
+        conn.batch_execute(&format!("SET lock_timeout = '2s'; DROP TABLE IF EXISTS breach_log_{number}"))
+            .await?;
+    }
+    // Newest last, and no more at once than others can wait for.
+    let mut from = low;
+    while from < upto {
+        let to = (from + FORGOTTEN).min(upto);
+        let mut sql = Sql::new("DELETE FROM breach_log WHERE shard = 0 AND pos > ");
+        sql.bind(Bind::Long(from)).push(" AND pos <= ").bind(Bind::Long(to));
+        rows(conn, sql).await?;
+        from = to;
+    }
+    Ok(upto - low)
 }
 
 async fn exists(conn: &mut AsyncPgConnection, schema: &str, wanted: &Wanted) -> Result<bool, Failure> {

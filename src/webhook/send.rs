@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::address::{Target, is_public};
 
@@ -138,23 +139,16 @@ async fn exchange(
     let broken = |cause: hyper::Error| Failure::of(format!("the connection broke off: {cause}"));
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let request = request(target, message, secrets).map_err(|_| Failure::of("the URL cannot be sent"))?;
-    let answered = async {
-        let answer = sender.send_request(request).await.map_err(broken)?;
-        let status = answer.status();
-        // Read, so that the receiver is not cut off while it speaks.
-        let _whatever_it_says = Limited::new(answer.into_body(), ANSWER).collect().await;
-        match status.as_u16() {
-            code @ 200..300 => Ok(code),
-            code @ 300..400 => {
-                Err(Failure { status: Some(code), reason: "redirects are not followed".into() })
-            }
-            code => Err(Failure { status: Some(code), reason: format!("the receiver answered {code}") }),
-        }
-    };
-    tokio::select! {
-        biased;
-        answer = answered => answer,
-        ended = connection => Err(ended.err().map_or_else(|| Failure::of("the connection was closed"), broken)),
+    // Apart, since a receiver may close the connection with its answer, and the answer counts.
+    let _driven_as_long_as_this_is_kept = AbortOnDropHandle::new(tokio::spawn(connection));
+    let answer = sender.send_request(request).await.map_err(broken)?;
+    let status = answer.status();
+    // Read, so that the receiver is not cut off while it speaks.
+    let _whatever_it_says = Limited::new(answer.into_body(), ANSWER).collect().await;
+    match status.as_u16() {
+        code @ 200..300 => Ok(code),
+        code @ 300..400 => Err(Failure { status: Some(code), reason: "redirects are not followed".into() }),
+        code => Err(Failure { status: Some(code), reason: format!("the receiver answered {code}") }),
     }
 }
 
@@ -190,7 +184,7 @@ mod tests {
         };
         let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLw==").unwrap();
         let one = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-        assert_eq!(message.signature(&[secret.clone()]), one);
+        assert_eq!(message.signature(std::slice::from_ref(&secret)), one);
         assert!(message.signature(&[secret, vec![7; 32]]).starts_with(&format!("{one} v1,")));
     }
 }

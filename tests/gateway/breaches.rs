@@ -457,6 +457,44 @@ async fn b2_a_cursor_before_the_oldest_kept_has_expired_and_names_the_oldest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b2_what_is_older_than_is_kept_is_forgotten_and_readers_are_told() {
+    let scene = Scene::new().await;
+    scene.chats(SLA, 6, "now() - interval '1 hour'").await;
+    let before = scene.replica();
+    let cursors = take(&mut follow(&before.feed(), ROOT, Some("0")).await, 6).await;
+    scene
+        .client
+        .batch_execute("UPDATE breach_log SET published_at = now() - interval '40 days' WHERE pos <= 4")
+        .await
+        .unwrap();
+    let keeping = |months| {
+        let store = Store::new(pool(&scene.database.url, 8).unwrap());
+        breach::start_keeping(store, Some(months), scene.shutdown.child_token())
+    };
+    let _patient = keeping(2);
+    sleep(Duration::from_millis(800)).await;
+    assert_eq!(
+        scene.number("SELECT count(*) FROM breach_log").await,
+        6,
+        "all of it is younger than two months"
+    );
+    let strict = keeping(1);
+    let begun = Instant::now();
+    while scene.number("SELECT count(*) FROM breach_log").await > 2 {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        sleep(Duration::from_millis(20)).await;
+    }
+    scene.client.batch_execute("NOTIFY breach_log").await.unwrap();
+    sleep(Duration::from_millis(300)).await;
+    let Error::CursorExpired { oldest } = refused(&strict.feed(), &cursors[2].1).await else {
+        panic!("must be expired")
+    };
+    assert_eq!(oldest, cursors[3].1);
+    assert_eq!(take(&mut follow(&strict.feed(), ROOT, Some(&oldest)).await, 2).await, cursors[4..]);
+    assert_eq!(scene.number("SELECT count(*) FROM breach").await, 6, "records are kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b2_a_restored_database_begins_an_epoch_and_old_cursors_resume_where_it_agrees() {
     let scene = Scene::new().await;
     scene.chats(SLA, 6, "now() - interval '1 hour'").await;

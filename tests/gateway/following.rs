@@ -4,10 +4,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use serde_json::{Value, json};
 use sla_gateway::graphql::document::Ask;
+use sla_gateway::http::{HttpConfig, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::breaches::{OTHER, OTHER_SLA, ROOT, SLA, chats, setting};
@@ -217,4 +224,61 @@ async fn b4_who_has_other_rights_or_other_variables_is_answered_apart() {
     sleep(Duration::from_millis(800)).await;
     client.batch_execute(&chats(SLA, 1, "now() - interval '1 day'")).await.unwrap();
     assert_eq!(records(&mut all, 1).await[0]["breach"]["sla"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_is_closed_at_shutdown_is_told_where_to_resume() {
+    let app = world().await;
+    let client = app.database.client().await;
+    client.batch_execute(&chats(SLA, 3, "now() - interval '1 day'")).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let config = HttpConfig { metrics: true, ..HttpConfig::default() };
+    let serving = tokio::spawn(serve(listener, app.gateway.clone(), config, shutdown.clone()));
+    let mut request = format!("ws://{address}/graphql").into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut socket, _) = client_async(request, stream).await.unwrap();
+    let query = "subscription { breaches(after: \"0\") { cursor breach { uuid } } }";
+    for said in [
+        json!({ "type": "connection_init", "payload": { "token": app.token("all") } }),
+        json!({ "type": "subscribe", "id": "1", "payload": { "query": query } }),
+    ] {
+        socket.send(Message::text(said.to_string())).await.unwrap();
+        // The acknowledgement must be there before the subscription.
+        if said["type"] == "connection_init" {
+            socket.next().await.unwrap().unwrap();
+        }
+    }
+    let mut cursor = Value::Null;
+    for _ in 0..3 {
+        let Some(Ok(Message::Text(text))) = socket.next().await else { panic!("an event was to come") };
+        let event: Value = serde_json::from_str(&text).unwrap();
+        cursor = event["payload"]["data"]["breaches"]["cursor"].clone();
+    }
+    let mut figures = TcpStream::connect(address).await.unwrap();
+    figures.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut told = String::new();
+    figures.read_to_string(&mut told).await.unwrap();
+    for line in [
+        "sla_feed_head_position 3",
+        "sla_feed_delivered_total 3",
+        "sla_ws_subscriptions 1",
+        "sla_scheduler_overdue_rows 0",
+    ] {
+        assert!(told.contains(&format!("\n{line}\n")), "{line} is not in {told}");
+    }
+    shutdown.cancel();
+    let closed = loop {
+        match timeout(Duration::from_secs(10), socket.next()).await.expect("in time") {
+            Some(Ok(Message::Close(Some(frame)))) => break frame,
+            Some(Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    let reason = format!("The gateway shuts down: resume elsewhere;after={}", cursor.as_str().unwrap());
+    assert_eq!((u16::from(closed.code), closed.reason.as_str()), (1012, reason.as_str()));
+    drop(socket);
+    timeout(Duration::from_secs(10), serving).await.expect("it ends").unwrap();
 }

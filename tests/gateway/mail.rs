@@ -94,7 +94,8 @@ async fn office() -> Arc<App> {
     // Two hours of each: whenever a week begins, at least one of them lies in it.
     client
         .batch_execute(&format!(
-            "INSERT INTO project (root_id, id, tenant_id, name) VALUES ('{ROOT}', '{ROOT}', '{ROOT}', 'Brücke');
+            "INSERT INTO tenant_closure (root_id, ancestor_id, descendant_id, depth) VALUES ('{ROOT}', '{ROOT}', '{ROOT}', 0);
+             INSERT INTO project (root_id, id, tenant_id, name) VALUES ('{ROOT}', '{ROOT}', '{ROOT}', 'Brücke');
              INSERT INTO time_entry (root_id, id, tenant_id, project_id, category, started_at, ended_at)
              VALUES ('{ROOT}', '{ROOT}', '{ROOT}', '{ROOT}', 'work', now() - interval '2 hours', now() + interval '2 hours')"
         ))

@@ -438,6 +438,66 @@ async fn a_process_holds_so_many_sockets_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_viewer_holds_so_many_sockets_and_no_more() {
+    let server = server_with(HttpConfig { sockets_per_viewer: 2, ..HttpConfig::default() }).await;
+    let log_in = async || {
+        let mut client = server.client().await;
+        client.say(json!({ "type": "connection_init", "payload": { "token": "good" } })).await;
+        client
+    };
+    let mut first = log_in().await;
+    assert_eq!(first.hear().await["type"], "connection_ack");
+    let mut second = log_in().await;
+    assert_eq!(second.hear().await["type"], "connection_ack");
+    assert_eq!(log_in().await.closed().await, (1013, "too many sockets of one viewer".to_owned()));
+    let query = "/graphql?query=subscription%7Bticks(count:1)%7D";
+    let stream = server.get(query, "accept: text/event-stream\r\nauthorization: Bearer good\r\n").await;
+    assert!(stream.starts_with("HTTP/1.1 429") && stream.contains("LIMIT_EXCEEDED"), "{stream}");
+    // Others are not concerned, nor is the viewer once a socket is closed.
+    server.acknowledged().await;
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(log_in().await.hear().await["type"], "connection_ack");
+}
+
+#[tokio::test]
+async fn sockets_that_come_too_fast_are_asked_to_come_later() {
+    let server = server_with(HttpConfig { accept_rate: 5, ..HttpConfig::default() }).await;
+    let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
+    let mut refused = 0;
+    for _ in 0..10 {
+        match server.open(&[protocol]).await.err() {
+            None => {}
+            Some(Error::Http(response)) => {
+                assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+                refused += 1;
+            }
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+    assert!((3..=5).contains(&refused), "{refused} of 10 at once, where 5 a second may come");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.acknowledged().await;
+}
+
+#[tokio::test]
+async fn figures_are_told_where_that_is_switched_on() {
+    let server = server_with(HttpConfig { metrics: true, ..HttpConfig::default() }).await;
+    let _open = server.acknowledged().await;
+    let mut early = server.client().await;
+    early.subscribe("1", "{ hello }").await;
+    assert_eq!(early.closed().await.0, 4401);
+    let told = server.get("/metrics", "").await;
+    assert!(told.contains("text/plain; version=0.0.4"), "{told}");
+    for line in
+        ["# TYPE sla_ws_connections gauge", "sla_ws_connections ", "sla_ws_closed_total{code=\"4401\"} 1"]
+    {
+        assert!(told.contains(line), "{line} is not in {told}");
+    }
+    assert!(self::server().await.get("/metrics", "").await.starts_with("HTTP/1.1 404"));
+}
+
+#[tokio::test]
 async fn a_page_of_another_origin_may_not_open_a_socket_unless_it_is_allowed() {
     let config = HttpConfig { origins: vec!["https://board.example.com".into()], ..HttpConfig::default() };
     let server = server_with(config).await;

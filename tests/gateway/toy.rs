@@ -17,7 +17,7 @@ use sla_gateway::{
     access::{Actor, Viewer},
     graphql::{
         document::{Ask, Documents, Limits, Operation},
-        gateway::Answer,
+        gateway::{Answer, Metric},
     },
     http::Backend,
 };
@@ -74,6 +74,10 @@ impl Backend for Toy {
 
     async fn ready(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    async fn metrics(&self) -> Vec<Metric> {
+        Vec::new()
     }
 }
 

@@ -197,7 +197,9 @@ async fn records_are_posted_in_order_signed_and_once_though_replicas_are_several
     let app = office().await;
     let receiver = Receiver::open(&[204]).await;
     overdue(&app, SLA, 3).await;
-    sleep(Duration::from_millis(300)).await;
+    while log(&app).await.len() < 3 {
+        sleep(Duration::from_millis(20)).await;
+    }
     let made = create(&app, "admin", ROOT, &receiver.url, json!({})).await;
     let _replicas = [deliver(&app, eager()), deliver(&app, eager()), deliver(&app, eager())];
     overdue(&app, SLA, 30).await;
