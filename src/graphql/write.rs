@@ -137,10 +137,17 @@ pub(super) fn creation<T: Entity>(
     write::creation::<T::Row>(action, upsert, mark, draft)
 }
 
+/// The longest mark of a client, in characters.
+const MARK: usize = 255;
+
 /// The client's mark with what it was sent for.
 pub(super) fn mark(input: &impl InputType, key: Option<&str>, mistakes: &mut Mistakes) -> Option<Mark> {
     let key = key?;
-    mistakes.text("input.clientMutationId", key, 255);
+    mistakes.text("input.clientMutationId", key, MARK);
+    if key.is_empty() || key.chars().count() > MARK || key.contains('\0') {
+        // It cannot be kept, and nothing will be written.
+        return None;
+    }
     let input_hash = Sha256::digest(input.to_value().to_string()).into();
     Some(Mark { key: key.to_owned(), input_hash })
 }

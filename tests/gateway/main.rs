@@ -24,6 +24,7 @@ mod introspection;
 mod lifecycle;
 mod mail;
 mod pages;
+mod permissions;
 mod postgres;
 mod recalculation;
 mod rights;
