@@ -137,12 +137,15 @@ pub(super) fn creation<T: Entity>(
     write::creation::<T::Row>(action, upsert, mark, draft)
 }
 
+/// The longest mark of a client, in characters.
+const MARK: usize = 255;
+
 /// The client's mark with what it was sent for.
 pub(super) fn mark(input: &impl InputType, key: Option<&str>, mistakes: &mut Mistakes) -> Option<Mark> {
     let key = key?;
-    if key.trim().is_empty() || key.chars().count() > 255 || key.contains('\0') {
-        // A mistake already, so nothing will be written that could be marked.
-        mistakes.text("input.clientMutationId", key, 255);
+    mistakes.text("input.clientMutationId", key, MARK);
+    if key.trim().is_empty() || key.chars().count() > MARK || key.contains('\0') {
+        // It cannot be kept, and nothing will be written.
         return None;
     }
     let input_hash = Sha256::digest(input.to_value().to_string()).into();

@@ -111,7 +111,8 @@ pub struct Consumption {
 }
 
 /// The consumption of limits `t`, each in its current period: that of the database's now (rule X13), in the tenant's
-/// zone. An entry across the bounds counts in part.
+/// zone. An entry across the bounds counts in part. Without any entry there is none to count: `least` and `greatest` of
+/// nothing would be the bounds themselves.
 const CONSUMPTION: &str = "SELECT t.id, p.starts, p.ends, coalesce(sum(extract(epoch FROM least(e.ended_at, p.ends) \
      - greatest(e.started_at, p.starts))) FILTER (WHERE e.id IS NOT NULL) / 3600, 0)::float8 AS hours, t.time_limit_in_hours FROM sla_limit t \
      JOIN tenant z ON z.root_id = t.root_id AND z.id = t.tenant_id \

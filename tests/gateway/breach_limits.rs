@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::json;
 use sla_gateway::access::{Permission, Permit};
 use sla_gateway::breach::Item;
 use sla_gateway::store::breach::record_limit;
 use sla_gateway::store::word::BreachPhase;
 use uuid::Uuid;
 
+use crate::app::App;
 use crate::breaches::{Items, ROOT, Scene, follow, next, viewer};
 
 fn permit() -> Permit {
@@ -21,6 +23,25 @@ async fn phases(items: &mut Items, count: usize) -> Vec<BreachPhase> {
         phases.extend(breach.map(|breach| breach.phase));
     }
     phases
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_a_limit_of_a_project_without_entries_has_consumed_nothing_and_is_not_reached() {
+    let app = App::sampled().await;
+    let manager = "manager@wna.example.com";
+    let tenant =
+        app.data(manager, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let create =
+        "mutation ($t: ID!) { projectCreate(input: { tenantId: $t, name: \"Idle\" }) { project { id } } }";
+    let project =
+        app.data(manager, create, json!({ "t": tenant })).await["projectCreate"]["project"]["id"].take();
+    let create = "mutation ($t: ID!, $p: ID!) { slaLimitCreate(input: { tenantId: $t, projectId: $p,
+        timeLimitInHours: 5, timePeriod: WEEKLY, contactType: EMAIL, contact: \"a@example.com\", categories: [\"A\"] }) {
+        slaLimit { consumption { hours reached } breaches { totalCount } } errors { message } } }";
+    let made = app.data(manager, create, json!({ "t": tenant, "p": project })).await;
+    let limit = &made["slaLimitCreate"]["slaLimit"];
+    assert_eq!(limit["consumption"], json!({ "hours": 0.0, "reached": false }), "{made}");
+    assert_eq!(limit["breaches"]["totalCount"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

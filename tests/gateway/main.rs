@@ -25,6 +25,7 @@ mod lifecycle;
 mod mail;
 mod nulls;
 mod pages;
+mod permissions;
 mod postgres;
 mod recalculation;
 mod rights;
