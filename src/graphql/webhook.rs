@@ -7,12 +7,12 @@ pub use write::*;
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
-use super::Tenant;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::DateTime;
 use super::word::{BreachKind, BreachPhase};
+use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Tenant};
 
 entity!(Webhook over webhook);
 
@@ -64,6 +64,8 @@ object! {
     /// failure: the same message is tried again, after rests that double from a second to an hour, and nothing after
     /// it is sent meanwhile. Redirects are not followed, and the host must be one of the internet.
     impl Webhook {
+        /// What was written to it, the newest first. Needs `tenants:admin`.
+        audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
     }
 
     /// Opaque and unique over all types.

@@ -164,6 +164,7 @@ async fn p4_every_object_that_can_be_written_shows_what_was_written_to_it_to_tho
         "Role",
         "RoleGrant",
         "ServiceToken",
+        "Webhook",
     ] {
         assert!(types.get(name).field("auditLog").is_some(), "{name}");
     }
