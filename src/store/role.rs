@@ -1,5 +1,8 @@
 //! A role: a named set of permissions (rule P1).
 
+use super::sql::{Bind, Sql};
+use super::write::Draft;
+use crate::error::{InputError, InputErrorCode};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -48,3 +51,11 @@ pub mod key {
 
 /// Those of a tenant.
 pub const UNDER_TENANT: Under = Under("role t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+
+/// That nobody takes from a role what they do not hold themselves, and so could not give back.
+pub fn takes_away_only(draft: &mut Draft, held: Vec<String>) {
+    let mut more = Sql::new("NOT (t.permissions <@ ");
+    more.bind(Bind::Texts(held)).push(")");
+    let message = "This role holds more than you do in this tenant: ask somebody who holds all of it.";
+    draft.guard(more, InputError::at("input.permissions", InputErrorCode::Forbidden, message));
+}

@@ -37,6 +37,8 @@ pub struct Draft {
     references: References,
     then: Vec<Then>,
     constraints: Vec<Constraint>,
+    /// What must not be so of the object as it stands.
+    guards: Vec<(Sql, InputError)>,
     /// Whether what is done afterwards changes the object, whatever the columns say.
     moves: bool,
 }
@@ -72,6 +74,7 @@ impl Draft {
             references: References::default(),
             then: Vec::new(),
             constraints: Vec::new(),
+            guards: Vec::new(),
             moves: false,
         }
     }
@@ -135,6 +138,11 @@ impl Draft {
     pub fn then_change(&mut self, then: Then) {
         self.moves = true;
         self.then.push(then);
+    }
+
+    /// Refuses to change an object `t` of which a condition holds as it stands.
+    pub fn guard(&mut self, condition: Sql, mistake: InputError) {
+        self.guards.push((condition, mistake));
     }
 
     /// Tells what it means when a constraint of the table is broken.
@@ -216,7 +224,8 @@ async fn create<N: Noun>(
         }
     }
     let new = id::new();
-    let Draft { permit, mut mistakes, columns, parts, references, then, constraints, moves: _ } = draft;
+    let Draft { permit, mut mistakes, columns, parts, references, then, constraints, guards: _, moves: _ } =
+        draft;
     references.check(conn, &mut mistakes).await?;
     mistakes.none()?;
     let table = N::TARGET.table;
@@ -249,8 +258,19 @@ async fn update<N: Noun>(
     expected_revision: Option<i32>,
     draft: Draft,
 ) -> Result<Uuid, WriteError> {
-    let Draft { permit, mut mistakes, columns, parts, references, then, constraints, moves } = draft;
+    let Draft { permit, mut mistakes, columns, parts, references, then, constraints, guards, moves } = draft;
     locked::<N>(conn, &permit, id, expected_revision).await?;
+    for (condition, mistake) in guards {
+        let mut sql = Sql::new("SELECT 1 FROM ");
+        sql.push(N::TARGET.table)
+            .push(" t WHERE t.root_id = ")
+            .bind(Bind::Uuid(permit.root_id))
+            .push(" AND t.id = ");
+        sql.bind(Bind::Uuid(id)).push(" AND ").append(condition);
+        if !rows(conn, sql).await?.is_empty() {
+            return Err(mistake.into());
+        }
+    }
     references.check(conn, &mut mistakes).await?;
     mistakes.none()?;
     if !moves && !differs::<N>(conn, &permit, id, &columns, &parts).await? {

@@ -5,6 +5,7 @@ use crate::error::InputErrorCode;
 use crate::graphql::Role;
 use crate::graphql::viewer::Permission;
 use crate::graphql::write::{Spot, inputs, mutations, text};
+use crate::store::role;
 use crate::store::sql::Bind;
 use crate::store::write::Draft;
 
@@ -35,6 +36,8 @@ fn permissions(draft: &mut Draft, spot: Spot, permissions: Vec<Permission>) {
         draft.mistakes.add(&spot.path(), InputErrorCode::Required, "Name at least one permission.");
     }
     let names = within_rights(draft, spot, &permissions);
+    let held = draft.permit.held_in(draft.permit.tenant_id).iter().map(|held| held.wire_name().to_owned()).collect();
+    role::takes_away_only(draft, held);
     draft.set(spot.0, Some(Bind::Texts(names)));
 }
 
