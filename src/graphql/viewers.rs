@@ -32,12 +32,12 @@ pub struct Viewers {
     looking: Mutex<()>,
     /// By the hash of the token: what is in memory is no secret.
     known: Cache<[u8; 32], (Age, Arc<Viewer>)>,
-    /// Of open subscriptions.
-    anew: Cache<Known, Arc<Viewer>>,
+    /// Of open subscriptions, by epoch, who it is and when their token ends.
+    anew: Cache<AtEpoch, Arc<Viewer>>,
 }
 
-/// The epoch of rights, who it is, and when their token ends.
-type Known = (i64, String, Option<DateTime<Utc>>);
+/// Whose rights, and as of when: the epoch, the login, and when their token ends.
+type AtEpoch = (i64, String, Option<DateTime<Utc>>);
 
 /// What a remembered viewer rests on: the epoch of rights, and the generation of the keys that tokens are verified with.
 type Age = (i64, u64);
