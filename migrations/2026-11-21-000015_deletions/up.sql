@@ -4,6 +4,9 @@ ALTER TABLE breach ADD CONSTRAINT breach_limit CHECK (kind = 'limit' OR sla_limi
 ALTER TABLE breach DROP CONSTRAINT breach_root_id_sla_limit_id_fkey;
 ALTER TABLE breach ADD CONSTRAINT breach_root_id_sla_limit_id_fkey
   FOREIGN KEY (root_id, sla_limit_id) REFERENCES sla_limit (root_id, id) ON DELETE SET NULL (sla_limit_id);
+ALTER TABLE limit_notification DROP CONSTRAINT limit_notification_root_id_sla_limit_id_fkey;
+ALTER TABLE limit_notification ADD CONSTRAINT limit_notification_root_id_sla_limit_id_fkey
+  FOREIGN KEY (root_id, sla_limit_id) REFERENCES sla_limit (root_id, id) ON DELETE CASCADE;
 
 -- Whoever deletes a person takes away that one's roles, and must have taken them away before, one by one, as whoever
 -- takes away roles may.

@@ -120,8 +120,8 @@ pub fn stays_within_rights(draft: &mut Draft) {
                 return Err(InputError::at("input.login", InputErrorCode::Invalid, message).into());
             }
             let mut sql = Sql::new(
-                "SELECT 1 FROM role_grant g JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
-                 CROSS JOIN LATERAL unnest(r.permissions) p (name) WHERE g.root_id = ",
+                "SELECT g.tenant_id, r.permissions FROM role_grant g JOIN role r ON r.root_id = g.root_id \
+                 AND r.id = g.role_id WHERE g.root_id = ",
             );
             sql.bind(Bind::Uuid(permit.root_id)).push(" AND g.person_id = ").bind(Bind::Uuid(id));
             let mut beyond = Permissions::default();

@@ -56,6 +56,10 @@ impl References {
                 .bind(Bind::Uuid(permit.tenant_id))
                 .push(")"),
         };
+        if N::TARGET.visible == Visible::Shared {
+            // Of what is above, only what is shared can be used (rule S5).
+            rule.push(" AND (t.shared OR t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id)).push(")");
+        }
         rule.push(condition);
         binds(&mut rule);
         let named = (path.into(), id);

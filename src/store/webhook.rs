@@ -117,7 +117,7 @@ pub fn begin(draft: &mut Draft) {
 /// Takes the turn from whoever has it and makes the next attempt due, by a webhook that was given up too: what was
 /// changed holds at once.
 pub fn revive(draft: &mut Draft) {
-    draft.then(Box::new(|conn, permit, id| {
+    draft.then_change(Box::new(|conn, permit, id| {
         async move {
             let mut sql = Sql::new(
                 "UPDATE webhook w SET failures = 0, failing_since = NULL, disabled_at = NULL, disabled_reason = NULL, \
@@ -133,7 +133,7 @@ pub fn revive(draft: &mut Draft) {
 
 /// Gives a webhook another secret; the one before serves beside it for a day.
 pub fn rotate(draft: &mut Draft) {
-    draft.then(Box::new(|conn, permit, id| {
+    draft.then_change(Box::new(|conn, permit, id| {
         async move {
             let mut sql = Sql::new(
                 "UPDATE webhook_secret s SET previous = s.secret, previous_until = now() + interval '1 day', secret = ",

@@ -39,6 +39,8 @@ impl Target {
         }
         let port = match authority.port() {
             Some(port) => port.as_str().parse().map_err(|_| WRONG)?,
+            // A port too large to be one is told as none.
+            None if authority.as_str() != authority.host() => return Err(WRONG),
             None if encrypted => 443,
             None => 80,
         };

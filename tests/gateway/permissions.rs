@@ -52,7 +52,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "calendarCreate",
         r#"{ "tenantId": "$tenant", "name": "C$n", "hours": [{ "weekday": "MONDAY", "from": "09:00", "until": "12:00" }] }"#,
     ),
-    ("calendarCreateMany", r#"{ "rows": [{ "tenantId": "$tenant", "name": "C$n" }] }"#),
+    ("calendarCreateMany", r#"{ "rows": [{ "tenantId": "$tenant", "name": "C$n", "hours": [] }] }"#),
     ("calendarDelete", r#"{ "id": "$fresh:calendar" }"#),
     ("calendarUpdate", r#"{ "id": "$one:calendar", "name": "C$n" }"#),
     ("organizationCreate", r#"{ "tenantId": "$tenant", "name": "O$n" }"#),
@@ -569,7 +569,8 @@ async fn permissions_are_those_of_the_truth_table() {
             let input = scene.example(row).await;
             let (outcome, payload) = scene.run(&login, row, &input).await;
             // A bulk form tells of each row what is not there for the asker.
-            if outcome.starts_with("mistake") && asker != "stranger" {
+            let unfit = outcome == "VALIDATION_FAILED" || outcome == "BAD_REQUEST";
+            if unfit || outcome.starts_with("mistake") && asker != "stranger" {
                 faults.push(format!("{row} as {asker}: the example is no good: {outcome} {payload}"));
             }
             // Rule P3: whoever may not is told so, whatever is wrong with the input besides.
@@ -588,6 +589,14 @@ async fn permissions_are_those_of_the_truth_table() {
                 faults.push(format!("{row} as {asker}: {outcome}, and with mistakes {judged}"));
             }
             outcomes.push(outcome);
+        }
+        // Whoever reads the schema is told what it takes.
+        let name = row.split(' ').next().unwrap();
+        let told = scene.types.get("Mutation").field(name).unwrap().description.clone().unwrap_or_default();
+        for needed in outcomes.iter().filter_map(|outcome| outcome.strip_prefix("FORBIDDEN ")) {
+            if !told.contains(&format!("`{needed}`")) {
+                faults.push(format!("{name} needs {needed}, and its description does not say so: {told}"));
+            }
         }
         text += &scene.row(row, &outcomes);
     }
