@@ -332,7 +332,7 @@ fn lock(data: &Path) -> Result<File, Error> {
         .write(true)
         .open(&path)
         .map_err(|cause| Error::unwritable(data, cause))?;
-    match file.try_lock() {
+    match patient_lock(&file) {
         Ok(()) => {
             file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(unusable)?;
             Ok(file)
@@ -344,6 +344,18 @@ fn lock(data: &Path) -> Result<File, Error> {
         }
         Err(TryLockError::Error(cause)) => Err(unusable(cause)),
     }
+}
+
+/// Locks a file, or says that another holds it. A program that is just being started holds copies of our files for a
+/// moment, until it has become that program: one that was let go a moment ago is asked for again.
+fn patient_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..50 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(10)),
+            locked => return locked,
+        }
+    }
+    file.try_lock()
 }
 
 /// The directory of the cluster and the account that runs it.
