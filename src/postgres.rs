@@ -5,16 +5,22 @@
 //! waits for the end of a pipe that the gateway holds: whatever ends the gateway, `kill -9` included, closes the pipe
 //! and stops the server. Everything here blocks; from async code call it through `spawn_blocking`.
 
+mod account;
+mod binaries;
+
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use self::account::Account;
+use self::binaries::Binaries;
 
 /// The oldest major version whose SQL the migrations may use.
 pub const OLDEST_VERSION: u32 = 15;
@@ -115,9 +121,14 @@ impl Postgres {
     /// The connection URL of a database of this server; the database need not exist yet.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        // The host of the URL is the socket's directory; its slashes must not end the host.
-        let host = self.sockets.display().to_string().replace('/', "%2F");
-        format!("postgres://postgres@{host}/{database}")
+        url(&self.sockets, database)
+    }
+
+    /// The same of the server that another gateway runs on `data`; none where it does not answer.
+    #[must_use]
+    pub fn url_of_running(data: &Path, database: &str) -> Option<String> {
+        let sockets = PidFile::read(&data.join("postgres/cluster"))?.sockets;
+        answers(&sockets).then(|| url(&sockets, database))
     }
 
     /// False once the server has ended, whoever ended it.
@@ -147,6 +158,17 @@ impl Postgres {
         };
         if status.success() { Ok(()) } else { Err(Error::failed("stopping Postgres", last_words(&self.log))) }
     }
+}
+
+fn url(sockets: &Path, database: &str) -> String {
+    // The host of the URL is the socket's directory; its slashes must not end the host.
+    let host = sockets.display().to_string().replace('/', "%2F");
+    format!("postgres://postgres@{host}/{database}")
+}
+
+/// Whether a server listens. A socket, unlike a process id, cannot belong to something else by now.
+fn answers(sockets: &Path) -> bool {
+    UnixStream::connect(sockets.join(".s.PGSQL.5432")).is_ok()
 }
 
 /// Why a private Postgres does not start or stop. The text of each is one sentence that says what to do.
@@ -401,8 +423,7 @@ fn home(data: &Path) -> Result<(PathBuf, Account), Error> {
 /// What a server that ended badly, or a gateway that was killed, may have left in the cluster.
 fn clear_leftover(binaries: &Binaries, account: &Account, cluster: &Path) -> Result<(), Error> {
     let Some(left) = PidFile::read(cluster) else { return Ok(()) };
-    // The socket, unlike the process id, cannot belong to something else by now.
-    if UnixStream::connect(left.sockets.join(".s.PGSQL.5432")).is_ok() {
+    if answers(&left.sockets) {
         tracing::info!("stopping the Postgres that a killed gateway left behind");
         let stop = |mode: &str| {
             run(
@@ -448,78 +469,9 @@ impl PidFile {
     }
 }
 
-/// The account that runs the server and owns its files: the gateway's own, or `postgres` when that is root.
-#[derive(Clone, Copy, Debug)]
-enum Account {
-    Own,
-    Other { user: u32, group: u32 },
-}
-
-impl Account {
-    fn of_new_files() -> Result<Self, Error> {
-        if !is_root()? {
-            return Ok(Self::Own);
-        }
-        match (id(&["-u", "postgres"]), id(&["-g", "postgres"])) {
-            (Ok(user), Ok(group)) => Ok(Self::Other { user, group }),
-            _ => Err(Error::NoAccount),
-        }
-    }
-
-    /// Files that are there already keep their owner: a checkout may be used by its owner first and by root later.
-    fn of_owner(existing: &fs::Metadata) -> Result<Self, Error> {
-        match (is_root()?, existing.uid()) {
-            (false, _) => Ok(Self::Own),
-            (true, 0) => Err(Error::NoAccount),
-            (true, user) => Ok(Self::Other { user, group: existing.gid() }),
-        }
-    }
-
-    fn own(&self, path: &Path) -> io::Result<()> {
-        match *self {
-            Self::Own => Ok(()),
-            Self::Other { user, group } => chown(path, Some(user), Some(group)),
-        }
-    }
-
-    fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        // The gateway's own working directory may be closed to this account, which makes Postgres complain.
-        command.current_dir("/").stdin(Stdio::null());
-        if let Self::Other { user, group } = *self {
-            command.uid(user).gid(group);
-        }
-        command
-    }
-
-    fn may_write(&self, directory: &Path) -> Result<bool, Error> {
-        self.command(Path::new("/bin/sh"))
-            .args(["-c", r#"test -w "$1" && test -x "$1""#, "may-write"])
-            .arg(directory)
-            .status()
-            .map(|status| status.success())
-            .map_err(|cause| Error::failed("looking at the data directory", cause))
-    }
-
-    /// A new directory that only this account may enter.
-    fn scratch(&self) -> Result<PathBuf, Error> {
-        mktemp(self.command(Path::new("mktemp")), Path::new(SCRATCH))
-    }
-}
-
 fn mktemp(mut command: Command, parent: &Path) -> Result<PathBuf, Error> {
     let made = run("making a directory", command.arg("-d").arg(parent.join("sla-gateway.XXXXXXXX")))?;
     Ok(PathBuf::from(String::from_utf8_lossy(&made.stdout).trim()))
-}
-
-fn is_root() -> Result<bool, Error> {
-    Ok(id(&["-u"])? == 0)
-}
-
-fn id(arguments: &[&str]) -> Result<u32, Error> {
-    let answer = run("asking for the account", Command::new("id").args(arguments))?;
-    let number = String::from_utf8_lossy(&answer.stdout).trim().parse();
-    number.map_err(|cause| Error::failed("asking for the account", cause))
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
@@ -539,87 +491,4 @@ fn run(doing: &'static str, command: &mut Command) -> Result<Output, Error> {
     let said = String::from_utf8_lossy(&output.stderr);
     let reason = said.lines().find(|line| line.contains("error:")).or_else(|| said.lines().last());
     Err(Error::failed(doing, reason.unwrap_or("it said nothing")))
-}
-
-/// The server's programs, all of one version.
-struct Binaries {
-    directory: PathBuf,
-    version: u32,
-}
-
-impl Binaries {
-    /// The first that fits, in this order: the directory named, `PATH`, `pg_config`, Debian's versioned directories
-    /// newest first, Homebrew's. `made_by` is the major version of the existing data, which no other can read.
-    fn find(named: Option<&Path>, made_by: Option<&str>) -> Result<Self, Error> {
-        let fits = |binaries: &Self| match made_by {
-            Some(version) => binaries.version.to_string() == version,
-            None => binaries.version >= OLDEST_VERSION,
-        };
-        if let Some(directory) = named {
-            return Self::look(directory)
-                .filter(fits)
-                .ok_or_else(|| Error::NotBinaries(directory.to_owned()));
-        }
-        let asked = [vec!["sh", "-c", "dirname \"$(command -v initdb)\""], vec!["pg_config", "--bindir"]];
-        let answers = asked.iter().filter_map(|words| {
-            let answer = Command::new(words[0]).args(&words[1..]).output().ok()?;
-            Some(PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim()))
-        });
-        let installed = ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"]
-            .iter()
-            .flat_map(|parent| versions_below(Path::new(parent)));
-        answers
-            .chain(installed)
-            // A relative path is what an empty answer looks like.
-            .filter(|directory| directory.is_absolute())
-            .filter_map(|directory| Self::look(&directory))
-            .find(fits)
-            .ok_or_else(|| Error::NoBinaries { wanted: made_by.map(str::to_owned) })
-    }
-
-    fn look(directory: &Path) -> Option<Self> {
-        let complete = ["initdb", "pg_ctl"].iter().all(|program| directory.join(program).is_file());
-        let answer =
-            complete.then(|| Command::new(directory.join("postgres")).arg("--version").output())?.ok()?;
-        // "postgres (PostgreSQL) 15.18 (Debian …)"; a beta says "19beta1".
-        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
-        let number = text.split_whitespace().nth(2)?;
-        let major = number.split(|digit: char| !digit.is_ascii_digit()).next()?.parse().ok()?;
-        Some(Self { directory: directory.to_owned(), version: major })
-    }
-
-    fn path(&self, program: &str) -> PathBuf {
-        self.directory.join(program)
-    }
-
-    fn initdb(&self, account: &Account, cluster: &Path, more: &[&str]) -> Result<(), Error> {
-        run(
-            "creating the Postgres cluster",
-            account
-                .command(&self.path("initdb"))
-                .args(["--username=postgres", "--encoding=UTF8", "--locale=C"])
-                // Who may open the socket is decided by its directory; nothing listens on the network.
-                .args(["--auth-local=trust", "--auth-host=reject"])
-                .args(more)
-                .arg("-D")
-                .arg(cluster),
-        )
-        .map(drop)
-    }
-}
-
-/// The `bin` directories of everything below `parent` that is named like a Postgres, newest version first.
-fn versions_below(parent: &Path) -> Vec<PathBuf> {
-    let version = |name: &str| -> Option<u32> {
-        let number = name.strip_prefix("postgresql").unwrap_or(name).trim_start_matches('@');
-        if number.is_empty() { Some(u32::MAX) } else { number.parse().ok() }
-    };
-    let mut found: Vec<(u32, PathBuf)> = fs::read_dir(parent)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| Some((version(entry.file_name().to_str()?)?, entry.path().join("bin"))))
-        .collect();
-    found.sort_by(|one, other| other.cmp(one));
-    found.into_iter().map(|(_, path)| path).collect()
 }

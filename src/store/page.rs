@@ -3,90 +3,25 @@
 //! One statement reads a page, or the same page of every parent; the to-one relations that look-ahead asked for
 //! are joined to it. One row more than asked tells whether there are more.
 
+mod join;
+mod order;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use uuid::Uuid;
+
+use self::join::Plan;
+use self::order::Walk;
+pub use self::order::{Key, Kind, Position, Sort};
 
 use super::noun::{Columns, Join, Loaded, Noun, Target, Visible, column};
 use super::sql::{Bind, Sql};
 use super::{Conn, PgRow, tenant};
 use crate::access::Reach;
 use crate::error::Error;
-
-/// The type of a sort column: how a cursor's text becomes a bound value again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `text`
-    Text,
-    /// `integer`
-    Int,
-    /// `boolean`
-    Bool,
-    /// `timestamptz`
-    Time,
-    /// `date`
-    Date,
-    /// `uuid`
-    Uuid,
-}
-
-impl Kind {
-    fn parse(self, text: &str) -> Option<Bind> {
-        Some(match self {
-            Self::Text => Bind::Text(text.to_owned()),
-            Self::Int => Bind::Int(text.parse().ok()?),
-            Self::Bool => Bind::Bool(text.parse().ok()?),
-            Self::Time => Bind::Time(text.parse::<DateTime<Utc>>().ok()?),
-            Self::Date => Bind::Date(text.parse::<NaiveDate>().ok()?),
-            Self::Uuid => Bind::Uuid(text.parse().ok()?),
-        })
-    }
-
-    fn read(self, row: &PgRow, at: usize) -> QueryResult<Option<String>> {
-        Ok(match self {
-            Self::Text => column::<Nullable<Text>, _>(row, at)?,
-            Self::Int => column::<Nullable<Integer>, Option<i32>>(row, at)?.map(|v| v.to_string()),
-            Self::Bool => column::<Nullable<Bool>, Option<bool>>(row, at)?.map(|v| v.to_string()),
-            Self::Time => column::<Nullable<Timestamptz>, Option<DateTime<Utc>>>(row, at)?
-                .map(|v| v.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
-            Self::Date => column::<Nullable<Date>, Option<NaiveDate>>(row, at)?.map(|v| v.to_string()),
-            Self::Uuid => column::<Nullable<SqlUuid>, Option<Uuid>>(row, at)?.map(|v| v.to_string()),
-        })
-    }
-}
-
-/// What rows can be sorted and filtered by.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Key {
-    /// The expression over the row `t`.
-    pub expression: &'static str,
-    /// Its type.
-    pub kind: Kind,
-    /// Whether it can be null. Nulls are last ascending and first descending.
-    pub nullable: bool,
-}
-
-/// One part of an order.
-#[derive(Clone, Copy, Debug)]
-pub struct Sort {
-    /// By what.
-    pub key: &'static Key,
-    /// From the greatest to the least.
-    pub descending: bool,
-}
-
-/// Where a row stands in an order: the values it is sorted by, as text, and its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// One for each part of the order.
-    pub values: Vec<Option<String>>,
-    /// The last resort of every order.
-    pub id: Uuid,
-}
 
 /// Which page.
 #[derive(Clone, Debug)]
@@ -327,9 +262,7 @@ pub async fn count<N: Noun>(conn: &Conn, select: &Select) -> Result<i64, Error> 
     within(N::TARGET, "t", &select.reach, false, &mut sql);
     sql.append(select.filter.clone());
     let rows = conn.rows(sql).await?;
-    rows.first()
-        .map_or(Ok(0), |row| column::<diesel::sql_types::BigInt, i64>(row, 0))
-        .map_err(Error::internal)
+    rows.first().map_or(Ok(0), |row| column::<BigInt, i64>(row, 0)).map_err(Error::internal)
 }
 
 /// How many rows there are under each of many parents, in one statement. Parents without any are left out.
@@ -350,7 +283,7 @@ pub async fn counts_under<N: Noun>(
     sql.push(") c");
     let rows = conn.rows(sql).await?;
     rows.iter()
-        .map(|row| Ok((column::<SqlUuid, Uuid>(row, 0)?, column::<diesel::sql_types::BigInt, i64>(row, 1)?)))
+        .map(|row| Ok((column::<SqlUuid, Uuid>(row, 0)?, column::<BigInt, i64>(row, 1)?)))
         .collect::<QueryResult<_>>()
         .map_err(Error::internal)
 }
@@ -448,7 +381,7 @@ impl Select {
         // The joins are to the rows of the page, outside.
         let referring = self.joins.iter().map(|join| N::TARGET.named(join.relation.column));
         let referring = referring.fold(N::TARGET.keys(), Columns::union);
-        let branches = self.keyset(page)?;
+        let branches = self.walk(page).keyset()?;
         let several = branches.len() > 1;
         let mut sql = Sql::default();
         for (number, keyset) in branches.into_iter().enumerate() {
@@ -477,10 +410,7 @@ impl Select {
             sql.append(self.filter.clone());
             sql.append(keyset);
             sql.push(" ORDER BY ");
-            for sort in &self.order {
-                sql.push(sort.key.expression).push(direction(sort.descending != page.backward));
-            }
-            sql.push("t.id").push(if self.id_descending(page) { " DESC" } else { "" });
+            self.walk(page).by(&mut sql, |_, sort| sort.key.expression.into());
             sql.made(format_args!(" LIMIT {}", page.size + 1));
         }
         if several {
@@ -489,172 +419,12 @@ impl Select {
         Ok(sql)
     }
 
-    /// The id follows the last part of the order, so that one index serves both directions.
-    fn id_descending(&self, page: &Page) -> bool {
-        self.order.last().is_some_and(|sort| sort.descending) != page.backward
-    }
-
     fn order_by(&self, sql: &mut Sql, page: &Page, begin: &'static str) {
         sql.push(begin);
-        for (index, sort) in self.order.iter().enumerate() {
-            sql.made(format_args!("t.s{index}{}", direction(sort.descending != page.backward)));
-        }
-        sql.push("t.id").push(if self.id_descending(page) { " DESC" } else { "" });
+        self.walk(page).by(sql, |index, _| format!("t.s{index}").into());
     }
 
-    /// The conditions by which rows lie after `after` and before `before`: one for each branch.
-    fn keyset(&self, page: &Page) -> Result<Vec<Sql>, Error> {
-        let (start, end) =
-            if page.backward { (&page.before, &page.after) } else { (&page.after, &page.before) };
-        let mut rest = Sql::default();
-        if let Some(end) = end {
-            let key = self.key(end)?;
-            rest.push(" AND ").append(self.beyond(&key, end.id, !page.backward));
-        }
-        let Some(start) = start else { return Ok(vec![rest]) };
-        let key = self.key(start)?;
-        // Ascending with nulls last: past a value, the nulls are a range of their own.
-        if let ([sort], [Some(value)]) = (self.order.as_slice(), key.as_slice())
-            && sort.key.nullable
-            && sort.descending == page.backward
-        {
-            let mut values = Sql::default();
-            values.made(format_args!(" AND ({}, t.id) > (", sort.key.expression));
-            values.bind(value.clone()).push(", ").bind(Bind::Uuid(start.id)).push(")").append(rest.clone());
-            let mut nulls = Sql::default();
-            nulls.made(format_args!(" AND {} IS NULL", sort.key.expression)).append(rest);
-            return Ok(vec![values, nulls]);
-        }
-        let mut condition = Sql::new(" AND ");
-        condition.append(self.beyond(&key, start.id, page.backward)).append(rest);
-        Ok(vec![condition])
-    }
-
-    fn key(&self, position: &Position) -> Result<Vec<Option<Bind>>, Error> {
-        if position.values.len() != self.order.len() {
-            return Err(Error::CursorInvalid);
-        }
-        self.order
-            .iter()
-            .zip(&position.values)
-            .map(|(sort, value)| match value {
-                None if sort.key.nullable => Ok(None),
-                None => Err(Error::CursorInvalid),
-                Some(text) => sort.key.kind.parse(text).map(Some).ok_or(Error::CursorInvalid),
-            })
-            .collect()
-    }
-
-    /// Rows that come after a key in the order, or, `flipped`, before it.
-    fn beyond(&self, key: &[Option<Bind>], id: Uuid, flipped: bool) -> Sql {
-        let mut sql = Sql::default();
-        let id_descending = self.order.last().is_some_and(|sort| sort.descending) != flipped;
-        if let ([sort], [Some(value)]) = (self.order.as_slice(), key)
-            && !sort.key.nullable
-        {
-            sql.made(format_args!(
-                "({}, t.id) {} (",
-                sort.key.expression,
-                if id_descending { "<" } else { ">" }
-            ));
-            sql.bind(value.clone()).push(", ").bind(Bind::Uuid(id)).push(")");
-            return sql;
-        }
-        sql.push("(");
-        let mut equal = Sql::default();
-        for (sort, value) in self.order.iter().zip(key) {
-            let expression = sort.key.expression;
-            let mut past = Sql::default();
-            match (value, sort.descending != flipped) {
-                (Some(value), false) => {
-                    past.made(format_args!("({expression} > ")).bind(value.clone());
-                    past.made(if sort.key.nullable {
-                        format!(" OR {expression} IS NULL)")
-                    } else {
-                        ")".into()
-                    });
-                }
-                (Some(value), true) => {
-                    past.made(format_args!("({expression} < ")).bind(value.clone()).push(")");
-                }
-                (None, false) => {
-                    past.push("false");
-                }
-                (None, true) => {
-                    past.made(format_args!("{expression} IS NOT NULL"));
-                }
-            }
-            sql.append(equal.clone()).append(past).push(" OR ");
-            match value {
-                Some(value) => equal.made(format_args!("{expression} = ")).bind(value.clone()).push(" AND "),
-                None => equal.made(format_args!("{expression} IS NULL AND ")),
-            };
-        }
-        sql.append(equal)
-            .push(if id_descending { "t.id < " } else { "t.id > " })
-            .bind(Bind::Uuid(id))
-            .push(")");
-        sql
-    }
-}
-
-fn direction(descending: bool) -> &'static str {
-    if descending { " DESC, " } else { ", " }
-}
-
-/// The joins of one query, flat: each with its alias and that of the row it hangs on.
-struct Plan<'a>(Vec<(&'a Join, String, String)>);
-
-impl<'a> Plan<'a> {
-    fn new(joins: &'a [Join]) -> Self {
-        let mut flat = Vec::new();
-        Self::add(joins, "t", &mut flat);
-        Self(flat)
-    }
-
-    fn add(joins: &'a [Join], parent: &str, flat: &mut Vec<(&'a Join, String, String)>) {
-        for join in joins {
-            let alias = format!("j{}", flat.len());
-            flat.push((join, alias.clone(), parent.to_owned()));
-            Self::add(&join.children, &alias, flat);
-        }
-    }
-
-    fn columns(&self, sql: &mut Sql) {
-        for (join, alias, _) in &self.0 {
-            sql.push(", ");
-            some_columns(sql, alias, (join.relation.target)(), join.columns);
-        }
-    }
-
-    /// A related row is joined where its own loader would let it through: what is left out here, the loader finds
-    /// or refuses.
-    fn joins(&self, sql: &mut Sql, page: &Reach) {
-        for (join, alias, parent) in &self.0 {
-            let target = (join.relation.target)();
-            let (table, column) = (target.table, join.relation.column);
-            sql.made(format_args!(
-                " LEFT JOIN {table} {alias} ON {alias}.root_id = {parent}.root_id AND {alias}.id = {parent}.{column}"
-            ));
-            if !(join.reach.complete && page.roots.iter().all(|root| join.reach.roots.contains(root))) {
-                sql.made(format_args!(" AND {alias}.{} = ANY(", target.tenant));
-                sql.bind(Bind::Uuids(match target.visible {
-                    Visible::Upward => join.reach.visible.clone(),
-                    _ => join.reach.tenants.clone(),
-                }));
-                sql.push(")");
-            }
-        }
-    }
-
-    fn decode(&self, row: &PgRow, mut at: usize, loaded: &mut Vec<Beside>) -> QueryResult<()> {
-        for (join, _, _) in &self.0 {
-            let target = (join.relation.target)();
-            if let Some(found) = (target.decode)(row, at, join.columns)? {
-                loaded.extend(join.wanted.iter().map(|wanted| (*wanted, found.clone())));
-            }
-            at += join.columns.len();
-        }
-        Ok(())
+    fn walk<'a>(&'a self, page: &'a Page) -> Walk<'a> {
+        Walk { sorts: &self.order, page }
     }
 }
