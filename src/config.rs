@@ -254,8 +254,8 @@ pub struct Token {
 /// The store that `migrate`, `sample`, `tenant` and `import` work on.
 #[derive(Args, Debug)]
 pub struct Store {
-    /// The Postgres to work on, as for `serve`; without it, the private one of the data directory, which no gateway
-    /// may be running on.
+    /// The Postgres to work on, as for `serve`; without it, the private one of the data directory, whether a gateway
+    /// runs on it or not.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<Secret>,
 

@@ -21,7 +21,7 @@ use sla_gateway::graphql::document::Limits;
 use sla_gateway::graphql::gateway::Gateway;
 use sla_gateway::http::{HttpConfig, Person, Prefill};
 use sla_gateway::import::mapping::Mapping;
-use sla_gateway::postgres::Postgres;
+use sla_gateway::postgres::{self, Postgres};
 use sla_gateway::store::root::{self, Root};
 use sla_gateway::store::{self, connect, migrations};
 use sla_gateway::{breach, graphql, http, import, mail, sample, webhook};
@@ -364,12 +364,23 @@ fn welcome(address: SocketAddr, url: &str, prefill: &Prefill) -> Outcome {
     Ok(out.flush()?)
 }
 
-/// The store of `migrate`, `sample` and `import`: the one named, or the private one for as long as the work takes.
+/// The store of `migrate`, `sample`, `tenant` and `import`: the one named, or the private one, which runs already or does
+/// for as long as the work takes.
 async fn with_store(data: &Path, store: &Store, work: impl AsyncFnOnce(&str) -> Outcome) -> Outcome {
     if let Some(url) = &store.database_url {
         return work(url.expose()).await;
     }
-    let postgres = start(data, &store.private).await?;
+    let postgres = match start(data, &store.private).await {
+        Ok(postgres) => postgres,
+        Err(cause) => {
+            let in_use = matches!(cause.downcast_ref(), Some(postgres::Error::InUse { .. }));
+            // A gateway that runs shares its store with whoever may use its directory.
+            let Some(url) = in_use.then(|| Postgres::url_of_running(data, "postgres")).flatten() else {
+                return Err(cause);
+            };
+            return work(&url).await;
+        }
+    };
     let worked = work(&postgres.url("postgres")).await;
     stop(postgres).await?;
     worked

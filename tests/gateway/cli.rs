@@ -252,6 +252,16 @@ fn a_second_gateway_on_one_data_directory_is_refused() {
     let mut running = Running::start(&data);
     let text = refusal(&mut gateway(&["run", "--listen=127.0.0.1:0", "--log=warn", &data_flag(&data)]));
     assert!(text.contains(&format!("another gateway (process {})", running.process.id())), "{text}");
+    // What works on the store alone works beside it.
+    let tenant = [
+        "tenant",
+        "--slug=beside",
+        "--name=Beside",
+        "--administrator=admin@beside.example",
+        &data_flag(&data),
+    ];
+    let beside = gateway(&tenant).output().unwrap();
+    assert!(beside.status.success(), "{}", String::from_utf8_lossy(&beside.stderr));
     assert!(running.kill("-INT"));
 }
 
