@@ -325,6 +325,7 @@ impl Importer<'_> {
             event_key: Some(row.event_key.clone()),
             sequence: row.sequence,
             change,
+            of_queue: false,
         };
         let registration = Registration {
             channel: row.channel.unwrap_or(Channel::Ticket),

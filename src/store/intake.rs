@@ -93,6 +93,8 @@ pub struct Event {
     pub sequence: i64,
     /// What changed.
     pub change: Change,
+    /// Whether it is told in the words of chats and calls, which no ticket has.
+    pub of_queue: bool,
 }
 
 /// What is told of one request at once.
@@ -161,7 +163,7 @@ pub async fn record(
     mut mistakes: Mistakes,
 ) -> Result<Arc<request::Row>, WriteError> {
     let mut references = References::default();
-    event.change.refer(permit, "input", &mut references);
+    event.refer(permit, "input", request_id, &mut references);
     let mut conn = conn.exclusive().await?;
     references.check(&mut conn, &mut mistakes).await?;
     mistakes.none()?;
@@ -178,10 +180,12 @@ pub async fn check(
     let mut references = References::default();
     for (number, (permit, telling)) in told {
         let at = format!("input.rows.{number}");
-        if let About::New(registration) = &telling.about {
-            registration.refer(permit, &at, &mut references);
+        match &telling.about {
+            About::New(registration) => registration.refer(permit, &at, &mut references),
+            About::Known(id) => {
+                telling.events.iter().for_each(|event| event.refer(permit, &at, *id, &mut references));
+            }
         }
-        telling.events.iter().for_each(|event| event.change.refer(permit, &at, &mut references));
     }
     let mut conn = conn.exclusive().await?;
     Ok(references.check(&mut conn, mistakes).await?)
@@ -346,7 +350,8 @@ async fn find(
     subject: Subject,
 ) -> QueryResult<Vec<Option<Uuid>>> {
     let mut new: Vec<request::New<'_>> = Vec::new();
-    let mut by_source: HashMap<(&str, &str), Uuid> = HashMap::new();
+    // The place in `new`, of which only the subject may be told anew.
+    let mut by_source: HashMap<(&str, &str), usize> = HashMap::new();
     let mut requests = Vec::with_capacity(tellings.len());
     for telling in tellings {
         let registration = match &telling.about {
@@ -357,23 +362,24 @@ async fn find(
             About::New(registration) => registration,
         };
         let source = registration.source.as_deref().zip(registration.source_id.as_deref());
-        let known = source.and_then(|source| by_source.get(&source).copied());
-        let id = known.unwrap_or_else(|| {
-            let row = registration.request(permit);
-            let id = row.state.id;
-            new.push(row);
-            id
-        });
-        if let Some(source) = source {
-            by_source.insert(source, id);
+        let place = source.and_then(|source| by_source.get(&source).copied()).unwrap_or(new.len());
+        match new.get_mut(place) {
+            Some(row) if subject == Subject::Latest => row.subject = &registration.subject,
+            Some(_) => {}
+            None => new.push(registration.request(permit)),
         }
-        requests.push(id);
+        if let Some(source) = source {
+            by_source.insert(source, place);
+        }
+        requests.push(new[place].state.id);
     }
+    let by_source: HashMap<(&str, &str), Uuid> =
+        by_source.into_iter().map(|(source, place)| (source, new[place].state.id)).collect();
     // Whoever else tells of some of them waits in the same order.
     new.sort_by_key(|row| (row.source, row.source_id));
     let mut there: HashMap<Uuid, Uuid> = HashMap::new();
     if !new.is_empty() {
-        for put in request::put(conn, &new, subject == Subject::Latest).await? {
+        for put in request::put(conn, permit, &new, subject == Subject::Latest).await? {
             let own =
                 put.source.as_ref().and_then(|(source, id)| by_source.get(&(source.as_str(), id.as_str())));
             there.insert(own.copied().unwrap_or(put.id), put.id);
@@ -464,11 +470,25 @@ impl Registration {
             event_key: Some(REGISTERED.to_owned()),
             sequence: 0,
             change: Change { status: Some(self.status), ..self.state.clone() },
+            of_queue: false,
         }
     }
 }
 
 impl Event {
+    fn refer(&self, permit: &Permit, at: &str, request_id: Uuid, references: &mut References) {
+        self.change.refer(permit, at, references);
+        if self.of_queue {
+            references.must_be::<request::Row>(
+                permit,
+                format!("{at}.kind"),
+                request_id,
+                " AND t.channel <> 'ticket'",
+                "A ticket is neither taken nor answered nor given up: send its status instead.",
+            );
+        }
+    }
+
     fn row(&self, permit: &Permit, request_id: Uuid, event_key: String) -> request_event::New {
         request_event::New {
             root_id: permit.root_id,

@@ -1,5 +1,6 @@
 //! What an input refers to: objects of the tenant that is written in, or of those above it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use diesel::sql_types::{Integer, Uuid as SqlUuid};
@@ -18,7 +19,8 @@ pub struct References(Vec<Group>);
 
 /// References to objects of one kind that may be used on the same conditions.
 struct Group {
-    noun: &'static str,
+    code: InputErrorCode,
+    message: Cow<'static, str>,
     /// What an object `t` of key `k.id` must be.
     rule: Sql,
     paths: Vec<(String, Uuid)>,
@@ -40,6 +42,30 @@ impl References {
         binds: impl FnOnce(&mut Sql),
     ) {
         let Some(id) = id else { return };
+        let mut rule = Self::usable::<N>(permit);
+        rule.push(condition);
+        binds(&mut rule);
+        let message = format!("There is no {} of this id that may be used here.", N::NAME);
+        self.hold(path.into(), id, InputErrorCode::NotFound, message.into(), rule);
+    }
+
+    /// That an object which is there fulfills a condition on `t`, which begins with ` AND `; else the value at `path` is a
+    /// mistake.
+    pub fn must_be<N: Noun>(
+        &mut self,
+        permit: &Permit,
+        path: impl Into<String>,
+        id: Uuid,
+        condition: &'static str,
+        message: &'static str,
+    ) {
+        let mut rule = Self::usable::<N>(permit);
+        rule.push(condition);
+        self.hold(path.into(), id, InputErrorCode::Invalid, message.into(), rule);
+    }
+
+    /// What says that the object of key `k.id` may be used in the permit's tenant.
+    fn usable<N: Noun>(permit: &Permit) -> Sql {
         let mut rule = Sql::default();
         rule.made(format!("SELECT FROM {} t WHERE t.root_id = ", N::TARGET.table));
         rule.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = k.id");
@@ -60,12 +86,13 @@ impl References {
             // Of what is above, only what is shared can be used (rule S5).
             rule.push(" AND (t.shared OR t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id)).push(")");
         }
-        rule.push(condition);
-        binds(&mut rule);
-        let named = (path.into(), id);
+        rule
+    }
+
+    fn hold(&mut self, path: String, id: Uuid, code: InputErrorCode, message: Cow<'static, str>, rule: Sql) {
         match self.0.iter_mut().find(|group| group.rule == rule) {
-            Some(group) => group.paths.push(named),
-            None => self.0.push(Group { noun: N::NAME, rule, paths: vec![named] }),
+            Some(group) => group.paths.push((path, id)),
+            None => self.0.push(Group { code, message, rule, paths: vec![(path, id)] }),
         }
     }
 
@@ -80,21 +107,20 @@ impl References {
         }
         let mut sql = Sql::default();
         let mut groups = Vec::with_capacity(self.0.len());
-        for (number, Group { noun, rule, paths, .. }) in self.0.into_iter().enumerate() {
+        for (number, Group { code, message, rule, paths }) in self.0.into_iter().enumerate() {
             sql.push(if number > 0 { " UNION ALL " } else { "" });
             let ids: BTreeSet<Uuid> = paths.iter().map(|(_, id)| *id).collect();
             sql.made(format!("SELECT {number}, k.id FROM unnest("))
                 .bind(Bind::Uuids(ids.into_iter().collect()));
             sql.push(") k(id) WHERE NOT EXISTS (").append(rule).push(")");
-            groups.push((noun, paths));
+            groups.push((code, message, paths));
         }
         for row in &rows(conn, sql).await? {
             let number = usize::try_from(column::<Integer, i32>(row, 0)?).unwrap_or_default();
             let id: Uuid = column::<SqlUuid, _>(row, 1)?;
-            let Some((noun, paths)) = groups.get(number) else { continue };
+            let Some((code, message, paths)) = groups.get(number) else { continue };
             for (path, _) in paths.iter().filter(|(_, named)| *named == id) {
-                let message = format!("There is no {noun} of this id that may be used here.");
-                mistakes.add(path, InputErrorCode::NotFound, message);
+                mistakes.add(path, *code, message.to_string());
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded, within};
 use super::sql::{Bind, Sql};
 use super::word::{Channel, Impact, RequestStatus};
-use super::{Conn, PgRow, rows};
+use super::{Conn, PgRow, audit_entry, rows};
 use crate::access::{Permission, Permit, Reach};
 use crate::error::Error;
 
@@ -165,20 +165,38 @@ pub(super) struct Put {
 }
 
 /// Makes requests, and locks them in the order given; one that its source told before only takes the new subject, and
-/// only if it is to be renamed. No two may be of one source and id.
-pub(super) async fn put(conn: &mut AsyncPgConnection, new: &[New<'_>], rename: bool) -> QueryResult<Vec<Put>> {
-    let mut sql = Sql::new("INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
-    let rest = "standard_service_request_id, sla_id, registered_at, source, source_id";
-    sql.push(rest).push(", ").push(STATE).push(") SELECT root_id, id, tenant_id, channel, subject, ").push(rest);
-    sql.push(", ").push(STATE).push(" FROM jsonb_populate_recordset(NULL::request, ").bind(Bind::rows(new)?);
-    sql.push(") ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
-    sql.push(if rename {
-        "subject = excluded.subject, revision = r.revision + (r.subject <> excluded.subject)::integer, \
-         updated_at = CASE WHEN r.subject <> excluded.subject THEN now() ELSE r.updated_at END"
+/// only if it is to be renamed, which the audit log tells (rule P4). No two may be of one source and id.
+pub(super) async fn put(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    new: &[New<'_>],
+    rename: bool,
+) -> QueryResult<Vec<Put>> {
+    const REST: &str = "standard_service_request_id, sla_id, registered_at, source, source_id";
+    let mut sql = Sql::new("WITH told AS (SELECT * FROM jsonb_populate_recordset(NULL::request, ");
+    sql.bind(Bind::rows(new)?).push(")), put AS (INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
+    sql.push(REST).push(", ").push(STATE).push(") SELECT root_id, id, tenant_id, channel, subject, ").push(REST);
+    sql.push(", ").push(STATE).push(" FROM told ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
+    if rename {
+        sql.push(
+            "subject = excluded.subject, revision = r.revision + (r.subject <> excluded.subject)::integer, \
+             updated_at = CASE WHEN r.subject <> excluded.subject THEN now() ELSE r.updated_at END RETURNING *), \
+             renamed AS (SELECT p.*, to_jsonb(b.*) AS before, to_jsonb(p.*) AS after FROM put p JOIN request b \
+             ON b.root_id = p.root_id AND b.id = p.id AND b.subject <> p.subject)",
+        );
+        let tell = audit_entry::Each {
+            of: "renamed",
+            action: "'requestRegister'",
+            object_type: "Request",
+            object_id: "r.id",
+            before: "r.before",
+            after: "r.after",
+        };
+        audit_entry::append_each(&mut sql, permit, &tell);
     } else {
-        "subject = r.subject"
-    });
-    sql.push(" RETURNING id, source, source_id");
+        sql.push("subject = r.subject RETURNING *)");
+    }
+    sql.push(" SELECT id, source, source_id FROM put");
     let put = |row: &PgRow| {
         let source: Option<String> = column::<Nullable<Text>, _>(row, 1)?;
         let source_id: Option<String> = column::<Nullable<Text>, _>(row, 2)?;

@@ -98,8 +98,8 @@ async fn all_rows_are_taken_in_or_none_or_each_that_is_right_or_nothing_at_all()
         sourced(0),
         with(sourced(1), json!({ "subject": " ", "teamId": key(999) })),
         with(sourced(2), json!({ "teamId": key(998), "slaId": "no id" })),
-        // Told before, in the same call: one request.
-        sourced(0),
+        // Told before, in the same call: one request, called as it was told last.
+        with(sourced(0), json!({ "subject": "Renamed" })),
     ]);
     let expected = ["input.rows.1.subject REQUIRED", "input.rows.2 INVALID"];
     let atomic = done(&app, "requestRegisterMany", json!({ "rows": rows })).await;
@@ -111,6 +111,7 @@ async fn all_rows_are_taken_in_or_none_or_each_that_is_right_or_nothing_at_all()
     let each = done(&app, "requestRegisterMany", json!({ "rows": rows, "atomic": false })).await;
     assert_eq!((&each["accepted"], mistakes(&each)), (&json!(2), expected.map(str::to_owned).to_vec()));
     assert_eq!(each["results"][0]["request"]["id"], each["results"][3]["request"]["id"]);
+    assert_eq!(number(&app, "SELECT count(*) FROM request WHERE subject = 'Renamed'").await, 1);
     assert_eq!(number(&app, "SELECT count(*) FROM request").await, 1);
     // What refers to nothing is found for all rows at once.
     let wrong = json!([

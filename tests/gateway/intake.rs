@@ -527,9 +527,12 @@ async fn a_request_and_an_event_told_twice_are_one() {
     assert_eq!(once, written(&app, "requestRecord", other).await, "the first telling counts");
     assert_eq!(
         number(&app, "SELECT count(*) FROM audit_entry").await,
-        2,
+        3,
         "P4: one for each write that changed something"
     );
+    let renaming = "SELECT count(*) FROM audit_entry \
+                    WHERE before ->> 'subject' = 'No mail' AND after ->> 'subject' = 'No mail at all'";
+    assert_eq!(number(&app, renaming).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -555,6 +558,23 @@ async fn p2_p3_who_may_not_write_is_told_so_before_the_input_is_looked_at() {
     let event = json!({ "requestId": request["id"], "status": "COMPLETED" });
     let answer = app.data("writer", query, json!({ "input": event })).await;
     assert_eq!(answer["requestRecord"]["request"]["status"], "COMPLETED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_is_neither_taken_nor_answered_nor_given_up() {
+    let app = world().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    for kind in ["TAKEN", "ANSWERED", "ABANDONED"] {
+        let event = json!({ "requestId": request["id"], "kind": kind });
+        let payload = mutate(&app, "agent", "requestRecord", event.clone()).await;
+        assert_eq!(payload["errors"][0]["path"], json!(["input", "kind"]), "{payload}");
+        let query = "mutation($input: RequestRecordManyInput!) { requestRecordMany(input: $input) {
+            results { errors { code path } } } }";
+        let many = app.data("agent", query, json!({ "input": { "rows": [event] } })).await;
+        let mistake = json!([{ "code": "INVALID", "path": ["input", "rows", "0", "kind"] }]);
+        assert_eq!(many["requestRecordMany"]["results"][0]["errors"], mistake);
+    }
+    assert_eq!(number(&app, "SELECT count(*) FROM request_event").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

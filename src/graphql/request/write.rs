@@ -15,9 +15,9 @@ use crate::graphql::asking::Asking;
 use crate::graphql::input::{InputError, refused};
 use crate::graphql::node::Kind;
 use crate::graphql::scalar::DateTime;
-use crate::graphql::told::{Rows, failed, many};
+use crate::graphql::told::{Rows, failed};
 use crate::graphql::word::{Impact, RequestChannel, RequestStatus};
-use crate::graphql::write::check_count;
+use crate::graphql::write::{check_count, many};
 use crate::store::intake::{self, AHEAD, About, Change, Event, Registration, Telling};
 use crate::store::{request, word};
 
@@ -95,7 +95,7 @@ pub struct RequestRecordInput {
     /// Orders the events of a request that happened at the same instant, at least 0; null = 0, which leaves them in the
     /// order in which they were told.
     sequence: Option<i32>,
-    /// What happened to a chat or call, in their own words; instead of `status`.
+    /// What happened to a chat or call, in their own words; instead of `status`. A ticket has none of them.
     kind: Option<RequestEventKind>,
     /// The new status; null = unchanged.
     status: Option<RequestStatus>,
@@ -451,6 +451,7 @@ impl RequestRecordInput {
             occurred_at,
             event_key: self.event_key.or(self.sequence.map(|sequence| sequence.to_string())),
             sequence: self.sequence.unwrap_or_default().into(),
+            of_queue: self.kind.is_some(),
             change,
         })
     }
