@@ -23,14 +23,14 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Opens sockets that follow the feed; if `distinct`, each by a document that no other has.
-    pub(crate) async fn subscribe(stage: &Stage, count: usize, distinct: bool) -> Outcome<Self> {
+    /// Opens sockets that follow the feed, in turn by one of so many documents.
+    pub(crate) async fn subscribe(stage: &Stage, count: usize, documents: usize) -> Outcome<Self> {
         let token = stage.token()?;
         let mut sockets = Vec::with_capacity(count);
         for number in 0..count {
-            let mark = if distinct { format!("# {number}\n") } else { String::new() };
+            let mark = number % documents;
             let query = format!(
-                "{mark}subscription {{ breaches {{ cursor breach {{ uuid kind phase targetAt detectedAt sla {{ name }} }} }} }}"
+                "# {mark}\nsubscription {{ breaches {{ cursor breach {{ uuid kind phase targetAt detectedAt sla {{ name }} }} }} }}"
             );
             sockets.push(open(stage.port, &token, &query).await?);
         }
