@@ -535,7 +535,7 @@ macro_rules! many {
             /// True: nothing is written; the results tell what would be refused.
             #[graphql(default = false)]
             dry_run: bool,
-            /// A mark of the client's own, given back with the payload. What makes a retry safe is the mark of each row.
+            /// A mark of the client's own, given back with the payload. What makes a retry safe is said with the rows.
             client_mutation_id: Option<String>,
         }
 

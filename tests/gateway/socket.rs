@@ -532,6 +532,15 @@ async fn headers_that_never_end_are_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_nothing_is_ever_said_is_let_go() {
+    let config = HttpConfig { header_deadline: Duration::from_millis(100), ..HttpConfig::default() };
+    let server = server_with(config).await;
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    let closed = timeout(Duration::from_secs(3), stream.read_to_end(&mut Vec::new())).await;
+    assert!(closed.is_ok(), "still open");
+}
+
+#[tokio::test]
 async fn while_draining_new_connections_are_served_but_told_that_it_is_not_ready() {
     let config = HttpConfig { drain_delay: Duration::from_millis(500), ..HttpConfig::default() };
     let mut server = server_with(config).await;

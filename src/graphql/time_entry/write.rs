@@ -15,8 +15,8 @@ use crate::graphql::input::{InputError, refused};
 use crate::graphql::node::Kind;
 use crate::graphql::request::sourced;
 use crate::graphql::scalar::DateTime;
-use crate::graphql::told::{Rows, failed, many};
-use crate::graphql::write::check_count;
+use crate::graphql::told::{Rows, failed};
+use crate::graphql::write::{check_count, many};
 use crate::store::intake::AHEAD;
 use crate::store::time_entry::{self, Entry};
 
