@@ -11,7 +11,7 @@ mod limits;
 mod measure;
 mod resume;
 mod translate;
-mod variables;
+mod values;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,7 @@ use quick_cache::{Weighter, sync::Cache};
 use sha2::{Digest, Sha256};
 
 pub use self::limits::Limits;
-use self::{measure::Walk, translate::Translation};
+use self::{measure::Walk, translate::Translation, values::Uses};
 
 /// The request is malformed: parameters of the wrong kind, or an operation name that picks nothing.
 pub const BAD_REQUEST: &str = "BAD_REQUEST";
@@ -118,9 +118,23 @@ impl Documents {
             Err(broken) => (broken.partial, false),
         };
         let operations = measure(&built, limits)?;
+        let mut mistakes = Vec::new();
+        let uses: Vec<Uses> = built
+            .operations
+            .iter()
+            .map(|operation| {
+                let (uses, wrong) = values::literals(&self.schema, limits, &built, operation);
+                mistakes.extend(wrong);
+                uses
+            })
+            .collect();
         let document =
-            if sound { built.validate(&self.schema) } else { ast.to_executable_validate(&self.schema) }
-                .map_err(|e| self.invalid(&e.errors))?;
+            match if sound { built.validate(&self.schema) } else { ast.to_executable_validate(&self.schema) }
+            {
+                Ok(document) if mistakes.is_empty() => document,
+                Ok(_) => return Err(self.invalid(None, &mistakes)),
+                Err(invalid) => return Err(self.invalid(Some(&invalid.errors), &mistakes)),
+            };
 
         if operations.is_empty() {
             let message = "The document contains no operation: add a query, mutation or subscription.";
@@ -130,11 +144,11 @@ impl Documents {
         let operations = document
             .operations
             .iter()
-            .zip(operations)
-            .map(|(operation, cost)| {
+            .zip(operations.into_iter().zip(uses))
+            .map(|(operation, (cost, uses))| {
                 let resumes_by = resume::variable(&document, operation);
                 let document = translation.operation(operation).map_err(|e| vec![e])?;
-                Ok(Planned { kind: kind(operation.operation_type), document, cost, resumes_by })
+                Ok(Planned { kind: kind(operation.operation_type), document, cost, uses, resumes_by })
             })
             .collect::<Result<_, Vec<_>>>()?;
         static READ: AtomicU64 = AtomicU64::new(0);
@@ -160,15 +174,30 @@ impl Documents {
         refusal(PARSE_FAILED, readable(&reason), at)
     }
 
-    fn invalid(&self, errors: &DiagnosticList) -> Vec<ServerError> {
-        let refused = errors.iter().take(self.limits.errors).map(|error| {
-            let error = error.to_json();
-            let mut refused = refusal(VALIDATION_FAILED, readable(&error.message), None);
-            refused.locations =
-                error.locations.iter().map(|at| Pos { line: at.line, column: at.column }).collect();
-            refused
-        });
-        refused.collect()
+    /// What the compiler found, and the mistakes of values, in the order of the text. Where both found one, that of the
+    /// value says more.
+    fn invalid(&self, found: Option<&DiagnosticList>, mistakes: &[ServerError]) -> Vec<ServerError> {
+        let mut errors: Vec<ServerError> = found
+            .into_iter()
+            .flat_map(DiagnosticList::iter)
+            .take(self.limits.errors)
+            .map(|error| {
+                let error = error.to_json();
+                let mut refused = refusal(VALIDATION_FAILED, readable(&error.message), None);
+                refused.locations =
+                    error.locations.iter().map(|at| Pos { line: at.line, column: at.column }).collect();
+                refused
+            })
+            .filter(|error| {
+                !mistakes.iter().any(|mistake| error.locations.first() == mistake.locations.first())
+            })
+            .chain(mistakes.iter().cloned())
+            .collect();
+        errors.sort_by_key(|error| error.locations.first().copied());
+        // Of a fragment that several operations reach.
+        errors.dedup_by(|one, other| one.locations == other.locations && one.message == other.message);
+        errors.truncate(self.limits.errors);
+        errors
     }
 }
 
@@ -204,6 +233,8 @@ struct Planned {
     document: engine::ExecutableDocument,
     /// None when page sizes come from variables.
     cost: Option<u64>,
+    /// Where it uses its variables.
+    uses: Uses,
     /// The variable that says where a subscription resumes and is used for nothing else.
     resumes_by: Option<String>,
 }
@@ -220,8 +251,10 @@ impl Checked {
         variables: Variables,
     ) -> Result<Operation, Vec<ServerError>> {
         let (index, operation) = self.pick(name)?;
-        variables::check(&self.schema, &self.limits, operation, &self.document.sources, &variables)?;
-        let cost = match self.operations[index].cost {
+        let planned = &self.operations[index];
+        let sources = &self.document.sources;
+        values::variables(&self.schema, &self.limits, operation, &planned.uses, sources, &variables)?;
+        let cost = match planned.cost {
             Some(cost) => cost,
             None => Walk::new(&self.document, operation, &self.limits, Some(&variables))
                 .operation()

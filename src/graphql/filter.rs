@@ -35,7 +35,7 @@ fn list<T, B>(
     Ok(bind(values.into_iter().map(each).collect::<Result<_, _>>()?))
 }
 
-/// Conditions on a text. All that are given must hold.
+/// Conditions on a text. All that are given must hold; none can be null.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct StringFilter {
     /// Equal, letter by letter.
@@ -65,7 +65,7 @@ impl Operators for StringFilter {
     }
 }
 
-/// Conditions on a reference, or on an object's own id. All that are given must hold.
+/// Conditions on a reference, or on an object's own id. All that are given must hold; none can be null.
 #[derive(Clone, Debug, Default, InputObject)]
 #[graphql(name = "IDFilter")]
 pub struct IdFilter {
@@ -104,7 +104,7 @@ impl IdFilter {
     }
 }
 
-/// Conditions on a number. All that are given must hold.
+/// Conditions on a number. All that are given must hold; none can be null.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct IntFilter {
     /// Equal.
@@ -172,9 +172,9 @@ macro_rules! ranges {
 }
 
 ranges! {
-    /// Conditions on an instant. All that are given must hold.
+    /// Conditions on an instant. All that are given must hold; none can be null.
     DateTimeFilter of DateTime as Time;
-    /// Conditions on a day. All that are given must hold.
+    /// Conditions on a day. All that are given must hold; none can be null.
     DateFilter of Date as Date;
 }
 

@@ -372,7 +372,8 @@ fn fault() -> Response {
     Response::from_errors(vec![refusal(error.code(), error.message(), None)])
 }
 
-/// Every error has a code. Those that the engine makes itself are about values it could not read.
+/// Every error has a code. Those that the engine makes itself are about values it could not read, which the guard before
+/// it knows of no more than that their kind is right.
 fn coded(mut answer: Response) -> Response {
     for error in &mut answer.errors {
         let extensions = error.extensions.get_or_insert_default();
@@ -384,9 +385,11 @@ fn coded(mut answer: Response) -> Response {
     answer
 }
 
-/// The engine says which value of which type it could not read, and in which types that lay.
+/// The engine says which value of which type it could not read, and in which types that lay. The value is left out: it
+/// may be a secret.
 fn sentence(message: &str) -> String {
     let message = message.split(" (occurred while parsing").next().unwrap_or_default();
+    let message = message.split(", found ").next().unwrap_or_default();
     match message.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
         Some((ty, why)) => format!("This is no {ty}: {}.", why.trim_end_matches('.')),
         None => format!("{}.", message.trim_end_matches('.')),

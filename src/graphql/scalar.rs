@@ -1,7 +1,30 @@
 //! Scalars: how instants, days and local times are written.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use async_graphql::{InputType, InputValueError, InputValueResult, Pos, Scalar, ScalarType, Value};
 use chrono::{Datelike, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
+
+/// Reads a value of a scalar of ours as the engine will when the field is resolved.
+///
+/// # Errors
+/// A sentence that says how it is written; none where the value is of another kind altogether.
+pub(super) fn read(name: &str, value: &Value) -> Result<(), Option<String>> {
+    match name {
+        "DateTime" => reads::<DateTime>(name, value),
+        "Date" => reads::<Date>(name, value),
+        "LocalDateTime" => reads::<LocalDateTime>(name, value),
+        "LocalTime" => reads::<LocalTime>(name, value),
+        "TimeZone" => reads::<TimeZone>(name, value),
+        _ => Ok(()),
+    }
+}
+
+fn reads<T: ScalarType + InputType>(name: &str, value: &Value) -> Result<(), Option<String>> {
+    let Err(refused) = <T as ScalarType>::parse(value.clone()) else { return Ok(()) };
+    let message = refused.into_server_error(Pos::default()).message;
+    // The engine's other sentence repeats the value.
+    let why = message.strip_prefix("Failed to parse ").and_then(|rest| rest.split_once(": "));
+    Err(why.map(|(_, why)| format!("This is no {name}: {why}.")))
+}
 
 /// An instant, RFC 3339: any offset in, UTC out. Precise to the microsecond: `2026-03-29T02:30:00Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ use crate::store::word;
 
 macro_rules! enums {
     (filter $filter:ident of $name:ident is $word:ident) => {
-        #[doc = concat!("Conditions on a `", stringify!($name), "`. All that are given must hold.")]
+        #[doc = concat!("Conditions on a `", stringify!($name), "`. All that are given must hold; none can be null.")]
         #[derive(Clone, Debug, Default, InputObject)]
         pub struct $filter {
             /// Equal.

@@ -41,6 +41,7 @@ mod time_entries;
 mod tls;
 mod tokens;
 mod toy;
+mod values;
 mod versions;
 mod webhooks;
 mod writes;
