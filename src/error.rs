@@ -3,6 +3,7 @@
 //! [`Error`] has no `Display`: async-graphql publishes the text of whatever has one. What a client reads is
 //! [`Error::message`]; the cause of an internal failure is logged under an id, and the client sees the id.
 
+use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
 use crate::access::Permission;
@@ -161,6 +162,12 @@ impl From<Mistakes> for WriteError {
     }
 }
 
+/// A name as it is kept: without white space around it, and in Unicode's normal form C, so that names that look the same
+/// are the same.
+pub fn name(text: &str) -> String {
+    text.trim().nfc().collect()
+}
+
 /// The mistakes of an input, gathered so that a client is told all of them at once.
 #[derive(Clone, Debug, Default)]
 pub struct Mistakes(Vec<InputError>);
@@ -171,12 +178,38 @@ impl Mistakes {
         self.0.push(InputError::at(path, code, message));
     }
 
-    /// A text that must say something and may have at most `longest` characters.
+    /// Adds one that is known.
+    pub fn push(&mut self, mistake: InputError) {
+        self.0.push(mistake);
+    }
+
+    /// What something is called: a text of one line, kept as [`name`] has it, which is given.
+    pub fn name(&mut self, path: &str, text: &str, longest: usize) -> String {
+        let kept = name(text);
+        self.text(path, &kept, longest);
+        kept
+    }
+
+    /// A text of one line that must say something and may have at most `longest` characters.
     pub fn text(&mut self, path: &str, text: &str, longest: usize) {
         if text.trim().is_empty() {
             self.add(path, InputErrorCode::Required, "This must not be blank.");
         }
-        self.length(path, Some(text), longest);
+        self.line(path, text, longest);
+    }
+
+    /// A text of one line, of at most `longest` characters.
+    pub fn line(&mut self, path: &str, text: &str, longest: usize) {
+        self.length(path, text, longest);
+        self.plain(path, text, &[]);
+    }
+
+    /// A text of any number of lines, of at most `longest` characters, if there is one.
+    pub fn prose(&mut self, path: &str, text: Option<&str>, longest: usize) {
+        if let Some(text) = text {
+            self.length(path, text, longest);
+            self.plain(path, text, &['\n', '\r', '\t']);
+        }
     }
 
     /// An e-mail address, of at most 254 characters. Whether it exists only a message to it can tell.
@@ -198,17 +231,21 @@ impl Mistakes {
                 "This is no e-mail address: write one as name@example.com.",
             );
         }
-        self.length(path, Some(address), 254);
+        self.length(path, address, 254);
     }
 
-    /// A text of at most `longest` characters, if there is one.
-    pub fn length(&mut self, path: &str, text: Option<&str>, longest: usize) {
-        let Some(text) = text else { return };
+    fn length(&mut self, path: &str, text: &str, longest: usize) {
         if text.chars().count() > longest {
             self.add(path, InputErrorCode::TooLong, format!("This may have at most {longest} characters."));
         }
-        if text.contains('\0') {
-            self.add(path, InputErrorCode::Invalid, "This holds the character U+0000: leave it out.");
+    }
+
+    /// That a text has no control characters but those that are allowed.
+    fn plain(&mut self, path: &str, text: &str, allowed: &[char]) {
+        if let Some(control) = text.chars().find(|letter| letter.is_control() && !allowed.contains(letter)) {
+            let code = u32::from(control);
+            let message = format!("This holds the control character U+{code:04X}: leave it out.");
+            self.add(path, InputErrorCode::Invalid, message);
         }
     }
 

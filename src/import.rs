@@ -182,7 +182,7 @@ pub async fn requests(
         settings,
         told,
     };
-    if let Some(sla) = importer.settings.sla.clone() {
+    if let Some(sla) = importer.settings.sla.as_deref().map(crate::error::name) {
         importer.learn(Named::Sla, BTreeSet::from([sla.as_str()])).await?;
         importer.sla = importer.named(Named::Sla, Some(&sla)).map_err(Error::Settings)?;
     }

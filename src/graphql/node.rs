@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::asking::Asking;
 use super::look_ahead::{columns, joins};
-use crate::error::Error;
+use crate::error::{Error, InputErrorCode, Mistakes};
 use crate::store::noun::Noun;
 use crate::store::page::{self, Wanted};
 
@@ -114,6 +114,13 @@ impl Kind {
                 Err(Error::BadRequest(format!("This is the id of another type: pass the id of a {self:?}.")))
             }
         }
+    }
+}
+
+impl Kind {
+    /// The same of an id in an input; none where it is none, which is a mistake at its path.
+    pub(super) fn key_at(self, mistakes: &mut Mistakes, path: &str, id: &ID) -> Option<Uuid> {
+        self.key(id).map_err(|error| mistakes.add(path, InputErrorCode::Invalid, error.message())).ok()
     }
 }
 

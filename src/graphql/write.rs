@@ -144,7 +144,7 @@ const MARK: usize = 255;
 pub(super) fn mark(input: &impl InputType, key: Option<&str>, mistakes: &mut Mistakes) -> Option<Mark> {
     let key = key?;
     mistakes.text("input.clientMutationId", key, MARK);
-    if key.trim().is_empty() || key.chars().count() > MARK || key.contains('\0') {
+    if key.trim().is_empty() || key.chars().count() > MARK || key.chars().any(char::is_control) {
         // It cannot be kept, and nothing will be written.
         return None;
     }
@@ -220,13 +220,22 @@ impl Spot {
 
 impl Spot {
     /// The mistake of a null where there must be a value.
-    pub(super) fn cannot_be_empty(self, draft: &mut Draft) {
+    pub(super) fn cannot_be_empty(self, mistakes: &mut Mistakes) {
         let message = "This cannot be null: leave it out, and it stays as it is.";
-        draft.mistakes.add(&self.path(), InputErrorCode::Required, message);
+        mistakes.add(&self.path(), InputErrorCode::Required, message);
     }
 }
 
-/// The rule of a text that says something, of at most so many characters.
+/// The rule of what something is called, in at most so many characters.
+pub(super) fn name(longest: usize) -> impl FnOnce(&mut Draft, Spot, String) {
+    move |draft, spot, value| {
+        let kept = draft.mistakes.name(&spot.path(), &value, longest);
+        draft.set(spot.0, Some(Bind::Text(kept)));
+    }
+}
+
+/// The rule of a text that is kept as it is given, such as the key of another system: one line that says something, of at
+/// most so many characters.
 pub(super) fn text(longest: usize) -> impl FnOnce(&mut Draft, Spot, String) {
     move |draft, spot, value| {
         draft.mistakes.text(&spot.path(), &value, longest);
@@ -272,13 +281,7 @@ pub(super) fn refers<T: Entity>(draft: &mut Draft, spot: Spot, id: ID) {
 
 /// The key that an id at a path names; else a mistake.
 pub(super) fn key<T: Entity>(draft: &mut Draft, path: &str, id: &ID) -> Option<Uuid> {
-    match T::KIND.key(id) {
-        Ok(key) => Some(key),
-        Err(error) => {
-            draft.mistakes.add(path, InputErrorCode::Invalid, error.message());
-            None
-        }
-    }
+    T::KIND.key_at(&mut draft.mistakes, path, id)
 }
 
 /// The keys of a list, each once and each that of an object that may be used in the tenant.
@@ -391,14 +394,14 @@ macro_rules! inputs {
                 use $crate::graphql::write::Spot;
                 $(match self.$required {
                     async_graphql::MaybeUndefined::Undefined => {}
-                    async_graphql::MaybeUndefined::Null => Spot(stringify!($required)).cannot_be_empty(draft),
+                    async_graphql::MaybeUndefined::Null => Spot(stringify!($required)).cannot_be_empty(&mut draft.mistakes),
                     async_graphql::MaybeUndefined::Value(value) => {
                         ($rrule)(draft, Spot(stringify!($required)), value);
                     }
                 })*
                 $(match self.$defaulted {
                     async_graphql::MaybeUndefined::Undefined => {}
-                    async_graphql::MaybeUndefined::Null => Spot(stringify!($defaulted)).cannot_be_empty(draft),
+                    async_graphql::MaybeUndefined::Null => Spot(stringify!($defaulted)).cannot_be_empty(&mut draft.mistakes),
                     async_graphql::MaybeUndefined::Value(value) => {
                         ($drule)(draft, Spot(stringify!($defaulted)), value);
                     }

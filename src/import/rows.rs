@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::mapping::{Field, Mapping};
 use super::{Bad, Error, Format};
+use crate::error::name;
 use crate::store::intake::AHEAD;
 use crate::store::word::{Channel, Impact, RequestStatus};
 
@@ -156,6 +157,12 @@ impl Reader {
             Some(text) if text.contains('\0') => Err(format!("{field} holds the character U+0000")),
             text => Ok(text.map(str::to_owned)),
         };
+        let named = |field: Field, longest: usize| match text(field, longest)? {
+            Some(called) if called.chars().any(char::is_control) => {
+                Err(format!("{field} holds a control character"))
+            }
+            called => Ok(called.map(|called| name(&called))),
+        };
         let sequence = said(Field::Sequence).map(|text| {
             text.parse()
                 .ok()
@@ -177,18 +184,18 @@ impl Reader {
             event_key: text(Field::EventKey, 128)?.unwrap_or_else(|| self.digest(cells)),
             sequence: sequence.transpose()?.unwrap_or_default(),
             channel: word(Field::Channel, said(Field::Channel), Channel::ALL, Channel::word)?,
-            subject: said(Field::Subject).map(|subject| subject.chars().take(500).collect()),
+            subject: said(Field::Subject).map(subject),
             status: word(Field::Status, said(Field::Status), RequestStatus::ALL, RequestStatus::word)?,
             impact: word(Field::Impact, said(Field::Impact), Impact::ALL, Impact::word)?,
-            requester: text(Field::Requester, 128)?,
-            instance: text(Field::ServiceInstance, 160)?,
-            team: text(Field::Team, 128)?,
+            requester: named(Field::Requester, 128)?,
+            instance: named(Field::ServiceInstance, 160)?,
+            team: named(Field::Team, 128)?,
             desired_completion_at: instant(Field::DesiredCompletionAt)?,
             downtime_start_at: instant(Field::DowntimeStartAt)?,
             downtime_end_at: instant(Field::DowntimeEndAt)?,
             provider_not_accountable: yes.transpose()?,
-            standard: text(Field::StandardServiceRequest, 160)?,
-            sla: text(Field::Sla, 160)?,
+            standard: named(Field::StandardServiceRequest, 160)?,
+            sla: named(Field::Sla, 160)?,
         };
         if row.event_key == crate::store::intake::REGISTERED {
             return Err(format!("eventKey: {:?} is the gateway's own", row.event_key));
@@ -235,6 +242,12 @@ fn cell(object: &Value, name: &str) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     }
+}
+
+/// The subject of a request, on one line and no longer than it may be: logs have what somebody pasted.
+fn subject(said: &str) -> String {
+    let line: String = said.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    name(&line).chars().take(500).collect::<String>().trim_end().to_owned()
 }
 
 /// A word of a closed list, whatever the case of its letters and whatever stands between its parts.

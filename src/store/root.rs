@@ -70,6 +70,7 @@ pub async fn begin(client: &mut Client, root: &Root<'_>) -> Result<(), RootError
     let [tenant, role, person, grant, audit] = [(); 5].map(|()| id::new().to_string());
     let permissions: Vec<&str> = Permission::ALL.iter().map(|permission| permission.wire_name()).collect();
     let zone = root.time_zone.name();
+    let called = crate::error::name(root.name);
     let name = root.administrator.split('@').next().unwrap_or_default();
     let transaction = client.transaction().await?;
     // Two that begin at once wait for each other here.
@@ -82,7 +83,7 @@ pub async fn begin(client: &mut Client, root: &Root<'_>) -> Result<(), RootError
         .execute(
             "INSERT INTO tenant (root_id, id, slug, name, time_zone) \
              VALUES ($1::text::uuid, $1::text::uuid, $2, $3, $4)",
-            &[&tenant, &root.slug, &root.name, &zone],
+            &[&tenant, &root.slug, &called, &zone],
         )
         .await?;
     transaction
@@ -113,7 +114,8 @@ pub async fn begin(client: &mut Client, root: &Root<'_>) -> Result<(), RootError
             &[&tenant, &grant, &role, &person],
         )
         .await?;
-    let after = json!({ "slug": root.slug, "name": root.name, "time_zone": zone, "administrator": root.administrator });
+    let after =
+        json!({ "slug": root.slug, "name": called, "time_zone": zone, "administrator": root.administrator });
     transaction
         .execute(
             "INSERT INTO audit_entry (root_id, id, tenant_id, actor_name, action, object_type, object_id, after) \

@@ -184,3 +184,19 @@ async fn what_cannot_be_meant_is_refused_with_what_to_do_and_nothing_is_taken_in
         assert!(why.contains(about), "{why}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_file_calls_things_is_kept_and_found_as_names_are() {
+    let app = world().await;
+    let file = "sourceId,occurredAt,team,requester,subject\n\
+        A,2026-03-02T10:00:00Z,Cafe\u{301}\u{a0},agent,\"two\nlines\t\"\n\
+        B,2026-03-02T10:00:00Z,Caf\u{e9},agent,e\u{301}\n\
+        C,2026-03-02T10:00:00Z,a\u{7}b,agent,x\n";
+    let (well, said, why) = import(&app, "log.csv", file, &["--create-missing"]).await;
+    assert_eq!(said, "3 rows read: 2 requests registered, 2 events recorded, 1 people and teams made.\n");
+    assert!(!well && why.contains("line 5: team holds a control character"), "{why}");
+    let found = requests(&app).await;
+    assert_eq!(found[0]["team"], found[1]["team"]);
+    assert_eq!(found[0]["team"]["name"], "Caf\u{e9}");
+    assert_eq!((&found[0]["subject"], &found[1]["subject"]), (&json!("two lines"), &json!("\u{e9}")));
+}

@@ -23,6 +23,7 @@ mod intake;
 mod introspection;
 mod lifecycle;
 mod mail;
+mod names;
 mod nulls;
 mod pages;
 mod permissions;

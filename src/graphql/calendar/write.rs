@@ -4,7 +4,7 @@ use async_graphql::InputObject;
 
 use crate::error::InputErrorCode;
 use crate::graphql::scalar::{LocalDateTime, LocalTime};
-use crate::graphql::write::{Spot, inputs, mutations, text};
+use crate::graphql::write::{Spot, inputs, mutations, name, text};
 use crate::graphql::{Calendar, Weekday};
 use crate::store::calendar::{self, HolidayRow, HoursRow};
 use crate::store::write::Draft;
@@ -42,7 +42,7 @@ inputs! {
     update CalendarUpdateInput as "calendarUpdate";
     required {
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
         /// The hours that count, all of them; a calendar without any can be made, but not be used by an offering.
         hours: Vec<CalendarHoursInput> => hours,
     }
@@ -92,17 +92,15 @@ fn hours(draft: &mut Draft, spot: Spot, hours: Vec<CalendarHoursInput>) {
 }
 
 fn holidays(draft: &mut Draft, spot: Spot, holidays: Vec<HolidayInput>) {
-    for (index, holiday) in holidays.iter().enumerate() {
-        draft.mistakes.text(&format!("{}.{index}.name", spot.path()), &holiday.name, 160);
+    let mut rows = Vec::with_capacity(holidays.len());
+    for (index, holiday) in holidays.into_iter().enumerate() {
+        let name = draft.mistakes.name(&format!("{}.{index}.name", spot.path()), &holiday.name, 160);
         if holiday.starts_at >= holiday.ends_at {
             let path = format!("{}.{index}.endsAt", spot.path());
             draft.mistakes.add(&path, InputErrorCode::Invalid, "This must be later than `startsAt`.");
         }
+        rows.push(HolidayRow { name, starts_at: holiday.starts_at.0, ends_at: holiday.ends_at.0 });
     }
-    let rows: Vec<HolidayRow> = holidays
-        .into_iter()
-        .map(|row| HolidayRow { name: row.name, starts_at: row.starts_at.0, ends_at: row.ends_at.0 })
-        .collect();
     calendar::set_holidays(draft, &rows);
 }
 

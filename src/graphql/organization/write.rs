@@ -3,7 +3,7 @@
 use async_graphql::ID;
 
 use crate::graphql::Organization;
-use crate::graphql::write::{Spot, flag, inputs, mutations, refers, text};
+use crate::graphql::write::{Spot, flag, inputs, mutations, name, refers, text};
 use crate::store;
 use crate::store::write::Draft;
 
@@ -18,7 +18,7 @@ inputs! {
     update OrganizationUpdateInput as "organizationUpdate";
     required {
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
     }
     defaulted {
         /// Whether it is outside: a supplier, not a part of the house.

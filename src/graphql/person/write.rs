@@ -2,7 +2,7 @@
 
 use async_graphql::ID;
 
-use crate::error::InputErrorCode;
+use crate::error::{self, InputErrorCode};
 use crate::graphql::write::{Spot, inputs, mutations, refers, text};
 use crate::graphql::{Organization, Person, Site};
 use crate::store;
@@ -53,8 +53,9 @@ inputs! {
 }
 
 fn name(draft: &mut Draft, spot: Spot, name: String) {
-    draft.mistakes.length(&spot.path(), Some(&name), 80);
-    draft.set(spot.0, Some(Bind::Text(name.trim().to_owned())));
+    let kept = error::name(&name);
+    draft.mistakes.line(&spot.path(), &kept, 80);
+    draft.set(spot.0, Some(Bind::Text(kept)));
 }
 
 fn email(draft: &mut Draft, spot: Spot, address: String) {

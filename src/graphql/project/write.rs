@@ -1,7 +1,7 @@
 //! Writing projects.
 
 use crate::graphql::Project;
-use crate::graphql::write::{inputs, mutations, text};
+use crate::graphql::write::{inputs, mutations, name, text};
 
 inputs! {
     Project needs CatalogWrite;
@@ -14,7 +14,7 @@ inputs! {
     update ProjectUpdateInput as "projectUpdate";
     required {
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
     }
     defaulted {}
     optional {

@@ -4,7 +4,7 @@ use crate::access;
 use crate::error::InputErrorCode;
 use crate::graphql::Role;
 use crate::graphql::viewer::Permission;
-use crate::graphql::write::{Spot, inputs, mutations, text};
+use crate::graphql::write::{Spot, inputs, mutations, name};
 use crate::store::role;
 use crate::store::sql::Bind;
 use crate::store::write::Draft;
@@ -20,7 +20,7 @@ inputs! {
     update RoleUpdateInput as "roleUpdate";
     required {
         /// Its name, 1 to 160 characters; unique within the tenant.
-        name: String => text(160),
+        name: String => name(160),
         /// What whoever is granted it may do, all of it: at least one, and only what the viewer may do in its tenant.
         permissions: Vec<Permission> => permissions,
     }

@@ -2,7 +2,7 @@
 
 use async_graphql::ID;
 
-use crate::graphql::write::{inputs, mutations, refers, text};
+use crate::graphql::write::{inputs, mutations, name, refers, text};
 use crate::graphql::{Organization, Service};
 
 inputs! {
@@ -16,7 +16,7 @@ inputs! {
     update ServiceUpdateInput as "serviceUpdate";
     required {
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
         /// The organization that provides it: one of the tenant or of a tenant above it.
         provider_id: ID => refers::<Organization>,
     }

@@ -4,7 +4,7 @@ use async_graphql::{ID, InputObject};
 
 use crate::error::InputErrorCode;
 use crate::graphql::word::RelationEffect;
-use crate::graphql::write::{Spot, inputs, key, keys, mutations, refers, text};
+use crate::graphql::write::{Spot, inputs, key, keys, mutations, name, refers, text};
 use crate::graphql::{Organization, Person, Service, ServiceInstance, Team};
 use crate::store::service_instance;
 use crate::store::write::Draft;
@@ -31,7 +31,7 @@ inputs! {
         /// The service it is an instance of: one of the tenant or of a tenant above it.
         service_id: ID => service,
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
     }
     defaulted {
         /// The instances that it uses, all of them. None of them may use this one, not even through others.

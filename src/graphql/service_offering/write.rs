@@ -5,7 +5,7 @@ use async_graphql::{ID, InputObject};
 use crate::error::InputErrorCode;
 use crate::graphql::scalar::TimeZone;
 use crate::graphql::word::{Impact, ServiceOfferingStatus, TargetKind};
-use crate::graphql::write::{Spot, inputs, key, mutations, refers, text, word, zone};
+use crate::graphql::write::{Spot, inputs, key, mutations, name, refers, text, word, zone};
 use crate::graphql::{Calendar, Service, ServiceOffering};
 use crate::store::service_offering::{self, Target};
 use crate::store::word;
@@ -79,7 +79,7 @@ inputs! {
         /// The service it is an offering of: one of the tenant or of a tenant above it.
         service_id: ID => service,
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
         /// The zone in which its calendars are applied.
         time_zone: TimeZone => zone,
     }

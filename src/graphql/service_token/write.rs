@@ -36,8 +36,8 @@ pub struct ServiceTokenCreateInput {
 
 impl ServiceTokenCreateInput {
     fn fill(&self, draft: &mut Draft, secret: &access::service_token::ServiceToken, now: chrono::DateTime<Utc>) {
-        draft.mistakes.text("input.name", &self.name, 160);
-        draft.set("name", Some(Bind::Text(self.name.clone())));
+        let name = draft.mistakes.name("input.name", &self.name, 160);
+        draft.set("name", Some(Bind::Text(name)));
         draft.set("secret_hash", Some(Bind::Bytes(secret.hash().to_vec())));
         if let Some(scopes) = &self.scopes {
             let names = within_rights(draft, Spot("scopes"), scopes);

@@ -2,7 +2,7 @@
 
 use crate::graphql::Site;
 use crate::graphql::scalar::TimeZone;
-use crate::graphql::write::{inputs, mutations, text, zone};
+use crate::graphql::write::{inputs, mutations, name, text, zone};
 
 inputs! {
     Site needs CatalogWrite;
@@ -15,7 +15,7 @@ inputs! {
     update SiteUpdateInput as "siteUpdate";
     required {
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
     }
     defaulted {}
     optional {

@@ -9,7 +9,7 @@ use crate::graphql::Sla;
 use crate::graphql::node::Kind;
 use crate::graphql::scalar::Date;
 use crate::graphql::word::{AbandonType, SlaCoverage, SlaStatus};
-use crate::graphql::write::{Create, mark};
+use crate::graphql::write::{Create, Spot, mark};
 use crate::store::sla::change::Changes;
 use crate::store::sla::write::{self, New, NewVersion, Terms};
 use crate::store::word::{self, SlaKind};
@@ -157,15 +157,15 @@ pub struct SlaUpdateInput {
     /// whatever it is.
     pub(super) expected_revision: Option<i32>,
     /// Its name, 1 to 160 characters.
-    name: Option<String>,
+    name: MaybeUndefined<String>,
     /// What it is about.
     description: MaybeUndefined<String>,
     /// Whether all tenants below use it too. Once true it cannot be turned off: `IRREVERSIBLE`.
-    shared: Option<bool>,
+    shared: MaybeUndefined<bool>,
     /// The switch.
-    active: Option<bool>,
+    active: MaybeUndefined<bool>,
     /// The stage of its lifecycle.
-    status: Option<SlaStatus>,
+    status: MaybeUndefined<SlaStatus>,
     /// The organization that pays for it; cannot be emptied with service terms.
     customer_id: MaybeUndefined<ID>,
     /// Who speaks for the customer.
@@ -214,9 +214,7 @@ pub struct SlaVersionActivateInput {
 
 impl SlaUpdateInput {
     pub(super) fn changes(self, mistakes: &mut Mistakes) -> Changes {
-        if let Some(name) = &self.name {
-            mistakes.text("input.name", name, NAME);
-        }
+        let name = said(mistakes, Spot("name"), self.name);
         described(
             mistakes,
             self.description.as_opt_deref::<str>().flatten(),
@@ -230,7 +228,7 @@ impl SlaUpdateInput {
         let mut key = |kind: Kind, path: &str, id: MaybeUndefined<ID>| match id {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(id) => key(mistakes, kind, path, &id).map(Some),
+            MaybeUndefined::Value(id) => kind.key_at(mistakes, path, &id).map(Some),
         };
         Changes {
             customer_id: key(Kind::Organization, "input.customerId", self.customer_id),
@@ -240,11 +238,11 @@ impl SlaUpdateInput {
                 "input.serviceLevelManagerId",
                 self.service_level_manager_id,
             ),
-            name: self.name,
+            name: name.map(|name| mistakes.name("input.name", &name, NAME)),
             description: self.description.into(),
-            shared: self.shared,
-            active: self.active,
-            status: self.status.map(Into::into),
+            shared: said(mistakes, Spot("shared"), self.shared),
+            active: said(mistakes, Spot("active"), self.active),
+            status: said(mistakes, Spot("status"), self.status).map(Into::into),
             start_date: day(self.start_date),
             notice_date: day(self.notice_date),
             expiry_date: day(self.expiry_date),
@@ -253,6 +251,14 @@ impl SlaUpdateInput {
             source_id: self.source_id.into(),
         }
     }
+}
+
+/// What is said of what cannot be empty; none where nothing is, or null, which is a mistake.
+fn said<T>(mistakes: &mut Mistakes, spot: Spot, value: MaybeUndefined<T>) -> Option<T> {
+    if value.is_null() {
+        spot.cannot_be_empty(mistakes);
+    }
+    value.take()
 }
 
 /// What it takes to write SLAs of a kind (domain §8).
@@ -280,7 +286,7 @@ impl Create for SlaCreateInput {
     let mark = mark(self, self.client_mutation_id.as_deref(), &mut mistakes);
     let input = self.clone();
     let upsert = input.upsert.then(|| input.changes());
-    mistakes.text("input.name", &input.name, NAME);
+    let name = mistakes.name("input.name", &input.name, NAME);
     described(
         &mut mistakes,
         input.description.as_deref(),
@@ -300,7 +306,7 @@ impl Create for SlaCreateInput {
     }
     let dated = input.start_date.is_some() || input.expiry_date.is_some();
     let new = New {
-        name: input.name,
+        name,
         description: input.description,
         shared: input.shared,
         active: input.active,
@@ -335,11 +341,11 @@ impl SlaCreateInput {
         let update = SlaUpdateInput {
             id: ID::default(),
             expected_revision: None,
-            name: Some(self.name.clone()),
+            name: MaybeUndefined::Value(self.name.clone()),
             description: given(&self.description),
-            shared: self.shared.then_some(true),
-            active: Some(self.active),
-            status: self.status,
+            shared: given(&self.shared.then_some(true)),
+            active: MaybeUndefined::Value(self.active),
+            status: given(&self.status),
             customer_id: given(&self.customer_id),
             customer_rep_id: given(&self.customer_rep_id),
             service_level_manager_id: given(&self.service_level_manager_id),
@@ -379,33 +385,25 @@ fn described(
     source: Option<&str>,
     source_id: Option<&str>,
 ) {
-    mistakes.length("input.description", description, DESCRIPTION);
+    mistakes.prose("input.description", description, DESCRIPTION);
     if remarks.is_some_and(|remarks| remarks.len() > REMARKS) {
         mistakes.add("input.remarks", InputErrorCode::TooLong, "This may have at most 64 KiB.");
     }
-    mistakes.length("input.remarks", remarks, REMARKS);
-    mistakes.length("input.source", source, 30);
-    mistakes.length("input.sourceId", source_id, 128);
-}
-
-/// The key that an id at a path names; else a mistake.
-fn key(mistakes: &mut Mistakes, kind: Kind, path: &str, id: &ID) -> Option<Uuid> {
-    match kind.key(id) {
-        Ok(key) => Some(key),
-        Err(error) => {
-            mistakes.add(path, InputErrorCode::Invalid, error.message());
-            None
+    mistakes.prose("input.remarks", remarks, REMARKS);
+    for (path, text, longest) in [("input.source", source, 30), ("input.sourceId", source_id, 128)] {
+        if let Some(text) = text {
+            mistakes.text(path, text, longest);
         }
     }
 }
 
 fn optional(mistakes: &mut Mistakes, kind: Kind, path: &str, id: Option<ID>) -> Option<Uuid> {
-    id.and_then(|id| key(mistakes, kind, path, &id))
+    id.and_then(|id| kind.key_at(mistakes, path, &id))
 }
 
 fn listed(mistakes: &mut Mistakes, kind: Kind, path: &str, ids: Option<Vec<ID>>) -> Vec<Uuid> {
     let ids = ids.unwrap_or_default();
-    let named = |(index, id): (usize, &ID)| key(mistakes, kind, &format!("{path}.{index}"), id);
+    let named = |(index, id): (usize, &ID)| kind.key_at(mistakes, &format!("{path}.{index}"), id);
     let mut keys: Vec<Uuid> = ids.iter().enumerate().filter_map(named).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -413,10 +411,10 @@ fn listed(mistakes: &mut Mistakes, kind: Kind, path: &str, ids: Option<Vec<ID>>)
 }
 
 fn version(input: SlaVersionInput, mistakes: &mut Mistakes) -> NewVersion {
-    mistakes.text("input.version.versionName", &input.version_name, NAME);
-    mistakes.length("input.version.description", input.description.as_deref(), DESCRIPTION);
+    let version_name = mistakes.name("input.version.versionName", &input.version_name, NAME);
+    mistakes.prose("input.version.description", input.description.as_deref(), DESCRIPTION);
     let terms = input.terms.terms(mistakes);
-    NewVersion { version_name: input.version_name, description: input.description, terms }
+    NewVersion { version_name, description: input.description, terms }
 }
 
 impl SlaTermsInput {
@@ -491,7 +489,8 @@ impl ServiceTermsInput {
         let instance = format!("{path}.serviceInstanceId");
         let terms = Terms::Service {
             // An id that cannot be read is a mistake already, so this nil is never looked for.
-            service_offering_id: key(mistakes, Kind::ServiceOffering, &offering, &self.service_offering_id)
+            service_offering_id: Kind::ServiceOffering
+                .key_at(mistakes, &offering, &self.service_offering_id)
                 .unwrap_or_default(),
             service_instance_id: optional(mistakes, Kind::ServiceInstance, &instance, self.service_instance_id),
             coverage,

@@ -62,14 +62,16 @@ fn categories(draft: &mut Draft, spot: Spot, categories: Vec<String>) {
     if categories.is_empty() {
         draft.mistakes.add(&spot.path(), InputErrorCode::Required, "Name at least one category.");
     }
+    let mut kept: Vec<String> = Vec::with_capacity(categories.len());
     for (index, category) in categories.iter().enumerate() {
         let path = format!("{}.{index}", spot.path());
-        draft.mistakes.text(&path, category, 160);
-        if categories[..index].contains(category) {
+        let category = draft.mistakes.name(&path, category, 160);
+        if kept.contains(&category) {
             draft.mistakes.add(&path, InputErrorCode::Duplicate, "This category is in the list already.");
         }
+        kept.push(category);
     }
-    draft.set(spot.0, Some(Bind::Texts(categories)));
+    draft.set(spot.0, Some(Bind::Texts(kept)));
 }
 
 fn deactivated(draft: &mut Draft, _: Spot, deactivated: bool) {

@@ -3,7 +3,7 @@
 use async_graphql::ID;
 
 use crate::graphql::service_offering::{TargetDurationInput, opening_hours};
-use crate::graphql::write::{Spot, inputs, mutations, refers, text};
+use crate::graphql::write::{Spot, inputs, mutations, name, refers, text};
 use crate::graphql::{ServiceOffering, StandardServiceRequest};
 use crate::store::sql::Bind;
 use crate::store::standard_service_request;
@@ -22,7 +22,7 @@ inputs! {
         /// The offering whose targets it overrides: one of the tenant or of a tenant above it.
         service_offering_id: ID => refers::<ServiceOffering>,
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
         /// The time to respond.
         response: TargetDurationInput => |draft: &mut Draft, spot: Spot, duration: TargetDurationInput| {
             set(draft, spot, &duration, ["response_kind", "response_amount"]);

@@ -2,7 +2,7 @@
 
 use async_graphql::ID;
 
-use crate::graphql::write::{Spot, inputs, keys, mutations, text};
+use crate::graphql::write::{Spot, inputs, keys, mutations, name, text};
 use crate::graphql::{Person, Team};
 use crate::store;
 use crate::store::write::Draft;
@@ -18,7 +18,7 @@ inputs! {
     update TeamUpdateInput as "teamUpdate";
     required {
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
     }
     defaulted {
         /// The people in it, all of them: of the tenant or of a tenant above it.

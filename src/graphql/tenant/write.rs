@@ -5,7 +5,7 @@ use async_graphql::ID;
 use crate::error::InputErrorCode;
 use crate::graphql::scalar::TimeZone;
 use crate::graphql::node::Entity;
-use crate::graphql::write::{Spot, inputs, key, mutations, text, zone};
+use crate::graphql::write::{Spot, inputs, key, mutations, name, zone};
 use crate::graphql::{Sla, Tenant};
 use crate::store::sql::Bind;
 use crate::store::tenant;
@@ -25,7 +25,7 @@ inputs! {
         /// the root.
         slug: String => slug,
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
         /// The zone that its days, weeks and months are in.
         time_zone: TimeZone => zone,
     }

@@ -11,7 +11,7 @@ use crate::graphql::asking::Asking;
 use crate::graphql::input::{Answer, InputError, delete_payload, written};
 use crate::graphql::node::{Entity, Kind};
 use crate::graphql::word::{BreachKind, BreachPhase};
-use crate::graphql::write::{self, Create, Spot, flag, inputs, permit_on, text};
+use crate::graphql::write::{self, Create, Spot, flag, inputs, name, permit_on};
 use crate::store::sql::Bind;
 use crate::store::write::{self as store_write, Draft};
 use crate::store::{webhook, word};
@@ -29,7 +29,7 @@ inputs! {
     update WebhookUpdateInput as "webhookUpdate";
     required {
         /// Its name, 1 to 160 characters.
-        name: String => text(160),
+        name: String => name(160),
         /// Where records are posted: a URL of https, at most 2000 characters, without name and password.
         url: String => url,
     }
