@@ -79,6 +79,20 @@ impl Error {
         }
     }
 
+    /// The same as a mistake of one row of many, at the field that names what it is about.
+    ///
+    /// # Errors
+    /// What concerns all rows stays what it is.
+    pub fn at(self, path: &str) -> Result<InputError, Self> {
+        let code = match self {
+            Self::NotFound(_) => InputErrorCode::NotFound,
+            Self::Forbidden(_) => InputErrorCode::Forbidden,
+            Self::BadRequest(_) => InputErrorCode::Invalid,
+            whole => return Err(whole),
+        };
+        Ok(InputError::at(path, code, self.message()))
+    }
+
     /// Logs the cause of a failure of ours and keeps only the id that finds it again.
     pub fn internal(cause: impl std::fmt::Debug) -> Self {
         let id = crate::store::id::new();
@@ -127,7 +141,7 @@ pub enum InputErrorCode {
     Irreversible,
     /// Other objects still hang on it.
     InUse,
-    /// It would hand on a right that its author does not hold; the message names it.
+    /// It takes a right that its author does not hold, or would hand one on; the message names it.
     Forbidden,
 }
 

@@ -49,7 +49,7 @@ pub enum InputErrorCode {
     Irreversible,
     /// Other objects still hang on it.
     InUse,
-    /// It would hand on a right that the viewer does not hold; the message names it.
+    /// It takes a right that the viewer does not hold, or would hand one on; the message names it.
     Forbidden,
 }
 

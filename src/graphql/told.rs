@@ -6,6 +6,7 @@ use async_graphql::Result;
 use super::input::{InputError, refused};
 use super::write::check_count;
 use crate::error::{self, Error, Mistakes, WriteError};
+use crate::store::write::Together;
 
 /// The rows of a bulk input: those that can be written, and what is wrong with the others.
 pub(super) struct Rows<T> {
@@ -14,25 +15,18 @@ pub(super) struct Rows<T> {
 }
 
 impl<T> Rows<T> {
-    /// Looks at each row by itself; the mistakes it finds are at `input` there.
+    /// Looks at each row by itself; the mistakes it finds are at `input` there. A row that cannot be read at all is none,
+    /// and its mistakes say why.
     pub(super) fn read<I>(
         inputs: Vec<I>,
-        mut read: impl FnMut(I, &mut Mistakes) -> Result<T, Error>,
+        mut read: impl FnMut(I, &mut Mistakes) -> Result<Option<T>, Error>,
     ) -> Result<Self, Error> {
         check_count(inputs.len())?;
         let mut rows =
             Self { right: Vec::with_capacity(inputs.len()), wrong: Vec::with_capacity(inputs.len()) };
         for (number, input) in inputs.into_iter().enumerate() {
             let mut mistakes = Mistakes::default();
-            let row = match read(input, &mut mistakes) {
-                Ok(row) => Some(row),
-                // An id that is none: what of an operation as a whole is a bad request is here a mistake of the row.
-                Err(Error::BadRequest(message)) => {
-                    mistakes.add("input", error::InputErrorCode::Invalid, message);
-                    None
-                }
-                Err(error) => return Err(error),
-            };
+            let row = read(input, &mut mistakes)?;
             let mut wrong = found(mistakes)?;
             wrong.iter_mut().for_each(|mistake| {
                 mistake.path.splice(1..1, ["rows".to_owned(), number.to_string()]);
@@ -61,19 +55,11 @@ impl<T> Rows<T> {
     }
 
     /// The rows to be written, unless one that is wrong keeps all from it; and then what becomes of each row.
-    pub(super) fn write(self, atomic: bool) -> (Vec<T>, Results) {
-        let kept = atomic && self.wrong.iter().any(|wrong| !wrong.is_empty());
+    pub(super) fn write(self, together: Together) -> (Vec<T>, Results) {
+        let kept = together == Together::Atomic && self.wrong.iter().any(|wrong| !wrong.is_empty());
         let right = if kept { Vec::new() } else { self.right };
         let (numbers, right) = right.into_iter().unzip();
         (right, Results { numbers, wrong: self.wrong })
-    }
-}
-
-impl<T> Rows<Option<T>> {
-    /// Without the rows that are none, whose mistakes are known.
-    pub(super) fn flattened(self) -> Rows<T> {
-        let right = self.right.into_iter().filter_map(|(number, row)| Some((number, row?))).collect();
-        Rows { right, wrong: self.wrong }
     }
 }
 

@@ -22,8 +22,8 @@ pub(super) trait Create: Send + Sync {
     /// What it makes.
     type Object: Entity;
 
-    /// The tenant that will own it; the tenant above it, where it is a tenant itself.
-    fn owner(&self) -> &ID;
+    /// The tenant that will own it, and the field that names it; the tenant above it, where it is a tenant itself.
+    fn owner(&self) -> (Spot, &ID);
     /// What it takes, in that tenant.
     fn needs(&self) -> Permission;
     /// The write.
@@ -50,7 +50,7 @@ pub(super) trait Update: Clone + Send + Sync {
 /// Makes an object.
 pub(super) async fn create<I: Create>(ctx: &Context<'_>, input: I) -> Result<Answer<I::Object>> {
     let asking = Asking::of(ctx);
-    let permit = asking.permit(input.needs(), Kind::Tenant.key(input.owner())?)?;
+    let permit = asking.permit(input.needs(), Kind::Tenant.key(input.owner().1)?)?;
     let outcome = write::one(&asking.conn(), || input.work(&permit)).await;
     written(ctx, &permit, outcome).await
 }
@@ -75,33 +75,69 @@ pub(super) async fn create_many<I: Create>(
     let asking = Asking::of(ctx);
     asking.viewer()?;
     check_count(inputs.len())?;
-    let permits = inputs
-        .iter()
-        .map(|input| asking.permit(input.needs(), Kind::Tenant.key(input.owner())?))
-        .collect::<Result<Vec<_>, _>>()?;
-    let work = |row: usize| inputs[row].work(&permits[row]);
-    let outcomes = write::many(&asking.conn(), inputs.len(), together, work).await?;
-    many_written(ctx, &permits, outcomes, together).await
+    let permits = inputs.iter().map(|input| {
+        let (spot, owner) = input.owner();
+        let permit = Kind::Tenant.key(owner).and_then(|tenant| asking.permit(input.needs(), tenant));
+        allowed(&spot.path(), permit)
+    });
+    let permits = permits.collect::<Result<Vec<_>, Error>>()?;
+    write_many(ctx, &permits, together, |row, permit| inputs[row].work(permit)).await
 }
 
-/// What became of each row: the objects are read only where they were written.
-pub(super) async fn many_written<T: Entity>(
+/// What it takes to write a row; else the mistake of the row. Who may not write one may write others.
+pub(super) type Allowed<T> = std::result::Result<T, error::InputError>;
+
+/// Whether a row may be written, which the field at `path` decides.
+pub(super) fn allowed<T>(path: &str, permit: Result<T, Error>) -> Result<Allowed<T>, Error> {
+    match permit {
+        Ok(permit) => Ok(Ok(permit)),
+        Err(error) => error.at(path).map(Err),
+    }
+}
+
+/// Writes rows that may be written, together or each; what became of each. The objects are read only where they were
+/// written.
+pub(super) async fn write_many<T: Entity>(
     ctx: &Context<'_>,
-    permits: &[Permit],
-    outcomes: Vec<write::Outcome>,
+    permits: &[Allowed<Permit>],
     together: Together,
+    work: impl Fn(usize, &Permit) -> write::Work<Uuid> + Sync,
 ) -> Result<Vec<Answer<T>>> {
+    let right: Vec<(usize, &Permit)> =
+        permits.iter().enumerate().filter_map(|(row, permit)| Some((row, permit.as_ref().ok()?))).collect();
+    // A row that may not be written keeps the others from it; what is wrong with those is told all the same.
+    let tried = match together {
+        Together::Atomic if right.len() < permits.len() => Together::DryRun,
+        together => together,
+    };
+    let outcomes = match right.len() {
+        0 => Vec::new(),
+        count => {
+            let conn = Asking::of(ctx).conn();
+            write::many(&conn, count, tried, |at| work(right[at].0, right[at].1)).await?
+        }
+    };
     stands::<T>(Asking::of(ctx)).await;
-    let stand = match together {
+    let stand = match tried {
         Together::Atomic => outcomes.iter().all(std::result::Result::is_ok),
         Together::Each => true,
         Together::DryRun => false,
     };
-    let answers = outcomes.into_iter().enumerate().map(|(row, outcome)| async move {
+    let mut outcomes = outcomes.into_iter();
+    let told = permits.iter().enumerate().map(|(row, permit)| {
+        let outcome = match permit {
+            Ok(permit) => outcomes.next().map(|outcome| outcome.map(|id| (permit, id))),
+            Err(mistake) => Some(Err(vec![mistake.clone()])),
+        };
+        (row, outcome)
+    });
+    let answers = told.collect::<Vec<_>>().into_iter().map(|(row, outcome)| async move {
         match outcome {
-            Ok(id) if stand => Ok((as_written(ctx, &permits[row], id).await?, Vec::new())),
-            Ok(_) => Ok((None, Vec::new())),
-            Err(mistakes) => Ok((None, mistakes.into_iter().map(|mistake| in_row(row, mistake)).collect())),
+            Some(Ok((permit, id))) if stand => Ok((as_written(ctx, permit, id).await?, Vec::new())),
+            Some(Err(mistakes)) => {
+                Ok((None, mistakes.into_iter().map(|mistake| in_row(row, mistake)).collect()))
+            }
+            _ => Ok((None, Vec::new())),
         }
     });
     futures_util::future::try_join_all(answers).await
@@ -121,6 +157,16 @@ pub(super) fn together(atomic: bool, dry_run: bool) -> Together {
         (true, false) => Together::Atomic,
         (false, false) => Together::Each,
     }
+}
+
+/// How many of the rows of a bulk mutation were written, of which so many have no errors.
+pub(super) fn written_of(together: Together, rows: usize, accepted: usize) -> i32 {
+    let written = match together {
+        Together::DryRun => 0,
+        Together::Atomic if accepted < rows => 0,
+        Together::Atomic | Together::Each => accepted,
+    };
+    i32::try_from(written).unwrap_or(i32::MAX)
 }
 
 /// To make an object of a draft that `fill` fills.
@@ -360,8 +406,8 @@ macro_rules! inputs {
         impl $crate::graphql::write::Create for $create {
             type Object = $object;
 
-            fn owner(&self) -> &async_graphql::ID {
-                &self.$owner
+            fn owner(&self) -> ($crate::graphql::write::Spot, &async_graphql::ID) {
+                ($crate::graphql::write::Spot(stringify!($owner)), &self.$owner)
             }
 
             fn needs(&self) -> $crate::access::Permission {
@@ -492,7 +538,7 @@ macro_rules! mutations {
                 let answers = $crate::graphql::write::create_many(ctx, &input.rows, together).await?;
                 let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
                 let results = answers.into_iter().zip(marks).map(|(answer, mark)| $payload::of(answer, mark));
-                Ok($many_payload::of(results.collect(), input.client_mutation_id))
+                Ok($many_payload::of(results.collect(), together, input.client_mutation_id))
             }
 
             $(#[$udoc])*
@@ -546,17 +592,28 @@ macro_rules! many {
         #[derive(async_graphql::SimpleObject)]
         pub struct $many_payload {
             /// In the order of the rows. The path of an error begins with `input`, `rows` and the number of the row, from 0.
+            /// A row of which the viewer does not know the tenant, or where the right is missing, has the error `NOT_FOUND`
+            /// or `FORBIDDEN` at the field that names it.
             results: Vec<$payload>,
             /// How many rows have no errors; they are written unless `atomic` and another is refused, or `dryRun`.
             accepted: i32,
+            /// How many rows were written: all that are accepted, or none, where `atomic` and one is refused, and under
+            /// `dryRun`.
+            written: i32,
             /// The mark that the client sent along.
             client_mutation_id: Option<String>,
         }
 
         impl $many_payload {
-            fn of(results: Vec<$payload>, client_mutation_id: Option<String>) -> Self {
+            fn of(
+                results: Vec<$payload>,
+                together: $crate::store::write::Together,
+                client_mutation_id: Option<String>,
+            ) -> Self {
                 let accepted = results.iter().filter(|result| result.errors.is_empty()).count();
-                Self { accepted: i32::try_from(accepted).unwrap_or(i32::MAX), results, client_mutation_id }
+                let written = $crate::graphql::write::written_of(together, results.len(), accepted);
+                let accepted = i32::try_from(accepted).unwrap_or(i32::MAX);
+                Self { accepted, written, results, client_mutation_id }
             }
         }
     };

@@ -6,6 +6,7 @@ mod attainment;
 mod breach_figures;
 mod breach_limits;
 mod breaches;
+mod bulk;
 mod bulk_intake;
 mod cli;
 mod clock;

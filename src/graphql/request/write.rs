@@ -1,7 +1,6 @@
 //! Registering requests and recording what happens to them.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Result};
@@ -17,8 +16,9 @@ use crate::graphql::node::Kind;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::told::{Rows, failed};
 use crate::graphql::word::{Impact, RequestChannel, RequestStatus};
-use crate::graphql::write::{check_count, many};
+use crate::graphql::write::{Allowed, allowed, check_count, many, together};
 use crate::store::intake::{self, AHEAD, About, Change, Event, Registration, Telling};
+use crate::store::write::Together;
 use crate::store::{request, word};
 
 /// The longest subject.
@@ -187,8 +187,7 @@ impl RequestMutation {
         #[graphql(desc = "The request.")] input: RequestRegisterInput,
     ) -> Result<RequestPayload> {
         let asking = Asking::of(ctx);
-        let tenant_id = Kind::Tenant.key(&input.tenant_id)?;
-        let permit = asking.permit(Permission::RequestsWrite, tenant_id)?;
+        let permit = permit(asking, &input.tenant_id)?;
         let mark = input.client_mutation_id.clone();
         RequestPayload::of(asking, register(asking, &permit, input).await, mark)
     }
@@ -217,17 +216,22 @@ impl RequestMutation {
         let asking = Asking::of(ctx);
         asking.viewer()?;
         check_count(input.rows.len())?;
-        let tenants = input.rows.iter().map(|row| &row.tenant_id);
-        let permits = permits(asking, tenants)?;
+        let together = together(input.atomic, input.dry_run);
         let marks = input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
         let rows = Rows::read(input.rows, |row, mistakes| {
-            let permit = permits.get(&Kind::Tenant.key(&row.tenant_id)?).cloned();
-            let registration = Box::new(row.registration(asking, mistakes)?);
-            let telling = Telling { about: About::New(registration), events: Vec::new() };
-            Ok((permit.ok_or(Error::NotFound("tenant"))?, telling))
+            match allowed("input.tenantId", permit(asking, &row.tenant_id))? {
+                Ok(permit) => {
+                    let about = About::New(Box::new(row.registration(asking, mistakes)));
+                    Ok(Some((permit, Telling { about, events: Vec::new() })))
+                }
+                Err(mistake) => {
+                    mistakes.push(mistake);
+                    Ok(None)
+                }
+            }
         })?;
-        let results = tell(asking, rows, marks, (input.atomic, input.dry_run)).await?;
-        Ok(RequestRegisterManyPayload::of(results, input.client_mutation_id))
+        let results = tell(asking, rows, marks, together).await?;
+        Ok(RequestRegisterManyPayload::of(results, together, input.client_mutation_id))
     }
 
     /// Records many events at once, of one request or of many, in any order, as `requestRecord` does one: all or none,
@@ -240,19 +244,25 @@ impl RequestMutation {
         let asking = Asking::of(ctx);
         asking.viewer()?;
         check_count(input.rows.len())?;
+        let together = together(input.atomic, input.dry_run);
         let known = Known::find(asking, &input.rows).await?;
         let marks = input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
         let rows = Rows::read(input.rows, |row, mistakes| {
-            let found = known.of(&row, mistakes)?;
-            let event = row.event(asking, mistakes)?;
-            let Some((permit, request)) = found else {
-                // Its mistake is told: the rest of the row was only looked at for further ones.
-                return Ok(None);
+            let found = match known.of(asking, &row, mistakes)? {
+                Ok(found) => found,
+                Err(mistake) => {
+                    mistakes.push(mistake);
+                    return Ok(None);
+                }
             };
-            Ok(Some((permit, Telling { about: About::Known(request), events: vec![event] })))
+            let event = row.event(asking, mistakes);
+            // Where it is none, its mistake is told: the rest of the row was only looked at for further ones.
+            Ok(found.map(|(permit, request)| {
+                (permit, Telling { about: About::Known(request), events: vec![event] })
+            }))
         })?;
-        let results = tell(asking, rows.flattened(), marks, (input.atomic, input.dry_run)).await?;
-        Ok(RequestRecordManyPayload::of(results, input.client_mutation_id))
+        let results = tell(asking, rows, marks, together).await?;
+        Ok(RequestRecordManyPayload::of(results, together, input.client_mutation_id))
     }
 }
 
@@ -261,12 +271,13 @@ async fn tell(
     asking: &Asking,
     mut rows: Rows<(Permit, Telling)>,
     marks: Vec<Option<String>>,
-    (atomic, dry_run): (bool, bool),
+    together: Together,
 ) -> Result<Vec<RequestPayload>> {
     let mut mistakes = Mistakes::default();
     intake::check(&asking.conn(), rows.right(), &mut mistakes).await.map_err(failed)?;
     rows.without(mistakes)?;
-    let (told, results) = rows.write(atomic);
+    let (told, results) = rows.write(together);
+    let dry_run = together == Together::DryRun;
     let written = intake::take_in_all(&asking.conn(), asking.now(), told, dry_run).await;
     asking.renew();
     asking.services().breaches.wake();
@@ -279,24 +290,13 @@ async fn tell(
     Ok(answers.map(payload).collect())
 }
 
-/// The permit to write requests of each of these tenants.
-fn permits<'a>(
-    asking: &Asking,
-    tenants: impl Iterator<Item = &'a ID>,
-) -> Result<HashMap<Uuid, Permit>, Error> {
-    let mut permits = HashMap::new();
-    for tenant in tenants {
-        let tenant = Kind::Tenant.key(tenant)?;
-        if let Entry::Vacant(unknown) = permits.entry(tenant) {
-            unknown.insert(asking.permit(Permission::RequestsWrite, tenant)?);
-        }
-    }
-    Ok(permits)
+/// The permit to write requests of a tenant.
+fn permit(asking: &Asking, tenant: &ID) -> Result<Permit, Error> {
+    asking.permit(Permission::RequestsWrite, Kind::Tenant.key(tenant)?)
 }
 
-/// The requests that rows are about, and the permits to write them.
+/// The requests that rows are about.
 struct Known {
-    permits: HashMap<Uuid, Permit>,
     tenants: HashMap<Uuid, Uuid>,
     by_source: HashMap<(Uuid, String, String), Uuid>,
 }
@@ -306,57 +306,59 @@ impl Known {
         let reach = asking.viewer()?.reach_any();
         let ids = rows.iter().filter_map(|row| Kind::Request.key(row.request_id.as_ref()?).ok());
         let tenants = request::tenants(&asking.conn(), &reach, &ids.collect::<Vec<_>>()).await?;
-        let mut permits = permits(asking, rows.iter().filter_map(|row| row.tenant_id.as_ref()))?;
-        let mut told: HashMap<Uuid, Vec<(String, String)>> = HashMap::new();
+        let mut told: HashMap<Uuid, (Permit, Vec<(String, String)>)> = HashMap::new();
         for row in rows.iter().filter(|row| row.request_id.is_none()) {
-            if let (Some(tenant), Some(source), Some(id)) = (&row.tenant_id, &row.source, &row.source_id) {
-                told.entry(Kind::Tenant.key(tenant)?).or_default().push((source.clone(), id.clone()));
+            if let (Some(tenant), Some(source), Some(id)) = (&row.tenant_id, &row.source, &row.source_id)
+                && let Ok(permit) = permit(asking, tenant)
+            {
+                let (_, told) = told.entry(permit.tenant_id).or_insert_with(|| (permit, Vec::new()));
+                told.push((source.clone(), id.clone()));
             }
         }
         let mut by_source = HashMap::new();
-        for (tenant, told) in told {
-            let Some(permit) = permits.get(&tenant) else { continue };
-            let found = request::of_sources(&asking.conn(), permit, told).await?;
+        for (tenant, (permit, told)) in told {
+            let found = request::of_sources(&asking.conn(), &permit, told).await?;
             by_source.extend(found.into_iter().map(|((source, id), request)| ((tenant, source, id), request)));
         }
-        for tenant in tenants.values() {
-            if let Entry::Vacant(unknown) = permits.entry(*tenant) {
-                unknown.insert(asking.permit(Permission::RequestsWrite, *tenant)?);
-            }
-        }
-        Ok(Self { permits, tenants, by_source })
+        Ok(Self { tenants, by_source })
     }
 
-    /// The request of a row; none where there is none, which is a mistake of the row.
-    fn of(&self, row: &RequestRecordInput, mistakes: &mut Mistakes) -> Result<Option<(Permit, Uuid)>, Error> {
+    /// The request of a row, and the permit to write it; none where there is none, which is a mistake of the row as
+    /// others are. Of a row that may not be written nothing else is told (rule P3).
+    fn of(
+        &self,
+        asking: &Asking,
+        row: &RequestRecordInput,
+        mistakes: &mut Mistakes,
+    ) -> Result<Allowed<Option<(Permit, Uuid)>>, Error> {
         let by_source = [row.tenant_id.is_some(), row.source.is_some(), row.source_id.is_some()];
-        let found = match (&row.request_id, &row.tenant_id, &row.source, &row.source_id) {
+        match (&row.request_id, &row.tenant_id, &row.source, &row.source_id) {
             (Some(id), ..) => {
-                let request = Kind::Request.key(id)?;
-                let tenant = self.tenants.get(&request);
-                if tenant.is_none() {
-                    let message = "There is no request of this id that you may see.";
-                    mistakes.add("input.requestId", InputErrorCode::NotFound, message);
-                }
-                if by_source.contains(&true) {
+                let found = Kind::Request.key(id).and_then(|request| {
+                    let tenant = self.tenants.get(&request).ok_or(Error::NotFound("request"))?;
+                    Ok((asking.permit(Permission::RequestsWrite, *tenant)?, request))
+                });
+                if found.is_ok() && by_source.contains(&true) {
                     mistakes.add("input.requestId", InputErrorCode::Invalid, BY_ID);
                 }
-                tenant.map(|tenant| (*tenant, request))
+                Ok(allowed("input.requestId", found)?.map(Some))
             }
             (None, Some(tenant), Some(source), Some(source_id)) => {
-                let tenant = Kind::Tenant.key(tenant)?;
-                let request = self.by_source.get(&(tenant, source.clone(), source_id.clone()));
+                let permit = match allowed("input.tenantId", permit(asking, tenant))? {
+                    Ok(permit) => permit,
+                    Err(mistake) => return Ok(Err(mistake)),
+                };
+                let request = self.by_source.get(&(permit.tenant_id, source.clone(), source_id.clone()));
                 if request.is_none() {
                     mistakes.add("input.sourceId", InputErrorCode::NotFound, UNREGISTERED);
                 }
-                request.map(|request| (tenant, *request))
+                Ok(Ok(request.map(|request| (permit, *request))))
             }
             _ => {
                 mistakes.add("input", InputErrorCode::Required, WHICH);
-                None
+                Ok(Ok(None))
             }
-        };
-        Ok(found.and_then(|(tenant, request)| Some((self.permits.get(&tenant)?.clone(), request))))
+        }
     }
 }
 
@@ -370,14 +372,14 @@ async fn register(
     input: RequestRegisterInput,
 ) -> Result<Arc<request::Row>, WriteError> {
     let mut mistakes = Mistakes::default();
-    let registration = input.registration(asking, &mut mistakes)?;
+    let registration = input.registration(asking, &mut mistakes);
     intake::register(&asking.conn(), permit, asking.now(), registration, mistakes).await
 }
 
 async fn record(asking: &Asking, input: RequestRecordInput) -> Result<Arc<request::Row>, WriteError> {
     let mut mistakes = Mistakes::default();
     let (permit, request) = find(asking, &input, &mut mistakes).await?;
-    let event = input.event(asking, &mut mistakes)?;
+    let event = input.event(asking, &mut mistakes);
     let Some(request) = request else {
         mistakes.none()?;
         return Err(Error::NotFound("request").into());
@@ -386,19 +388,21 @@ async fn record(asking: &Asking, input: RequestRecordInput) -> Result<Arc<reques
 }
 
 impl RequestRegisterInput {
-    fn registration(self, asking: &Asking, mistakes: &mut Mistakes) -> Result<Registration, Error> {
-        mistakes.text("input.subject", &self.subject, SUBJECT);
+    fn registration(self, asking: &Asking, mistakes: &mut Mistakes) -> Registration {
+        let subject = mistakes.name("input.subject", &self.subject, SUBJECT);
         sourced(mistakes, self.source.as_deref(), self.source_id.as_deref());
         let registered_at = happened(asking, mistakes, "input.registeredAt", self.registered_at);
         down(mistakes, self.downtime_start_at, self.downtime_end_at);
-        Ok(Registration {
+        let mut key = |kind: Kind, path, id: Option<ID>| id.and_then(|id| kind.key_at(mistakes, path, &id));
+        Registration {
             channel: self.channel.into(),
-            subject: self.subject,
-            standard_service_request_id: optional(
+            subject,
+            standard_service_request_id: key(
                 Kind::StandardServiceRequest,
+                "input.standardServiceRequestId",
                 self.standard_service_request_id,
-            )?,
-            sla_id: optional(Kind::Sla, self.sla_id)?,
+            ),
+            sla_id: key(Kind::Sla, "input.slaId", self.sla_id),
             registered_at,
             source: self.source,
             source_id: self.source_id,
@@ -406,20 +410,25 @@ impl RequestRegisterInput {
             state: Change {
                 status: None,
                 impact: self.impact.map(|impact| Some(impact.into())),
-                service_instance_id: optional(Kind::ServiceInstance, self.service_instance_id)?.map(Some),
-                team_id: optional(Kind::Team, self.team_id)?.map(Some),
-                requester_id: optional(Kind::Person, self.requester_id)?.map(Some),
+                service_instance_id: key(
+                    Kind::ServiceInstance,
+                    "input.serviceInstanceId",
+                    self.service_instance_id,
+                )
+                .map(Some),
+                team_id: key(Kind::Team, "input.teamId", self.team_id).map(Some),
+                requester_id: key(Kind::Person, "input.requesterId", self.requester_id).map(Some),
                 desired_completion_at: self.desired_completion_at.map(|at| Some(at.0)),
                 downtime_start_at: self.downtime_start_at.map(|at| Some(at.0)),
                 downtime_end_at: self.downtime_end_at.map(|at| Some(at.0)),
                 provider_not_accountable: self.provider_not_accountable.then_some(true),
             },
-        })
+        }
     }
 }
 
 impl RequestRecordInput {
-    fn event(self, asking: &Asking, mistakes: &mut Mistakes) -> Result<Event, Error> {
+    fn event(self, asking: &Asking, mistakes: &mut Mistakes) -> Event {
         let occurred_at = happened(asking, mistakes, "input.occurredAt", self.occurred_at);
         if let Some(key) = &self.event_key {
             mistakes.text("input.eventKey", key, SOURCE_ID);
@@ -433,12 +442,22 @@ impl RequestRecordInput {
         }
         let (start, end) = (self.downtime_start_at.value().copied(), self.downtime_end_at.value().copied());
         down(mistakes, start, end);
+        // A text that is no id is a mistake already: it must not be told as well that nothing changes.
+        let mut key = |kind: Kind, path, id: MaybeUndefined<ID>| match id {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(id) => Some(kind.key_at(mistakes, path, &id)),
+        };
         let change = Change {
             status: self.kind.map(Into::into).or(self.status.map(Into::into)),
             impact: self.impact.map_value(Into::into).into(),
-            service_instance_id: told(Kind::ServiceInstance, self.service_instance_id)?,
-            team_id: told(Kind::Team, self.team_id)?,
-            requester_id: told(Kind::Person, self.requester_id)?,
+            service_instance_id: key(
+                Kind::ServiceInstance,
+                "input.serviceInstanceId",
+                self.service_instance_id,
+            ),
+            team_id: key(Kind::Team, "input.teamId", self.team_id),
+            requester_id: key(Kind::Person, "input.requesterId", self.requester_id),
             desired_completion_at: self.desired_completion_at.map_value(|at| at.0).into(),
             downtime_start_at: self.downtime_start_at.map_value(|at| at.0).into(),
             downtime_end_at: self.downtime_end_at.map_value(|at| at.0).into(),
@@ -447,13 +466,13 @@ impl RequestRecordInput {
         if change == Change::default() {
             mistakes.add("input", InputErrorCode::Required, "This event changes nothing: say what happened.");
         }
-        Ok(Event {
+        Event {
             occurred_at,
             event_key: self.event_key.or(self.sequence.map(|sequence| sequence.to_string())),
             sequence: self.sequence.unwrap_or_default().into(),
             of_queue: self.kind.is_some(),
             change,
-        })
+        }
     }
 }
 
@@ -477,7 +496,7 @@ async fn find(
             Ok((asking.permit(Permission::RequestsWrite, tenant_id)?, Some(key)))
         }
         (None, Some(tenant), Some(source), Some(source_id)) => {
-            let permit = asking.permit(Permission::RequestsWrite, Kind::Tenant.key(tenant)?)?;
+            let permit = permit(asking, tenant)?;
             let told = (source.clone(), source_id.clone());
             let found = request::of_sources(&asking.conn(), &permit, vec![told]).await?.into_values().next();
             if found.is_none() {
@@ -527,18 +546,5 @@ pub(in crate::graphql) fn sourced(mistakes: &mut Mistakes, source: Option<&str>,
             }
             (None, None) => {}
         }
-    }
-}
-
-fn optional(kind: Kind, id: Option<ID>) -> Result<Option<Uuid>, Error> {
-    id.map(|id| kind.key(&id)).transpose()
-}
-
-/// The key that an id names; some none where it is null.
-fn told(kind: Kind, id: MaybeUndefined<ID>) -> Result<Option<Option<Uuid>>, Error> {
-    match id {
-        MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Null => Ok(Some(None)),
-        MaybeUndefined::Value(id) => kind.key(&id).map(|key| Some(Some(key))),
     }
 }

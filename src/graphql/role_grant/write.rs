@@ -7,7 +7,7 @@ use crate::access::{Permission, Permit};
 use crate::error::InputErrorCode;
 use crate::graphql::input::{delete_payload, payload};
 use crate::graphql::node::Entity;
-use crate::graphql::write::{self, Create, creation, many};
+use crate::graphql::write::{self, Create, Spot, creation, many};
 use crate::graphql::{Person, Role, RoleGrant, ServiceToken};
 use crate::store::role_grant;
 use crate::store::sql::Bind;
@@ -66,8 +66,8 @@ impl RoleGrantInput {
 impl Create for RoleGrantInput {
     type Object = RoleGrant;
 
-    fn owner(&self) -> &ID {
-        &self.tenant_id
+    fn owner(&self) -> (Spot, &ID) {
+        (Spot("tenant_id"), &self.tenant_id)
     }
 
     fn needs(&self) -> Permission {
@@ -132,7 +132,7 @@ impl RoleGrantMutation {
         let answers = write::create_many(ctx, &input.rows, together).await?;
         let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
         let results = answers.into_iter().zip(marks).map(|(answer, mark)| RoleGrantPayload::of(answer, mark));
-        Ok(RoleGrantManyPayload::of(results.collect(), input.client_mutation_id))
+        Ok(RoleGrantManyPayload::of(results.collect(), together, input.client_mutation_id))
     }
 
     /// Takes a grant back: the next request is answered without it, and what is open is told no more within two

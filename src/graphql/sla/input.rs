@@ -273,8 +273,8 @@ pub(super) fn permission(kind: SlaKind) -> access::Permission {
 impl Create for SlaCreateInput {
     type Object = Sla;
 
-    fn owner(&self) -> &ID {
-        &self.tenant_id
+    fn owner(&self) -> (Spot, &ID) {
+        (Spot("tenant_id"), &self.tenant_id)
     }
 
     fn needs(&self) -> access::Permission {

@@ -11,7 +11,7 @@ use crate::error::{Error, Mistakes};
 use crate::graphql::asking::Asking;
 use crate::graphql::input::{delete_payload, payload, written};
 use crate::graphql::node::Kind;
-use crate::graphql::write::{self, many, many_written, seen, together};
+use crate::graphql::write::{self, many, seen, together};
 use crate::graphql::{Sla, SlaVersion};
 use crate::store::sla::change;
 use crate::store::write as store;
@@ -69,7 +69,7 @@ impl SlaMutation {
         let answers = write::create_many(ctx, &input.rows, together).await?;
         let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
         let results = answers.into_iter().zip(marks).map(|(answer, mark)| SlaPayload::of(answer, mark));
-        Ok(SlaCreateManyPayload::of(results.collect(), input.client_mutation_id))
+        Ok(SlaCreateManyPayload::of(results.collect(), together, input.client_mutation_id))
     }
 
     /// Makes a further version of an SLA and, by default, puts it in force. Needs, in the SLA's tenant, what `slaCreate`
@@ -97,22 +97,27 @@ impl SlaMutation {
         let asking = Asking::of(ctx);
         asking.viewer()?;
         write::check_count(input.rows.len())?;
-        let mut slas = Vec::with_capacity(input.rows.len());
         let mut permits = Vec::with_capacity(input.rows.len());
+        let mut slas = Vec::with_capacity(input.rows.len());
         for row in &input.rows {
-            let (sla_id, permit) = permit_on(asking, &row.sla_id).await?;
-            slas.push(sla_id);
-            permits.push(permit);
+            let permit = match permit_on(asking, &row.sla_id).await {
+                Ok((sla_id, permit)) => {
+                    slas.push(sla_id);
+                    Ok(permit)
+                }
+                Err(error) => {
+                    slas.push(Uuid::nil());
+                    Err(error)
+                }
+            };
+            permits.push(write::allowed("input.slaId", permit)?);
         }
         let together = together(input.atomic, input.dry_run);
-        let work = |row: usize| input.rows[row].work(&permits[row], slas[row]);
-        let conn = asking.conn();
-        let outcomes = store::many(&conn, slas.len(), together, work).await?;
-        drop(conn);
-        let answers = many_written::<SlaVersion>(ctx, &permits, outcomes, together).await?;
+        let work = |row: usize, permit: &Permit| input.rows[row].work(permit, slas[row]);
+        let answers = write::write_many::<SlaVersion>(ctx, &permits, together, work).await?;
         let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
         let results = answers.into_iter().zip(marks).map(|(answer, mark)| SlaVersionPayload::of(answer, mark));
-        Ok(SlaVersionCreateManyPayload::of(results.collect(), input.client_mutation_id))
+        Ok(SlaVersionCreateManyPayload::of(results.collect(), together, input.client_mutation_id))
     }
 
     /// Changes how an SLA is described and administered; what it promises changes by `slaVersionCreate`. Fields that are

@@ -16,9 +16,10 @@ use crate::graphql::node::Kind;
 use crate::graphql::request::sourced;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::told::{Rows, failed};
-use crate::graphql::write::{check_count, many};
+use crate::graphql::write::{allowed, check_count, many, together};
 use crate::store::intake::AHEAD;
 use crate::store::time_entry::{self, Entry};
+use crate::store::write::Together;
 
 /// The longest category.
 const CATEGORY: usize = 160;
@@ -78,8 +79,8 @@ impl TimeEntryMutation {
     ) -> Result<TimeEntryPayload> {
         let asking = Asking::of(ctx);
         let client_mutation_id = input.client_mutation_id.clone();
-        let permit = permits(asking, std::slice::from_ref(&input)).await?;
-        let permit = permit.into_values().next().flatten().ok_or(Error::NotFound("project"))?;
+        let permits = permits(asking, std::slice::from_ref(&input)).await?;
+        let permit = permit_on(&permits, &input.project_id)?;
         match record(asking, permit, input).await {
             Ok(row) => Ok(TimeEntryPayload::of((row.map(Into::into), Vec::new()), client_mutation_id)),
             Err(error) => Ok(TimeEntryPayload::of((None, refused(error)?), client_mutation_id)),
@@ -95,28 +96,31 @@ impl TimeEntryMutation {
         #[graphql(desc = "The times.")] input: TimeEntryRecordManyInput,
     ) -> Result<TimeEntryRecordManyPayload> {
         let asking = Asking::of(ctx);
+        let together = together(input.atomic, input.dry_run);
         let permits = permits(asking, &input.rows).await?;
         let marks: Vec<Option<String>> = input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
         let mut rows = Rows::read(input.rows, |row, mistakes| {
-            let project = Kind::Project.key(&row.project_id)?;
-            let Some(permit) = permits.get(&project).cloned().flatten() else {
-                let message = "There is no project of this id that you may see.";
-                return Err(Error::BadRequest(message.into()));
-            };
-            Ok((permit, row.entry(asking, mistakes)?))
+            match allowed("input.projectId", permit_on(&permits, &row.project_id))? {
+                Ok(permit) => Ok(row.entry(asking, mistakes).map(|entry| (permit, entry))),
+                Err(mistake) => {
+                    mistakes.push(mistake);
+                    Ok(None)
+                }
+            }
         })?;
         let mut mistakes = Mistakes::default();
         let at = |row| format!("input.rows.{row}");
         time_entry::check(&asking.conn(), rows.right(), at, &mut mistakes).await.map_err(failed)?;
         rows.without(mistakes)?;
-        let (entries, results) = rows.write(input.atomic);
-        let written = time_entry::record(&asking.conn(), entries, input.dry_run).await;
+        let (entries, results) = rows.write(together);
+        let dry_run = together == Together::DryRun;
+        let written = time_entry::record(&asking.conn(), entries, dry_run).await;
         asking.renew();
         asking.services().breaches.wake();
-        let written = written.map(|rows| if input.dry_run { rows.iter().map(|_| None).collect() } else { rows });
+        let written = written.map(|rows| if dry_run { rows.iter().map(|_| None).collect() } else { rows });
         let answers = results.told(written)?.into_iter().zip(marks);
         let results = answers.map(|((row, errors), mark)| TimeEntryPayload::of((row.map(Into::into), errors), mark));
-        Ok(TimeEntryRecordManyPayload::of(results.collect(), input.client_mutation_id))
+        Ok(TimeEntryRecordManyPayload::of(results.collect(), together, input.client_mutation_id))
     }
 }
 
@@ -126,22 +130,21 @@ impl TimeEntryPayload {
     }
 }
 
-/// The permit to log time on each project that there is (rule P2).
-async fn permits(
-    asking: &Asking,
-    inputs: &[TimeEntryRecordInput],
-) -> Result<HashMap<Uuid, Option<Permit>>, Error> {
+/// Whether time may be logged on each project that there is (rule P2).
+type Permits = HashMap<Uuid, Result<Permit, Error>>;
+
+async fn permits(asking: &Asking, inputs: &[TimeEntryRecordInput]) -> Result<Permits, Error> {
     let reach = asking.viewer()?.reach_any();
     check_count(inputs.len())?;
     let projects: Vec<Uuid> =
         inputs.iter().filter_map(|input| Kind::Project.key(&input.project_id).ok()).collect();
     let tenants = time_entry::project_tenants(&asking.conn(), &reach, &projects).await?;
-    let permits = projects.into_iter().map(|project| {
-        let tenant = tenants.get(&project);
-        let permit = tenant.map(|tenant| asking.permit(Permission::RequestsWrite, *tenant)).transpose()?;
-        Ok((project, permit))
-    });
-    permits.collect()
+    let permit = |(project, tenant)| (project, asking.permit(Permission::RequestsWrite, tenant));
+    Ok(tenants.into_iter().map(permit).collect())
+}
+
+fn permit_on(permits: &Permits, project: &ID) -> Result<Permit, Error> {
+    permits.get(&Kind::Project.key(project)?).cloned().unwrap_or(Err(Error::NotFound("project")))
 }
 
 async fn record(
@@ -150,7 +153,8 @@ async fn record(
     input: TimeEntryRecordInput,
 ) -> Result<Option<Arc<time_entry::Row>>, WriteError> {
     let mut mistakes = Mistakes::default();
-    let entries = vec![(0, (permit, input.entry(asking, &mut mistakes)?))];
+    let entry = input.entry(asking, &mut mistakes);
+    let entries: Vec<_> = entry.map(|entry| (0, (permit, entry))).into_iter().collect();
     time_entry::check(&asking.conn(), &entries, |_| "input".to_owned(), &mut mistakes).await?;
     mistakes.none()?;
     let entries = entries.into_iter().map(|(_, entry)| entry).collect();
@@ -161,8 +165,9 @@ async fn record(
 }
 
 impl TimeEntryRecordInput {
-    fn entry(self, asking: &Asking, mistakes: &mut Mistakes) -> Result<Entry, Error> {
-        mistakes.text("input.category", &self.category, CATEGORY);
+    /// The entry; none where its ids are none, which are mistakes.
+    fn entry(self, asking: &Asking, mistakes: &mut Mistakes) -> Option<Entry> {
+        let category = mistakes.name("input.category", &self.category, CATEGORY);
         sourced(mistakes, self.source.as_deref(), self.source_id.as_deref());
         let (started_at, ended_at) = (self.started_at.0, self.ended_at.0);
         if ended_at < started_at {
@@ -176,10 +181,11 @@ impl TimeEntryRecordInput {
             let message = "This lies in the future: log time that was spent, by a clock that is right to five minutes.";
             mistakes.add("input.endedAt", InputErrorCode::Invalid, message);
         }
-        Ok(Entry {
-            project_id: Kind::Project.key(&self.project_id)?,
-            person_id: self.person_id.map(|id| Kind::Person.key(&id)).transpose()?,
-            category: self.category,
+        let person_id = self.person_id.and_then(|id| Kind::Person.key_at(mistakes, "input.personId", &id));
+        Some(Entry {
+            project_id: Kind::Project.key_at(mistakes, "input.projectId", &self.project_id)?,
+            person_id,
+            category,
             started_at,
             ended_at,
             source: self.source,

@@ -147,7 +147,7 @@ impl WebhookMutation {
         #[graphql(desc = "What is to be made.")] input: WebhookCreateInput,
     ) -> Result<WebhookPayload> {
         let asking = Asking::of(ctx);
-        let tenant = Kind::Tenant.key(input.owner())?;
+        let tenant = Kind::Tenant.key(input.owner().1)?;
         let permit = asking.permit(Permission::TenantsAdmin, tenant)?;
         asking.permit(Permission::BreachesRead, tenant)?;
         let mark = input.client_mutation_id.clone();
