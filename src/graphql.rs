@@ -83,7 +83,8 @@ pub struct Query(
 );
 
 /// Everything that can be written. Who may not is told so before the input is looked at; what is wrong with an input is
-/// data, in the payload, all of it at once.
+/// data, in the payload, all of it at once. What does not fit its type is refused before, with the same path as
+/// `extensions.inputPath`. Names are kept without white space around them, in Unicode's normal form C.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     SlaMutation,

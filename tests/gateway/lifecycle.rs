@@ -101,3 +101,57 @@ async fn s6_the_status_is_that_of_the_day_of_reading_in_the_zone_of_the_tenant()
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sla_that_something_hangs_on_is_not_deleted_and_the_message_counts_it() {
+    const MANAGER: &str = "manager@wna.example.com";
+    let app = App::sampled().await;
+    let delete = |id: Value| {
+        let app = app.clone();
+        async move {
+            let query = "mutation ($id: ID!) { slaDelete(input: { id: $id }) { deletedId errors { code path message } } }";
+            app.data(MANAGER, query, json!({ "id": id })).await["slaDelete"].take()
+        }
+    };
+    let terms = json!({ "queue": { "slaThreshold": 20, "abandonType": "COUNT_AGAINST_SLA" } });
+    let create = "mutation ($input: SlaCreateInput!) { slaCreate(input: $input) { sla { id uuid } errors { message } } }";
+    let tenant =
+        app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let input =
+        json!({ "tenantId": tenant, "name": "Calls", "version": { "versionName": "1", "terms": terms } });
+    let made = app.data(MANAGER, create, json!({ "input": input })).await["slaCreate"]["sla"].take();
+
+    let register =
+        "mutation ($input: RequestRegisterInput!) { requestRegister(input: $input) { errors { message } } }";
+    for number in 0..3 {
+        // Asked before the SLA was active, the last is not measured by it and only names it.
+        let at = if number < 2 { Value::Null } else { json!("2001-01-01T00:00:00Z") };
+        let call = json!({ "tenantId": tenant, "subject": "Call", "channel": "CALL", "slaId": made["id"], "registeredAt": at });
+        let answer = app.data(MANAGER, register, json!({ "input": call })).await;
+        assert_eq!(answer["requestRegister"]["errors"], json!([]));
+    }
+    let counted = "SELECT count(*) FROM affected_sla WHERE sla_id = ($1::text)::uuid";
+    let client = app.database.client().await;
+    let clocks: i64 = client.query_one(counted, &[&made["uuid"].as_str().unwrap()]).await.unwrap().get(0);
+    let refused = delete(made["id"].clone()).await;
+    assert_eq!(refused["deletedId"], Value::Null);
+    let error = &refused["errors"][0];
+    assert_eq!((&error["code"], &error["path"]), (&json!("IN_USE"), &json!(["input", "id"])));
+    let expected = format!(
+        "It cannot be deleted, for what hangs on it: {clocks} affected SLAs and 3 requests that name it. \
+         Let it expire, or turn it off."
+    );
+    assert_eq!(error["message"], expected);
+    let update =
+        "mutation ($input: TenantUpdateInput!) { tenantUpdate(input: $input) { errors { message } } }";
+    let fallback = json!({ "id": tenant, "defaultSlaId": made["id"] });
+    app.data(MANAGER, update, json!({ "input": fallback })).await;
+    let refused = delete(made["id"].clone()).await;
+    let message = refused["errors"][0]["message"].as_str().unwrap();
+    assert!(message.contains("3 requests that name it and 1 tenant that falls back on it."), "{message}");
+    // Nothing hangs on one that is new.
+    let input =
+        json!({ "tenantId": tenant, "name": "Others", "version": { "versionName": "1", "terms": terms } });
+    let new = app.data(MANAGER, create, json!({ "input": input })).await["slaCreate"]["sla"].take();
+    assert_eq!(delete(new["id"].clone()).await["deletedId"], new["id"]);
+}

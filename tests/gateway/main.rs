@@ -34,6 +34,7 @@ mod rights;
 mod rooms;
 mod sample;
 mod schema;
+mod seed_errors;
 mod seeds;
 mod simulations;
 mod socket;

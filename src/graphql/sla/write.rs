@@ -141,8 +141,8 @@ impl SlaMutation {
         Ok(SlaPayload::of(written(ctx, &permit, outcome).await?, input.client_mutation_id))
     }
 
-    /// Deletes an SLA and its versions. Refused with `IN_USE` when requests were measured by it or a tenant falls back on
-    /// it: then let it expire, or turn it off. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind:
+    /// Deletes an SLA and its versions. Refused with `IN_USE` when requests were measured by it or name it, or a tenant falls
+    /// back on it, which the message counts: then let it expire, or turn it off. Needs, in the SLA's tenant, what `slaCreate` needs for terms of its kind:
     /// `CUSTOM_STATS_UPDATE`, `manage-livechat-sla` or `slas:write`.
     async fn sla_delete(
         &self,
@@ -152,7 +152,7 @@ impl SlaMutation {
         let asking = Asking::of(ctx);
         let (sla_id, permit) = permit_on(asking, &input.id).await?;
         let conn = asking.conn();
-        let work = || store::deletion::<crate::store::sla::Row>(permit.clone(), "slaDelete", sla_id, input.expected_revision);
+        let work = || change::deletion(permit.clone(), sla_id, input.expected_revision);
         let outcome = store::one(&conn, work).await;
         drop(conn);
         asking.renew();

@@ -1,21 +1,22 @@
 //! Changing how an SLA is described and administered, and which of its versions is in force.
 
 use chrono::NaiveDate;
+use diesel::sql_types::BigInt;
 use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::super::audit_entry::append;
-use super::super::noun::Noun;
+use super::super::noun::{Noun, column};
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
 use super::super::word::{SlaKind, SlaStatus};
-use super::super::write::Work;
+use super::super::write::{self, Work};
 use super::super::{organization, person, rows};
 use super::Row;
-use super::write::{activate, mistaken};
+use super::write::{activate, free, mistaken};
 use crate::access::Permit;
-use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
+use crate::error::{Error, InputError, InputErrorCode, Mistakes, WriteError};
 
 /// What is to change; none = stays, some none = is emptied.
 #[derive(Clone, Debug, Default)]
@@ -56,10 +57,16 @@ pub fn update(
     id: Uuid,
     changes: Changes,
     expected_revision: Option<i32>,
-    mistakes: Mistakes,
+    mut mistakes: Mistakes,
 ) -> Work<Uuid> {
     Box::new(move |conn| {
-        async move { put(conn, &permit, id, changes, expected_revision, mistakes).await }.boxed()
+        async move {
+            if let Some(name) = &changes.name {
+                free(conn, &permit, Some(id), (Some(name), None), &mut mistakes).await?;
+            }
+            put(conn, &permit, id, changes, expected_revision, mistakes).await
+        }
+        .boxed()
     })
 }
 
@@ -143,6 +150,57 @@ pub(super) async fn put(
     sql.push(" SELECT 1");
     rows(conn, sql).await.map_err(mistaken)?;
     Ok(id)
+}
+
+/// To delete an SLA and its versions, where nothing hangs on it.
+pub fn deletion(permit: Permit, id: Uuid, expected_revision: Option<i32>) -> Work<()> {
+    let delete = write::deletion::<Row>(permit.clone(), "slaDelete", id, expected_revision);
+    Box::new(move |conn| {
+        async move {
+            match in_use(conn, &permit, id).await? {
+                Some(mistake) => Err(mistake.into()),
+                None => delete(conn).await,
+            }
+        }
+        .boxed()
+    })
+}
+
+/// How many of a kind are counted: beyond that nobody wants to know how many more there are.
+const COUNTED: i64 = 10_000;
+
+/// That something hangs on an SLA, and what: the constraints, which have the last word, know of one only.
+async fn in_use(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    id: Uuid,
+) -> Result<Option<InputError>, WriteError> {
+    const KINDS: [(&str, &str, &str, &str); 3] = [
+        ("affected_sla", "sla_id", "affected SLA", "affected SLAs"),
+        ("request", "sla_id", "request that names it", "requests that name it"),
+        ("tenant", "default_sla_id", "tenant that falls back on it", "tenants that fall back on it"),
+    ];
+    let mut sql = Sql::new("SELECT ");
+    for (at, (table, column, ..)) in KINDS.into_iter().enumerate() {
+        sql.push(if at > 0 { ", " } else { "" }).push("(SELECT count(*) FROM (SELECT FROM ").push(table);
+        sql.push(" h WHERE h.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND h.").push(column);
+        sql.push(" = ").bind(Bind::Uuid(id)).push(" LIMIT ").bind(Bind::Long(COUNTED + 1)).push(") h)");
+    }
+    let counts = rows(conn, sql).await?;
+    let Some(counts) = counts.first() else { return Ok(None) };
+    let mut found = Vec::new();
+    for (at, (_, _, one, many)) in KINDS.into_iter().enumerate() {
+        match column::<BigInt, i64>(counts, at)? {
+            0 => {}
+            1 => found.push(format!("1 {one}")),
+            count if count > COUNTED => found.push(format!("more than {COUNTED} {many}")),
+            count => found.push(format!("{count} {many}")),
+        }
+    }
+    let Some(last) = found.pop() else { return Ok(None) };
+    let all = if found.is_empty() { last } else { format!("{} and {last}", found.join(", ")) };
+    let message = format!("It cannot be deleted, for what hangs on it: {all}. Let it expire, or turn it off.");
+    Ok(Some(InputError::at("input.id", InputErrorCode::InUse, message)))
 }
 
 /// To put a version of an SLA in force (rule S2); gives the version's id.

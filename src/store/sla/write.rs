@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use diesel::result::{DatabaseErrorKind, Error as Failure};
-use diesel::sql_types::{BigInt, Integer, Text};
+use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -215,6 +215,9 @@ async fn put(
     let Some(id) = sourced::<super::Row>(conn, &permit, source, source_id).await? else {
         return create(conn, &permit, &new, mistakes).await;
     };
+    if let Some(due_time) = new.version.terms.due_time() {
+        free(conn, &permit, Some(id), (Some(&new.name), Some(due_time)), &mut mistakes).await?;
+    }
     if !promises(conn, &permit, id, &new.version).await? {
         add_version(conn, &permit, (id, None), &new.version, true, mistakes.clone()).await?;
     }
@@ -261,6 +264,9 @@ async fn create(
     references.add::<person::Row>(permit, "input.serviceLevelManagerId", new.service_level_manager_id);
     new.version.terms.references(permit, &mut references);
     references.check(conn, &mut mistakes).await?;
+    if let Some(due_time) = new.version.terms.due_time() {
+        free(conn, permit, None, (Some(&new.name), Some(due_time)), &mut mistakes).await?;
+    }
     mistakes.none()?;
 
     let (sla_id, version_id) = (id::new(), id::new());
@@ -420,21 +426,60 @@ fn activation(sql: &mut Sql, permit: &Permit, sla_id: Uuid, version_id: Uuid) {
     sql.push(")");
 }
 
+/// Adds the mistakes of a name and a due time that another livechat SLA of the tenant has already (rule S11), both at
+/// once: a constraint would tell of one only. An `own` SLA of another kind may be called as it likes.
+pub(super) async fn free(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    own: Option<Uuid>,
+    (name, due_time): (Option<&str>, Option<i32>),
+    mistakes: &mut Mistakes,
+) -> Result<(), WriteError> {
+    let mut sql = Sql::new("SELECT coalesce(bool_or(lower(t.name) = lower(");
+    match name {
+        Some(name) => sql.bind(Bind::Text(name.to_owned())),
+        None => sql.push("NULL"),
+    };
+    sql.push(")), false), coalesce(bool_or(t.livechat_due_minutes = ");
+    match due_time {
+        Some(minutes) => sql.bind(Bind::Int(minutes)),
+        None => sql.push("NULL"),
+    };
+    sql.push("), false) FROM sla t WHERE t.kind = 'livechat' AND t.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push(" AND t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
+    if let Some(own) = own {
+        sql.push(" AND t.id <> ").bind(Bind::Uuid(own));
+        sql.push(" AND EXISTS (SELECT FROM sla o WHERE o.root_id = t.root_id AND o.kind = 'livechat' AND o.id = ");
+        sql.bind(Bind::Uuid(own)).push(")");
+    }
+    let taken = rows(conn, sql).await?;
+    let Some(taken) = taken.first() else { return Ok(()) };
+    for (at, (path, message)) in [TAKEN_NAME, TAKEN_DUE_TIME].into_iter().enumerate() {
+        if column::<Bool, bool>(taken, at)? {
+            mistakes.add(path, InputErrorCode::DuplicatedSla, message);
+        }
+    }
+    Ok(())
+}
+
+const TAKEN_NAME: (&str, &str) =
+    ("input.name", "Another livechat SLA of this tenant has this name: choose another.");
+const TAKEN_DUE_TIME: (&str, &str) = (
+    "input.version.terms.livechat.dueTimeInMinutes",
+    "Another livechat SLA of this tenant has this due time: choose another.",
+);
+
 /// Which mistake of the input a constraint has found. The constraints have the last word: of two racing creates only
 /// one wins (rule S11).
 pub(super) fn mistaken(failure: Failure) -> WriteError {
     let Failure::DatabaseError(kind, about) = &failure else { return failure.into() };
     let (path, code, message) = match (kind, about.constraint_name()) {
-        (DatabaseErrorKind::UniqueViolation, Some("sla_livechat_name")) => (
-            "input.name",
-            InputErrorCode::DuplicatedSla,
-            "Another livechat SLA of this tenant has this name: choose another.",
-        ),
-        (DatabaseErrorKind::UniqueViolation, Some("sla_livechat_due_time")) => (
-            "input.version.terms.livechat.dueTimeInMinutes",
-            InputErrorCode::DuplicatedSla,
-            "Another livechat SLA of this tenant has this due time: choose another.",
-        ),
+        (DatabaseErrorKind::UniqueViolation, Some("sla_livechat_name")) => {
+            (TAKEN_NAME.0, InputErrorCode::DuplicatedSla, TAKEN_NAME.1)
+        }
+        (DatabaseErrorKind::UniqueViolation, Some("sla_livechat_due_time")) => {
+            (TAKEN_DUE_TIME.0, InputErrorCode::DuplicatedSla, TAKEN_DUE_TIME.1)
+        }
         (DatabaseErrorKind::UniqueViolation, Some("sla_root_id_tenant_id_source_source_id_key")) => (
             "input.sourceId",
             InputErrorCode::Duplicate,
