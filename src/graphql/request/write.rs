@@ -482,7 +482,7 @@ async fn find(
     asking: &Asking,
     input: &RequestRecordInput,
     mistakes: &mut Mistakes,
-) -> Result<(Permit, Option<Uuid>), Error> {
+) -> Result<(Permit, Option<Uuid>), WriteError> {
     let by_source = [input.tenant_id.is_some(), input.source.is_some(), input.source_id.is_some()];
     match (&input.request_id, &input.tenant_id, &input.source, &input.source_id) {
         (Some(id), ..) => {
@@ -506,7 +506,8 @@ async fn find(
         }
         _ => {
             asking.viewer()?;
-            Err(Error::BadRequest(WHICH.into()))
+            mistakes.add("input", InputErrorCode::Required, WHICH);
+            Err(std::mem::take(mistakes).into())
         }
     }
 }
