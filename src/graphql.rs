@@ -29,7 +29,7 @@ macro_rules! nouns {
 nouns! {
     affected_sla, attainment, audit_entry, breach, calendar, explanation, limit_notification, organization,
     person, project, request, request_event, role, role_grant, service, service_instance, service_offering,
-    service_token, simulation, site, sla, sla_limit, sla_version, standard_service_request, team, tenant,
+    service_token, simulation, site, sla, sla_activation, sla_limit, sla_version, standard_service_request, team, tenant,
     term_change, time_entry, webhook,
 }
 

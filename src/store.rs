@@ -18,7 +18,7 @@ macro_rules! nouns {
 }
 nouns! {
     affected_sla, audit_entry, breach, calendar, limit_notification, organization, person, project, request, request_event, role, role_grant,
-    service, service_instance, service_offering, service_token, site, sla, sla_limit, sla_version,
+    service, service_instance, service_offering, service_token, site, sla, sla_activation, sla_limit, sla_version,
     standard_service_request, team, tenant, time_entry, webhook,
 }
 pub mod attainment;

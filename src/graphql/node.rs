@@ -94,7 +94,7 @@ kinds! {
     Tenant = 1, Organization = 2, Site = 3, Team = 4, Person = 5, Calendar = 6, Service = 7, ServiceOffering = 8,
     StandardServiceRequest = 9, ServiceInstance = 10, Sla = 11, SlaVersion = 12, Project = 13, SlaLimit = 14,
     TimeEntry = 15, Request = 16, RequestEvent = 17, AffectedSla = 18, Breach = 19, Role = 20, RoleGrant = 21,
-    ServiceToken = 22, AuditEntry = 23, Webhook = 30, LimitNotification = 31,
+    ServiceToken = 22, AuditEntry = 23, Webhook = 30, LimitNotification = 31, SlaActivation = 40,
 }
 
 impl Kind {

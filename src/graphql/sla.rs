@@ -12,7 +12,7 @@ use super::node::{Entity, entity, lookup, related, required, through};
 use super::page::{object, root_fields};
 use super::scalar::{Date, DateTime, TimeZone};
 use super::word::{SlaKind, SlaStatus, SlaCoverage};
-use super::{Attainment, AttainmentBucket, AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Organization, Person, ServiceInstance, ServiceOffering, SlaVersion, SlaVersionFilter, SlaVersionOrder, Tenant, TermChange, term_change};
+use super::{Attainment, AttainmentBucket, AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Organization, Person, SlaActivation, SlaActivationFilter, SlaActivationOrder, ServiceInstance, ServiceOffering, SlaVersion, SlaVersionFilter, SlaVersionOrder, Tenant, TermChange, term_change};
 use crate::store;
 
 pub use input::*;
@@ -96,6 +96,8 @@ object! {
     impl Sla {
         /// Its versions, the newest first. Needs `slas:read`.
         versions: SlaVersion [SlaVersionFilter, SlaVersionOrder] under store::sla_version::UNDER_SLA;
+        /// When which version was put in force, and by whom; the latest first. Needs `slas:read`.
+        activations: SlaActivation [SlaActivationFilter, SlaActivationOrder] under store::sla_activation::UNDER_SLA;
         /// The clocks it started, the newest first. Needs `affected-slas:read`.
         affected_slas: AffectedSla [AffectedSlaFilter, AffectedSlaOrder] under store::affected_sla::UNDER_SLA;
         /// Its records of the breach log, the newest first. Needs `breaches:read`.

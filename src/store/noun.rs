@@ -331,6 +331,8 @@ loaded! {
     Sla(sla),
     /// A version of an SLA.
     SlaVersion(sla_version),
+    /// That a version of an SLA was put in force.
+    SlaActivation(sla_activation),
     /// A project.
     Project(project),
     /// A limit.

@@ -332,11 +332,13 @@ impl Scene {
                 }
             }
         }
-        let query = "{ slas(first: 1) { nodes { activeVersion { id } } }
+        let query =
+            "{ slas(first: 1) { nodes { activeVersion { id } activations(first: 1) { nodes { id } } } }
             requests(first: 1) { nodes { events(first: 1) { nodes { id } } } } }";
         let data = scene.app.data(MANAGER, query, json!({})).await;
         let inner = [
             ("SlaVersion", &data["slas"]["nodes"][0]["activeVersion"]),
+            ("SlaActivation", &data["slas"]["nodes"][0]["activations"]["nodes"][0]),
             ("RequestEvent", &data["requests"]["nodes"][0]["events"]["nodes"][0]),
         ];
         for (ty, object) in inner {

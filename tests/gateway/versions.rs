@@ -126,6 +126,50 @@ async fn s2_thresholds_are_compared_with_their_units_and_only_own_versions_are()
 const OPERATOR: &str = "operator@example.com";
 
 #[tokio::test(flavor = "multi_thread")]
+async fn s2_who_put_which_version_in_force_and_when_is_listed() {
+    let app = App::sampled().await;
+    let list = "query ($id: ID!, $version: ID) { sla(id: $id) { createdAt activations(
+        filter: { slaVersion: { eq: $version } }) { totalCount nodes {
+        id sla { id } slaVersion { versionName createdAt } activatedAt activatedBy { name } } } } }";
+    // The sample of CxEngage: its only version was in force from the first day on.
+    let first = json!({ "id": "14f62a30-7283-11e9-9fb2-3ea920705407" });
+    let data = app.data("jon.doe@cxengage.example.com", list, first).await;
+    let activations = &data["sla"]["activations"];
+    assert_eq!(activations["totalCount"], 1);
+    assert_eq!(activations["nodes"][0]["activatedAt"], data["sla"]["createdAt"]);
+    assert_eq!(activations["nodes"][0]["activatedBy"]["name"], "Jon Doe");
+
+    let tenant =
+        app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let create = "mutation ($input: SlaCreateInput!) { slaCreate(input: $input) {
+        sla { id activeVersion { id versionName } } errors { message } } }";
+    let terms = json!({ "queue": { "slaThreshold": 20, "abandonType": "COUNT_AGAINST_SLA" } });
+    let first = json!({ "versionName": "first", "terms": terms });
+    let input = json!({ "tenantId": tenant, "name": "Hotline", "version": first });
+    let created = app.data(MANAGER, create, json!({ "input": input })).await;
+    let sla = &created["slaCreate"]["sla"];
+    let before = app.data(MANAGER, list, json!({ "id": sla["id"] })).await;
+    let before = before["sla"]["activations"]["totalCount"].as_i64().unwrap();
+    let terms = json!({ "queue": { "slaThreshold": 7, "abandonType": "COUNT_AGAINST_SLA" } });
+    let second = version(&app, &sla["id"], terms).await;
+    let activate = "mutation ($input: SlaVersionActivateInput!) { slaVersionActivate(input: $input) { errors { message } } }";
+    let input = json!({ "slaVersionId": sla["activeVersion"]["id"] });
+    let done = app.data(MANAGER, activate, json!({ "input": input })).await;
+    assert_eq!(done["slaVersionActivate"]["errors"], json!([]));
+    let data = app.data(MANAGER, list, json!({ "id": sla["id"] })).await;
+    let activations = &data["sla"]["activations"];
+    let names: Vec<&Value> =
+        activations["nodes"].as_array().unwrap().iter().map(|a| &a["slaVersion"]["versionName"]).collect();
+    let first = &sla["activeVersion"]["versionName"];
+    assert_eq!(names[..3], [first, &json!("next"), first], "the latest first");
+    assert_eq!(activations["totalCount"], before + 2);
+    assert_eq!(activations["nodes"][1]["activatedAt"], second["createdAt"]);
+    assert_eq!(activations["nodes"][0]["sla"]["id"], sla["id"]);
+    let of_second = app.data(MANAGER, list, json!({ "id": sla["id"], "version": second["id"] })).await;
+    assert_eq!(of_second["sla"]["activations"]["totalCount"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p4_every_object_that_can_be_written_shows_what_was_written_to_it_to_those_who_may() {
     let app = crate::intake::world().await;
     let request = crate::intake::written(&app, "requestRegister", crate::intake::ticket()).await;
