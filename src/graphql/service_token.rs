@@ -85,7 +85,7 @@ object! {
         self.0.revoked_at.map(Into::into)
     }
 
-    /// When it was last used, to the minute; null = never.
+    /// When it was last used, or kept a socket open, to the minute; null = never.
     async fn last_used_at(&self) -> Option<DateTime> {
         self.0.last_used_at.map(Into::into)
     }

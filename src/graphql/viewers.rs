@@ -1,6 +1,7 @@
 //! From a bearer token to a [`Viewer`], remembered as long as nobody's rights change.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -8,18 +9,22 @@ use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::access::service_token::{REFUSED, ServiceToken};
 use crate::access::token::{EXPIRED, MAXIMUM_LENGTH, TOO_LONG, Verifier};
 use crate::access::{Actor, Viewer};
 use crate::error::Error;
-use crate::store::{Store, viewer};
+use crate::store::{Store, service_token, viewer};
 
 /// How often a replica looks whether rights have changed: a revoked grant works everywhere within this time.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How often this machine's clock is compared with the database's.
 const COMPARE: Duration = Duration::from_secs(10);
+
+/// How often is kept which service tokens were used.
+const KEEP_USED: Duration = Duration::from_secs(5);
 
 /// How many viewers are remembered.
 const REMEMBERED: usize = 10_000;
@@ -34,6 +39,8 @@ pub struct Viewers {
     known: Cache<[u8; 32], (Age, Arc<Viewer>)>,
     /// Of open subscriptions, by epoch, who it is and when their token ends.
     anew: Cache<AtEpoch, Arc<Viewer>>,
+    /// The service tokens that were used since this was last kept.
+    used: std::sync::Mutex<HashSet<Uuid>>,
 }
 
 /// Whose rights, and as of when: the epoch, the login, and when their token ends.
@@ -52,12 +59,14 @@ impl Viewers {
             looking: Mutex::default(),
             known: Cache::new(REMEMBERED),
             anew: Cache::new(REMEMBERED),
+            used: std::sync::Mutex::default(),
         });
         let watched = viewers.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = watched.look() => {}
+                () = watched.keep_used() => {}
                 () = watched.verifier.keep_fresh() => {}
             }
         });
@@ -76,6 +85,22 @@ impl Viewers {
         }
     }
 
+    async fn keep_used(&self) {
+        loop {
+            tokio::time::sleep(KEEP_USED).await;
+            let used = std::mem::take(&mut *self.used());
+            if !used.is_empty()
+                && service_token::used(&self.store.conn(), used.iter().copied().collect()).await.is_err()
+            {
+                self.used().extend(used);
+            }
+        }
+    }
+
+    fn used(&self) -> MutexGuard<'_, HashSet<Uuid>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Looks whether rights have changed: whoever has changed them here need not wait for the next look.
     pub(super) async fn refresh(&self) {
         // One at a time: an answer that was overtaken would bring back what is forgotten.
@@ -90,6 +115,14 @@ impl Viewers {
     /// # Errors
     /// [`Error::BadToken`] with the reason.
     pub async fn of_token(&self, token: &str) -> Result<Arc<Viewer>, Error> {
+        let viewer = self.known_or_found(token).await?;
+        if let Actor::ServiceToken(_, id) = &viewer.actor {
+            self.used().insert(*id);
+        }
+        Ok(viewer)
+    }
+
+    async fn known_or_found(&self, token: &str) -> Result<Arc<Viewer>, Error> {
         if token.len() > MAXIMUM_LENGTH {
             return Err(TOO_LONG);
         }

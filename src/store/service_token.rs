@@ -3,9 +3,12 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::Conn;
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
+use super::sql::{Bind, Sql};
 use crate::access::Permission;
+use crate::error::Error;
 
 noun! {
     /// A service token: how an integration logs in. The secret is not here.
@@ -53,6 +56,20 @@ pub mod key {
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Its name.
     pub static NAME: Key = Key::new("t.name", Kind::Text);
+}
+
+/// Keeps that tokens were used just now: once a minute at most, whichever replica says so first. A row that another holds
+/// is left to it.
+pub(crate) async fn used(conn: &Conn, ids: Vec<Uuid>) -> Result<(), Error> {
+    let mut sql = Sql::new(
+        "WITH due AS MATERIALIZED (SELECT s.root_id, s.id FROM service_token s \
+           WHERE (s.last_used_at IS NULL OR s.last_used_at <= now() - interval '1 minute') AND s.id = ANY(",
+    );
+    sql.bind(Bind::Uuids(ids)).push(
+        ") FOR UPDATE SKIP LOCKED) UPDATE service_token s SET last_used_at = now() FROM due \
+         WHERE s.root_id = due.root_id AND s.id = due.id",
+    );
+    conn.rows(sql).await.map(drop)
 }
 
 /// Those of a tenant.

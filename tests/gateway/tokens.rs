@@ -546,3 +546,42 @@ async fn a_service_token_logs_in_as_a_bearer_token_or_as_the_pair_of_x_user_id_a
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert!(with(&app, &[user, auth]).await.is_err_and(|why| why.contains("was revoked")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_service_token_was_last_used_is_kept_once_a_minute_and_changes_nothing_else() {
+    let app = App::sampled().await;
+    let (token, idle) = (service_token(&app).await, service_token(&app).await);
+    let client = app.database.client().await;
+    let row = async |id: Uuid| -> (bool, String) {
+        let query =
+            "SELECT last_used_at > now() - interval '30 seconds' IS TRUE, xmin::text || ' ' || revision
+            FROM service_token WHERE id::text = $1";
+        let row = client.query_one(query, &[&id.to_string()]).await.unwrap();
+        (row.get(0), row.get(1))
+    };
+    let epoch = async || -> i64 {
+        client.query_one("SELECT epoch FROM authorization_epoch", &[]).await.unwrap().get(0)
+    };
+    let used = async || {
+        assert_eq!(bearer(&app, &token.text()).await.unwrap(), "Wallboard");
+        let begun = Instant::now();
+        while !row(token.id).await.0 {
+            assert!(begun.elapsed() < Duration::from_secs(15), "its use is not kept");
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let begun = epoch().await;
+    assert!(!row(token.id).await.0);
+    used().await;
+    let kept = row(token.id).await;
+    for _ in 0..7 {
+        assert_eq!(bearer(&app, &token.text()).await.unwrap(), "Wallboard");
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(row(token.id).await, kept, "once a minute");
+    let earlier = "UPDATE service_token SET last_used_at = now() - interval '61 seconds' WHERE last_used_at IS NOT NULL";
+    client.batch_execute(earlier).await.unwrap();
+    used().await;
+    assert!(!row(idle.id).await.0, "another was not used");
+    assert_eq!(epoch().await, begun, "nobody's rights have changed");
+}
