@@ -35,7 +35,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::store::{Store, partition, write};
 pub use clocks::Clock;
-pub use feed::{Feed, Filter, Ids, Item};
+pub use feed::{Cursor, EVERYTHING, Feed, Filter, Ids, Item};
 
 /// How long a failed task rests before it tries again: the first time, and at most. An outage of the database
 /// must be over for a gateway within five seconds of its end.
@@ -133,6 +133,17 @@ impl Breaches {
         Feed::new(self.room.clone())
     }
 
+    /// Up to where this replica has read the log; none before it has reached its database. Whatever reads the store after
+    /// this was asked sees every record up to there, so that it and the feed after there leave nothing out.
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.room.tail.cursor()
+    }
+
+    /// Waits until this replica has read where the log stands.
+    pub async fn begun(&self) {
+        self.room.tail.known().await;
+    }
+
     /// A look at one clock of a root. Whoever asks must have been allowed to read it.
     pub fn clock(&self, root_id: Uuid, id: Uuid) -> Clock {
         self.room.clocks.look_at(root_id, id)
@@ -195,23 +206,35 @@ where
 
 async fn upkeep(room: Arc<Room>) -> Result<(), Error> {
     loop {
-        let mut conn = room.store.dedicated().await?;
-        let made = partition::prepare(&mut conn).await?;
-        if let Some(months) = room.months {
-            let forgotten = partition::forget(&mut conn, months).await?;
-            if forgotten > 0 {
-                tracing::info!(forgotten, months, "positions of the log forgotten");
+        let rest = match keep_up(&room).await {
+            Ok(()) => UPKEEP,
+            Err(Error::Unavailable) => return Err(Error::Unavailable),
+            Err(failure) => {
+                let code = failure.code();
+                tracing::warn!(code, again_in = ?UPKEEP_AGAIN, "partitions could not be made or dropped; rows are kept anyway");
+                UPKEEP_AGAIN
             }
-        }
-        drop(conn);
-        if made > 0 {
-            tracing::info!(made, "partitions made ahead of need");
-        }
-        write::forget_marks(&room.store.conn()).await?;
-        if !room.sleep(jittered(UPKEEP)).await {
+        };
+        if !room.sleep(jittered(rest)).await {
             return Ok(());
         }
     }
+}
+
+async fn keep_up(room: &Room) -> Result<(), Error> {
+    write::forget_marks(&room.store.conn()).await?;
+    let mut conn = room.store.dedicated().await?;
+    let made = partition::prepare(&mut conn).await?;
+    if made > 0 {
+        tracing::info!(made, "partitions made ahead of need");
+    }
+    if let Some(months) = room.months {
+        let forgotten = partition::forget(&mut conn, months).await?;
+        if forgotten > 0 {
+            tracing::info!(forgotten, months, "positions of the log forgotten");
+        }
+    }
+    Ok(())
 }
 
 impl Room {

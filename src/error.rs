@@ -24,7 +24,9 @@ pub enum Error {
     BadRequest(String),
     /// The cursor is not one that this connection gave out.
     CursorInvalid,
-    /// The cursor points before the oldest record kept; holds the oldest cursor to start from.
+    /// The cursor is not one of the feed; most likely it is one of a list.
+    FeedCursorInvalid,
+    /// What follows the cursor is not kept, or is not known to follow it; holds the oldest cursor to start from.
     CursorExpired {
         /// The oldest cursor that can still be resumed from.
         oldest: String,
@@ -33,6 +35,8 @@ pub enum Error {
     LimitExceeded(String),
     /// The operation took longer than it may.
     Timeout,
+    /// The store cannot be reached, or was lost meanwhile. Of a write nobody can tell whether it was done.
+    Unavailable,
     /// Our fault. The cause is in the log under this id.
     Internal(Uuid),
 }
@@ -45,10 +49,11 @@ impl Error {
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
             Self::BadRequest(_) => "BAD_REQUEST",
-            Self::CursorInvalid => "CURSOR_INVALID",
+            Self::CursorInvalid | Self::FeedCursorInvalid => "CURSOR_INVALID",
             Self::CursorExpired { .. } => "CURSOR_EXPIRED",
             Self::LimitExceeded(_) => "LIMIT_EXCEEDED",
             Self::Timeout => "TIMEOUT",
+            Self::Unavailable => "UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
         }
     }
@@ -69,10 +74,20 @@ impl Error {
                 "The cursor is not one of this list: pass a cursor exactly as it was given, with the same orderBy."
                     .into()
             }
+            Self::FeedCursorInvalid => {
+                "This is no cursor of the feed: pass the cursor of an event, or the feedCursor that was read together \
+                 with a list, exactly as it was given. The cursors of a list itself only page through the list."
+                    .into()
+            }
             Self::CursorExpired { oldest } => format!(
-                "The records after this cursor are no longer kept: resume from {oldest:?}, the oldest there is."
+                "This cursor cannot be resumed from any more: what followed it is not kept, or the database was replaced \
+                 by a copy that did not know of it. Read the list anew and follow from its feedCursor, or resume from \
+                 {oldest:?}, the oldest cursor there is."
             ),
             Self::Timeout => "The operation took too long and was stopped: ask for less at a time.".into(),
+            Self::Unavailable => "The store cannot be reached just now: try again in a moment, a write under the same \
+                                  clientMutationId."
+                .into(),
             Self::Internal(id) => {
                 format!("Something went wrong on our side. It is in the log as {id}; please report that id.")
             }

@@ -41,6 +41,9 @@ const TENANTS: usize = 256;
 /// How long a subscription waits for a gateway that has not reached its database yet.
 const START: Duration = Duration::from_secs(10);
 
+/// Resumes from the oldest position that is kept, whichever that is.
+pub const EVERYTHING: &str = "0";
+
 /// Which records; the default is all. Every part must let a record through.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -109,6 +112,8 @@ pub struct Item {
     pub breach: Option<Arc<breach::Row>>,
     /// Who is told, with the rights that let it through.
     pub viewer: Arc<Viewer>,
+    /// Whether it happened since the subscription began, and was not replayed.
+    pub live: bool,
 }
 
 /// A filter within a reach, and where it listens.
@@ -175,7 +180,7 @@ impl Feed {
     /// shutdown, since an end would tell the client that nothing more will ever come.
     ///
     /// # Errors
-    /// [`Error::CursorInvalid`] for a cursor this feed never gave out, [`Error::CursorExpired`], here or in the
+    /// [`Error::FeedCursorInvalid`] for a cursor this feed never gave out, [`Error::CursorExpired`], here or in the
     /// stream, for one whose records are no longer kept, [`Error::Forbidden`] without the right, [`Error::Timeout`]
     /// while the database was never reached. An error ends the stream.
     pub async fn subscribe(
@@ -185,7 +190,7 @@ impl Feed {
         after: Option<&str>,
     ) -> Result<impl Stream<Item = Result<Item, Error>> + Send + use<>, Error> {
         let after = after
-            .map(|text| if text == "0" { Ok(None) } else { Cursor::decode(text).map(Some) })
+            .map(|text| if text == EVERYTHING { Ok(None) } else { Cursor::decode(text).map(Some) })
             .transpose()?;
         timeout(START, self.room.tail.known()).await.map_err(|_elapsed| Error::Timeout)?;
         let head = self.room.tail.head();
@@ -207,6 +212,7 @@ impl Feed {
             rights,
             epoch,
             pos,
+            live_after: head.pos,
             next: None,
             held: VecDeque::new(),
             told: told.unwrap_or(pos),
@@ -227,17 +233,18 @@ impl Feed {
     /// Where a cursor resumes: of a life of the database that ended, from where that life is still trusted. That
     /// tells some records again rather than leaving any out.
     async fn resume(&self, cursor: Cursor, mut head: Head) -> Result<(i32, i64), Error> {
-        let ahead =
-            |head: &Head| (cursor.epoch, cursor.pos) > (head.epoch, head.pos) && cursor.epoch >= head.epoch;
-        if ahead(&head) {
+        let mut pos = head.trusted(cursor.epoch, cursor.pos);
+        if pos.is_none() {
             // Another replica may have read further than this one.
             head = breach_log::head(&self.room.store.conn()).await?;
-            if ahead(&head) {
-                return Err(Error::CursorInvalid);
-            }
+            pos = head.trusted(cursor.epoch, cursor.pos);
         }
-        let pos = if cursor.epoch < head.epoch { cursor.pos.min(head.epoch_start) } else { cursor.pos };
-        if pos < head.low_pos { Err(expired(&head)) } else { Ok((head.epoch, pos)) }
+        match pos {
+            Some(pos) if pos >= head.low_pos => Ok((head.epoch, pos)),
+            // It was never given out.
+            None if cursor.epoch == head.epoch => Err(Error::FeedCursorInvalid),
+            _ => Err(expired(&head)),
+        }
     }
 }
 
@@ -261,6 +268,8 @@ struct Follower {
     epoch: i32,
     /// Everything up to here was looked at, and is in `held` or was told.
     pos: i64,
+    /// What has a greater position happened since the subscription began.
+    live_after: i64,
     /// From where to look next; none if the bell says it.
     next: Option<i64>,
     held: VecDeque<(i64, Option<Arc<breach::Row>>)>,
@@ -292,8 +301,8 @@ impl Follower {
                     true
                 }
                 Look::NewEpoch(head) => {
+                    self.pos = head.trusted(self.epoch, self.pos).ok_or_else(|| expired(&head))?;
                     self.epoch = head.epoch;
-                    self.pos = self.pos.min(head.epoch_start);
                     self.told = self.told.min(self.pos);
                     self.next = Some(self.pos + 1);
                     true
@@ -329,7 +338,8 @@ impl Follower {
     fn tell(&mut self, pos: i64, breach: Option<Arc<breach::Row>>) -> Item {
         self.told = pos;
         self.told_at = Instant::now();
-        Item { cursor: Cursor { epoch: self.epoch, pos }.encode(), breach, viewer: self.rights.clone() }
+        let cursor = Cursor { epoch: self.epoch, pos }.encode();
+        Item { cursor, breach, viewer: self.rights.clone(), live: pos > self.live_after }
     }
 
     fn hold(&mut self, entries: Vec<Entry>) {
@@ -391,14 +401,14 @@ impl Follower {
 
 /// Where a reader stands. Opaque to clients; no secret and no right: what it opens is checked row by row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cursor {
-    epoch: i32,
-    pos: i64,
+pub struct Cursor {
+    pub(super) epoch: i32,
+    pub(super) pos: i64,
 }
 
 impl Cursor {
     /// The version of the form, the epoch, the number of shards, and of each its number and position.
-    fn encode(self) -> String {
+    pub fn encode(self) -> String {
         let mut bytes = [0; 16];
         bytes[0] = 1;
         bytes[1..5].copy_from_slice(&self.epoch.to_be_bytes());
@@ -411,9 +421,9 @@ impl Cursor {
     fn decode(text: &str) -> Result<Self, Error> {
         let mut bytes = [0; 16];
         let exact = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).is_ok_and(|length| length == bytes.len());
-        let [1, e0, e1, e2, e3, 1, 0, 0, pos @ ..] = bytes else { return Err(Error::CursorInvalid) };
+        let [1, e0, e1, e2, e3, 1, 0, 0, pos @ ..] = bytes else { return Err(Error::FeedCursorInvalid) };
         let cursor = Self { epoch: i32::from_be_bytes([e0, e1, e2, e3]), pos: i64::from_be_bytes(pos) };
-        if exact && cursor.epoch >= 1 && cursor.pos >= 0 { Ok(cursor) } else { Err(Error::CursorInvalid) }
+        if exact && cursor.epoch >= 1 && cursor.pos >= 0 { Ok(cursor) } else { Err(Error::FeedCursorInvalid) }
     }
 }
 

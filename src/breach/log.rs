@@ -5,6 +5,7 @@
 //! wait, loses nothing and costs no memory, and "replay, then live" is one and the same walk along dense positions,
 //! with no seam at which a record could be missed or seen twice (rule B3).
 
+use std::cmp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -15,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::feed::Scope;
+use super::feed::{Cursor, Scope};
 use super::{Room, jittered, patient};
 use crate::error::Error;
 use crate::store::breach;
@@ -163,6 +164,12 @@ impl Tail {
         self.read().head.pos
     }
 
+    /// Up to where the log was read; none before the first time.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        let head = self.read().head;
+        (head != Head::default()).then_some(Cursor { epoch: head.epoch, pos: head.pos })
+    }
+
     /// Where the log stands, as far as this replica knows.
     pub(super) fn head(&self) -> Head {
         self.read().head
@@ -233,10 +240,11 @@ impl State {
     fn append(&mut self, extract: Extract, full: bool, rung: &mut Vec<Arc<Bell>>) -> Result<bool, Hole> {
         let Extract { head, entries } = extract;
         if head.epoch != self.head.epoch {
-            // What was read lies after a position of the life before: read again from where both agree.
-            let pos = self.head.pos.min(head.epoch_start);
-            self.entries.retain(|entry| entry.pos <= pos);
-            self.head = Head { pos, ..head };
+            // What was read lies after a position of the life before: read again from where both agree. Where that is
+            // not known, no reader can go on, and it does not matter.
+            let pos = head.trusted(self.head.epoch, self.head.pos);
+            self.entries.retain(|entry| pos.is_some_and(|pos| entry.pos <= pos));
+            self.head = Head { pos: pos.unwrap_or(head.pos), ..head };
             rung.extend(self.everyone());
             return Ok(true);
         }
@@ -298,8 +306,11 @@ impl Hung {
     /// next from `next` on, if that is anywhere. At most `limit` entries.
     pub(super) fn look(&self, epoch: i32, after: i64, next: Option<i64>, limit: usize) -> Look {
         let state = self.room.tail.read();
-        if state.head.epoch > epoch {
-            return Look::NewEpoch(state.head);
+        match state.head.epoch.cmp(&epoch) {
+            cmp::Ordering::Greater => return Look::NewEpoch(state.head),
+            // The subscriber resumed from what another replica told; this one will ring when it has read of that life.
+            cmp::Ordering::Less => return Look::Nothing(after),
+            cmp::Ordering::Equal => {}
         }
         let reached = state.head.pos;
         let first =

@@ -21,7 +21,7 @@ use super::load::{Loaders, Question};
 use super::look_ahead::columns;
 use super::viewers::Viewers;
 use crate::access::{Permission, Permit, Reach, Viewer};
-use crate::breach::Breaches;
+use crate::breach::{Breaches, Cursor, EVERYTHING};
 use crate::error::Error;
 use crate::store::noun::{Columns, Loaded, Noun};
 use crate::store::page::{Beside, Under};
@@ -34,6 +34,8 @@ pub struct Asking(Arc<Inner>);
 struct Inner {
     viewer: Option<Arc<Viewer>>,
     now: DateTime<Utc>,
+    /// Up to where this gateway had read the breach log before anything of the operation was read.
+    cursor: Option<Cursor>,
     services: Services,
     turn: RwLock<Arc<Turn>>,
     batches: Batches,
@@ -120,8 +122,9 @@ impl Asking {
     pub fn new(services: Services, viewer: Option<Arc<Viewer>>) -> Self {
         let batches = Batches::default();
         let now = services.store.now();
+        let cursor = services.breaches.cursor();
         let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), now, &batches)));
-        Self(Arc::new(Inner { viewer, now, services, turn, batches, statements: AtomicU32::new(0) }))
+        Self(Arc::new(Inner { viewer, now, cursor, services, turn, batches, statements: AtomicU32::new(0) }))
     }
 
     /// The context of the operation that `ctx` belongs to.
@@ -142,6 +145,11 @@ impl Asking {
     /// When the operation began, by the database's clock.
     pub fn now(&self) -> DateTime<Utc> {
         self.0.now
+    }
+
+    /// From where to follow the breach log so that nothing is missed of what the operation does not see.
+    pub fn feed_cursor(&self) -> String {
+        self.0.cursor.map_or_else(|| EVERYTHING.to_owned(), Cursor::encode)
     }
 
     /// What all operations share.

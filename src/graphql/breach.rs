@@ -5,12 +5,14 @@ use std::ops::Bound;
 use async_graphql::{Context, ID, InputObject, Result};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::filter::{DateTimeFilter, IdFilter, Operators, order, tenants};
 use super::node::{Entity, Kind, entity, lookup, related, required};
 use super::page::{Filter, all_under, object, root_fields};
 use super::scalar::DateTime;
 use super::word::{BreachKind, BreachPhase};
 use super::{AffectedSla, Sla, SlaLimit, Tenant};
+use crate::access::Permission;
 use crate::breach;
 use crate::error::Error;
 use crate::store::breach::key;
@@ -180,6 +182,16 @@ root_fields! {
     impl BreachQuery {
         /// The records of the breach log of every tenant in which the viewer holds `breaches:read`.
         breaches: Breach [BreachFilter, BreachOrder];
+    }
+
+    /// From where to follow the breach log after what is read in the same operation, lists of records or of clocks: pass
+    /// it as `after` of `subscription breaches`, and you are told of every record that the lists do not have. Some that
+    /// they have may be told again: know them by their id. Of a list of several pages, take that of the first. Needs
+    /// `breaches:read`.
+    async fn feed_cursor(&self, ctx: &Context<'_>) -> Result<String> {
+        let asking = Asking::of(ctx);
+        asking.reach(Permission::BreachesRead)?;
+        Ok(asking.feed_cursor())
     }
 
     /// The record of an id; needs `breaches:read`.

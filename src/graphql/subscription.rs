@@ -25,6 +25,8 @@ pub(super) struct Event {
     pub(super) name: Arc<str>,
     /// Where to resume after it; none if it is not of the breach log.
     pub(super) cursor: Option<Arc<str>>,
+    /// When it was recorded; none for what did not just happen.
+    pub(super) recorded_at: Option<chrono::DateTime<chrono::Utc>>,
     /// Who is told, with the rights of now.
     pub(super) viewer: Arc<Viewer>,
     what: What,
@@ -116,7 +118,8 @@ pub struct Subscription;
 impl Subscription {
     /// The breach log as it grows: every warning, breach and retraction of the tenants in which the viewer holds
     /// `breaches:read`, in order. With `after` it first replays what was missed, without a gap; delivery is at least
-    /// once, so that a client that resumes with the cursor of the last event it has worked through misses nothing.
+    /// once, so that a client that resumes with the cursor of the last event it has worked through misses nothing. Whoever
+    /// shows a list first reads `feedCursor` together with it and passes that.
     /// What is selected of a record is as of when it is told, or up to a second before. Ends when the right is taken
     /// away.
     async fn breaches(
@@ -127,7 +130,7 @@ impl Subscription {
         )]
         filter: Option<BreachFilter>,
         #[graphql(
-            desc = "The cursor of an event: what follows it is replayed. \"0\": everything that is kept. Null: nothing is replayed."
+            desc = "The cursor of an event, or `feedCursor`: what follows it is replayed. \"0\": everything that is kept. Null: nothing is replayed."
         )]
         after: Option<String>,
     ) -> Result<Run<BreachEvent>> {
@@ -150,6 +153,7 @@ impl Subscription {
                 // A record and a checkpoint may share a position.
                 name: format!("{}{}", item.cursor, if item.breach.is_some() { "" } else { "-" }).into(),
                 cursor: Some(item.cursor.as_str().into()),
+                recorded_at: item.breach.as_ref().filter(|_| item.live).map(|row| row.detected_at),
                 viewer: item.viewer.clone(),
                 what: What::Breach(item),
             };
@@ -219,7 +223,7 @@ impl Followed {
                 return None;
             }
             if let Some(name) = mark {
-                return Some(Event { name, cursor: None, viewer, what: What::Clock });
+                return Some(Event { name, cursor: None, recorded_at: None, viewer, what: What::Clock });
             }
         }
     }

@@ -25,14 +25,29 @@ use crate::error::Error;
 /// Where the log stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// Which life of the database: a restored copy, or a standby that took over, begins another.
+    /// Which life of the database: a restored copy, or a standby that took over, begins another. No other life has
+    /// the same number, also none that began from the same copy.
     pub epoch: i32,
+    /// The epoch before this one; null in the first life.
+    pub previous_epoch: Option<i32>,
     /// The last position that the epoch before this one is trusted for.
     pub epoch_start: i64,
     /// The last position given out.
     pub pos: i64,
     /// Positions up to here are no longer kept.
     pub low_pos: i64,
+}
+
+impl Head {
+    /// Up to where a reader has read this log who has read another epoch's, or this one's, up to `pos`. None if that
+    /// cannot be told: it was given out by a life that this one does not go back to, or is ahead of this one.
+    pub fn trusted(&self, epoch: i32, pos: i64) -> Option<i64> {
+        if epoch == self.epoch {
+            (pos <= self.pos).then_some(pos)
+        } else {
+            (Some(epoch) == self.previous_epoch).then_some(pos.min(self.epoch_start))
+        }
+    }
 }
 
 /// A position of the log.
@@ -64,24 +79,37 @@ pub struct Turn {
     pub moved: i64,
 }
 
-/// The life of the database that answers: no other database has the same two. The timeline is read off the name of
-/// the file being written, which a standby changes at the moment it takes over; the control file only follows at
-/// its next checkpoint.
+/// The life of the database that answers: no other has the same three. The timeline is read off the name of the file
+/// being written, which a standby changes at the moment it takes over; the control file only follows at its next
+/// checkpoint. Database and table tell a dump that was restored beside its original.
 const LIFE: &str = "(SELECT (SELECT system_identifier FROM pg_control_system()) AS system_id, \
-    ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer AS timeline) life";
+    ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer AS timeline, \
+    d.oid::bigint << 32 | 'breach_log_head'::regclass::oid::bigint AS home \
+    FROM pg_database d WHERE d.datname = current_database()) life";
 
-const CHANGED: &str = "(h.system_id IS NOT NULL AND (h.system_id, h.timeline) IS DISTINCT FROM (life.system_id, life.timeline))";
+/// Whether the head `h` was last written in another life.
+const CHANGED: &str =
+    "((h.system_id, h.timeline, h.home) IS DISTINCT FROM (life.system_id, life.timeline, life.home))";
+
+/// How the head `h` begins an epoch if it was last written in another life. The number is the time, in seconds since 2026:
+/// two copies of one dump must not begin epochs of the same number. Before its first life a head has given nothing out.
+fn alive(sql: &mut Sql) {
+    sql.push("system_id = life.system_id, timeline = life.timeline, home = life.home, epoch = CASE WHEN ")
+        .push(CHANGED);
+    sql.push(
+        " THEN greatest(h.epoch + 1, extract(epoch FROM clock_timestamp() - timestamptz '2026-01-01 00:00Z')::integer) \
+         ELSE h.epoch END, previous_epoch = CASE WHEN h.system_id IS NULL THEN NULL WHEN ",
+    );
+    sql.push(CHANGED).push(" THEN h.epoch ELSE h.previous_epoch END, epoch_start = CASE WHEN ").push(CHANGED);
+    sql.push(" THEN h.pos ELSE h.epoch_start END");
+}
 
 /// Begins a new epoch if this database is not the one that gave out the last position. Called whenever the
 /// sequencer connects: a restored copy must not answer to cursors of a future it does not have.
 pub(crate) async fn begin(conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    let mut sql =
-        Sql::new("UPDATE breach_log_head h SET system_id = life.system_id, timeline = life.timeline, ");
-    sql.push("epoch = h.epoch + ").push(CHANGED).push("::integer, epoch_start = CASE WHEN ").push(CHANGED);
-    sql.push(" THEN h.pos ELSE h.epoch_start END FROM ").push(LIFE);
-    sql.push(
-        " WHERE (h.system_id, h.timeline) IS DISTINCT FROM (life.system_id, life.timeline) RETURNING h.pos",
-    );
+    let mut sql = Sql::new("UPDATE breach_log_head h SET ");
+    alive(&mut sql);
+    sql.push(" FROM ").push(LIFE).push(" WHERE ").push(CHANGED).push(" RETURNING h.pos");
     rows(conn, sql).await?;
     Ok(())
 }
@@ -100,11 +128,10 @@ pub(crate) async fn sequence(conn: &mut AsyncPgConnection, limit: i64) -> Result
         " FOR UPDATE SKIP LOCKED), \
          size AS MATERIALIZED (SELECT count(*) AS n FROM batch), \
          gone AS (DELETE FROM breach_pending p USING batch b WHERE p.root_id = b.root_id AND p.breach_id = b.breach_id), \
-         head AS (UPDATE breach_log_head h SET pos = h.pos + size.n, system_id = life.system_id, \
-             timeline = life.timeline, epoch = h.epoch + ",
+         head AS (UPDATE breach_log_head h SET pos = h.pos + size.n, ",
     );
-    sql.push(CHANGED).push("::integer, epoch_start = CASE WHEN ").push(CHANGED);
-    sql.push(" THEN h.pos ELSE h.epoch_start END FROM size, ").push(LIFE).push(
+    alive(&mut sql);
+    sql.push(" FROM size, ").push(LIFE).push(
         " WHERE h.shard = 0 AND size.n > 0 RETURNING h.pos), \
          written AS (INSERT INTO breach_log (root_id, tenant_id, shard, pos, breach_id) \
            SELECT b.root_id, b.tenant_id, 0, head.pos - size.n + row_number() OVER (ORDER BY b.seq), b.breach_id \
@@ -121,7 +148,8 @@ pub(crate) async fn sequence(conn: &mut AsyncPgConnection, limit: i64) -> Result
 /// replica's own tail, which hands out nothing that a subscriber's reach does not let through.
 fn positions(after: i64, until: i64, limit: i64, reach: Option<&Reach>) -> Sql {
     let mut sql = Sql::new(
-        "SELECT h.epoch, h.epoch_start, h.pos, h.low_pos, l.pos, l.published_at, l.root_id, l.breach_id \
+        "SELECT h.epoch, h.epoch_start, h.pos, h.low_pos, l.pos, l.published_at, l.root_id, l.breach_id, \
+         h.previous_epoch \
          FROM breach_log_head h LEFT JOIN LATERAL (SELECT l.pos, l.published_at, l.root_id, l.breach_id \
          FROM breach_log l WHERE l.shard = 0 AND l.pos > ",
     );
@@ -149,6 +177,7 @@ impl Positions {
             epoch_start: column::<BigInt, _>(first, 1)?,
             pos: column::<BigInt, _>(first, 2)?,
             low_pos: column::<BigInt, _>(first, 3)?,
+            previous_epoch: column::<Nullable<Integer>, _>(first, 8)?,
         };
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {

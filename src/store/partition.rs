@@ -70,8 +70,10 @@ pub(crate) async fn prepare(conn: &mut AsyncPgConnection) -> Result<usize, Error
     Ok(made)
 }
 
-/// Forgets the positions of the log that were given out more than `months` ago, and says how many. Whole ranges go with
-/// their partition. Readers are told first: a cursor from before has expired.
+/// Forgets the positions of the log that were given out more than `months` ago, and says how many. Readers are told
+/// first: a cursor from before has expired. Then whole ranges go with their partition, and what is left of a range that
+/// is still needed goes row by row; what a call did not get to, since it was interrupted or others held the table, is
+/// left to the next.
 pub(crate) async fn forget(conn: &mut AsyncPgConnection, months: u32) -> Result<i64, Error> {
     let mut sql = Sql::new(
         "WITH kept AS MATERIALIZED (SELECT h.low_pos AS low, coalesce((SELECT l.pos - 1 FROM breach_log l \
@@ -79,26 +81,39 @@ pub(crate) async fn forget(conn: &mut AsyncPgConnection, months: u32) -> Result<
     );
     sql.bind(Bind::Text(format!("{months} months"))).push(
         "::text::interval ORDER BY l.pos LIMIT 1), h.pos) AS upto FROM breach_log_head h WHERE h.shard = 0) \
-         UPDATE breach_log_head h SET low_pos = kept.upto FROM kept WHERE h.shard = 0 AND h.low_pos < kept.upto \
-         RETURNING kept.low, kept.upto",
+         UPDATE breach_log_head h SET low_pos = greatest(h.low_pos, kept.upto) FROM kept WHERE h.shard = 0 \
+         RETURNING h.low_pos - kept.low, h.low_pos",
     );
     let told = rows(conn, sql).await?;
-    let Some(row) = told.first() else { return Ok(0) };
-    let (low, upto): (i64, i64) = (column::<BigInt, _>(row, 0)?, column::<BigInt, _>(row, 1)?);
-    for number in low / POSITIONS..(upto + 1) / POSITIONS {
-        conn.batch_execute(&format!("SET lock_timeout = '2s'; DROP TABLE IF EXISTS breach_log_{number}"))
-            .await?;
+    let row = told.first().ok_or_else(|| Error::internal("the log has no head"))?;
+    let (forgotten, low): (i64, i64) = (column::<BigInt, _>(row, 0)?, column::<BigInt, _>(row, 1)?);
+    let ranges = rows(
+        conn,
+        Sql::new(
+            "SELECT substr(c.relname, 12)::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+             WHERE i.inhparent = 'breach_log'::regclass AND c.relname ~ '^breach_log_[0-9]+$' ORDER BY 1",
+        ),
+    )
+    .await?;
+    for row in &ranges {
+        let number: i64 = column::<BigInt, _>(row, 0)?;
+        if (number + 1) * POSITIONS <= low + 1 {
+            conn.batch_execute(&format!("SET lock_timeout = '2s'; DROP TABLE IF EXISTS breach_log_{number}"))
+                .await?;
+        }
     }
-    // Newest last, and no more at once than others can wait for.
-    let mut from = low;
-    while from < upto {
-        let to = (from + FORGOTTEN).min(upto);
-        let mut sql = Sql::new("DELETE FROM breach_log WHERE shard = 0 AND pos > ");
-        sql.bind(Bind::Long(from)).push(" AND pos <= ").bind(Bind::Long(to));
-        rows(conn, sql).await?;
-        from = to;
+    loop {
+        // No more at once than others can wait for.
+        let mut sql = Sql::new("DELETE FROM breach_log WHERE shard = 0 AND pos <= ");
+        sql.bind(Bind::Long(low)).push(" AND pos IN (SELECT pos FROM breach_log WHERE shard = 0 AND pos <= ");
+        sql.bind(Bind::Long(low))
+            .push(" ORDER BY pos LIMIT ")
+            .bind(Bind::Long(FORGOTTEN))
+            .push(") RETURNING 1");
+        if rows(conn, sql).await?.is_empty() {
+            return Ok(forgotten);
+        }
     }
-    Ok(upto - low)
 }
 
 async fn exists(conn: &mut AsyncPgConnection, schema: &str, wanted: &Wanted) -> Result<bool, Failure> {

@@ -130,6 +130,8 @@ diesel::table! {
         epoch_start -> Int8,
         system_id -> Nullable<Int8>,
         timeline -> Nullable<Int4>,
+        home -> Nullable<Int8>,
+        previous_epoch -> Nullable<Int4>,
     }
 }
 

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use futures_util::{Stream, StreamExt};
 use sla_gateway::access::{Actor, Permission, Place, Viewer};
 use sla_gateway::breach::{self, Breaches, Feed, Filter, Ids, Item};
@@ -397,31 +399,43 @@ async fn b2_a_forged_cursor_is_refused() {
     let feed = replica.feed();
     let mut items = follow(&feed, ROOT, Some("0")).await;
     let cursor = take(&mut items, 3).await[2].1.clone();
-    assert_eq!(cursor, "AQAAAAEBAAAAAAAAAAAAAw");
+    let bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
+    assert_eq!(bytes[5..], [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3], "one shard, number 0, position 3");
+    let but = |at: usize, byte: u8| {
+        let mut bytes = bytes.clone();
+        bytes[at] = byte;
+        URL_SAFE_NO_PAD.encode(bytes)
+    };
+    let long = format!("{cursor}A");
+    let padded = format!("{cursor}==");
+    let loose = format!("{}x", &cursor[..21]);
     let forged = [
         "",
         "1",
         "00",
         " 0",
-        "AQAAAAEBAAAAAAAAAAAAA",
-        "AQAAAAEBAAAAAAAAAAAAAw==",
-        "AQAAAAEBAAAAAAAAAAAAAx",
-        "AQAAAAEBAAAAAAAAAAAAAwA",
-        "AgAAAAEBAAAAAAAAAAAAAw",
-        "AQAAAAECAAAAAAAAAAAAAw",
-        "AQAAAAEBAAEAAAAAAAAAAw",
-        "AQAAAAABAAAAAAAAAAAAAw",
-        "AQAAAAEBAAD_AAAAAAAAAw",
-        "AQAAAAEBAACAAAAAAAAAAw",
+        &cursor[..21],
+        &padded,
+        &loose,
+        &long,
+        // Version, epoch, number of shards, shard, position.
+        &but(0, 2),
+        &but(1, 0xff),
+        &but(5, 2),
+        &but(7, 1),
+        &but(8, 0x80),
+        // Of a position that is still to come.
+        &but(15, 4),
         "naïve",
         "\0",
         "'; DROP TABLE breach",
-        // Of a position, and of an epoch, that are still to come.
-        "AQAAAAEBAAAAAAAAAAAABA",
-        "AQAAAAIBAAAAAAAAAAAAAA",
     ];
     for cursor in forged {
-        assert!(matches!(refused(&feed, cursor).await, Error::CursorInvalid), "{cursor:?}");
+        assert!(matches!(refused(&feed, cursor).await, Error::FeedCursorInvalid), "{cursor:?}");
+    }
+    // Of another life of the database, past or to come: what was read there nobody here can tell.
+    for cursor in [but(4, bytes[4] ^ 1), but(1, bytes[1] ^ 1)] {
+        assert!(matches!(refused(&feed, &cursor).await, Error::CursorExpired { .. }), "{cursor:?}");
     }
     assert!(follow(&feed, ROOT, Some(&cursor)).await.next().now_or_later().await.is_none());
 }
@@ -495,6 +509,77 @@ async fn b2_what_is_older_than_is_kept_is_forgotten_and_readers_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b2_partitions_are_made_ahead_and_go_once_nobody_can_resume_in_them() {
+    let scene = Scene::new().await;
+    let partitions = async |table: &str| -> Vec<String> {
+        let query = "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid
+            WHERE inhparent = $1::text::regclass ORDER BY 1";
+        let rows = scene.client.query(query, &[&table]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    let ranges = |numbers: &[i32]| -> Vec<String> {
+        numbers.iter().map(|n| format!("breach_log_{n}")).chain(["breach_log_default".to_owned()]).collect()
+    };
+    let come_to = async |numbers: &[i32]| {
+        let begun = Instant::now();
+        while partitions("breach_log").await != ranges(numbers) {
+            assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", partitions("breach_log").await);
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let before = CancellationToken::new();
+    let replica = breach::start(Store::new(pool(&scene.database.url, 8).unwrap()), before.clone());
+    come_to(&[0, 1, 2]).await;
+    scene.chats(SLA, 6, "now() - interval '1 hour'").await;
+    let cursors = take(&mut follow(&replica.feed(), ROOT, Some("0")).await, 6).await;
+    before.cancel();
+    replica.drained().await;
+    // A range of positions that is full and old, and one that has begun.
+    scene
+        .client
+        .batch_execute(
+            "UPDATE breach_log SET published_at = now() - interval '40 days' WHERE pos <= 3;
+             UPDATE breach_log SET pos = pos + 9999997 WHERE pos > 3; UPDATE breach_log_head SET pos = 10000003",
+        )
+        .await
+        .unwrap();
+    // Somebody reads in the old one while it is to go, for longer than is waited for.
+    let reader = scene.database.client().await;
+    reader.batch_execute("BEGIN; SELECT FROM breach_log_0").await.unwrap();
+    let store = Store::new(pool(&scene.database.url, 8).unwrap());
+    let strict = breach::start_keeping(store, Some(1), scene.shutdown.child_token());
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!(partitions("breach_log").await, ranges(&[0, 1, 2, 3]), "one more was made, none could go");
+    reader.batch_execute("COMMIT").await.unwrap();
+    // The next time, which is in a minute, or when a replica starts.
+    let store = Store::new(pool(&scene.database.url, 8).unwrap());
+    let _next = breach::start_keeping(store, Some(1), scene.shutdown.child_token());
+    come_to(&[1, 2, 3]).await;
+    for table in ["breach", "audit_entry"] {
+        let months = scene
+            .client
+            .query(
+                "SELECT to_char(now() + n * interval '1 month', 'YYYY_MM') FROM generate_series(0, 2) n",
+                &[],
+            )
+            .await
+            .unwrap();
+        let ahead = months.iter().map(|row| format!("{table}_{}", row.get::<_, &str>(0)));
+        let ahead: Vec<String> = ahead.chain([format!("{table}_default")]).collect();
+        assert_eq!(partitions(table).await, ahead);
+    }
+    // Who comes from before is told what to do, and can do it.
+    let expired = refused(&strict.feed(), &cursors[1].1).await;
+    let Error::CursorExpired { oldest } = &expired else { panic!("{expired:?}") };
+    for hint in ["feedCursor", oldest] {
+        assert!(expired.message().contains(hint), "{}", expired.message());
+    }
+    let rest = take(&mut follow(&strict.feed(), ROOT, Some(oldest)).await, 3).await;
+    assert_eq!(ids(&rest), ids(&cursors)[3..]);
+    assert_eq!(scene.number("SELECT count(*) FROM breach").await, 6, "records are kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b2_a_restored_database_begins_an_epoch_and_old_cursors_resume_where_it_agrees() {
     let scene = Scene::new().await;
     scene.chats(SLA, 6, "now() - interval '1 hour'").await;
@@ -520,6 +605,57 @@ async fn b2_a_restored_database_begins_an_epoch_and_old_cursors_resume_where_it_
         recorded[2..]
     );
     assert_eq!(ids(&take(&mut watching, 2).await), recorded[4..], "an open subscription goes on too");
+}
+
+/// What a copy taken after the fourth record looks like, restored beside its original.
+async fn restored(scene: &Scene) {
+    scene
+        .client
+        .batch_execute("DELETE FROM breach_log WHERE pos > 4; UPDATE breach_log_head SET pos = 4, home = 1")
+        .await
+        .unwrap();
+    scene.chats(SLA, 2, "now() - interval '1 hour'").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b2_a_cursor_of_another_copy_of_the_same_dump_has_expired_and_skips_nothing() {
+    let scene = Scene::new().await;
+    scene.chats(SLA, 6, "now() - interval '1 hour'").await;
+    let first = scene.replica();
+    let mut watching = follow(&first.feed(), ROOT, Some("0")).await;
+    let original = take(&mut watching, 6).await;
+    let dumped = scene
+        .client
+        .query_one("SELECT epoch, epoch_start, previous_epoch FROM breach_log_head", &[])
+        .await
+        .unwrap();
+    let dumped: (i32, i64, Option<i32>) = (dumped.get(0), dumped.get(1), dumped.get(2));
+    restored(&scene).await;
+    let copy = scene.replica();
+    let of_copy = take(&mut follow(&copy.feed(), ROOT, Some(&original[5].1)).await, 2).await;
+    // The dump is restored once more, and again two records are made. Restoring takes its time.
+    sleep(Duration::from_millis(2_100)).await;
+    scene
+        .client
+        .execute(
+            "UPDATE breach_log_head SET epoch = $1, epoch_start = $2, previous_epoch = $3",
+            &[&dumped.0, &dumped.1, &dumped.2],
+        )
+        .await
+        .unwrap();
+    restored(&scene).await;
+    let second = scene.replica();
+    let of_original = take(&mut follow(&second.feed(), ROOT, Some(&original[5].1)).await, 2).await;
+    assert_eq!(
+        ids(&of_original),
+        scene.recorded().await[4..],
+        "a cursor of the original resumes where both agree"
+    );
+    let Error::CursorExpired { oldest } = refused(&second.feed(), &of_copy[0].1).await else {
+        panic!("it must not be taken for one of this copy's own")
+    };
+    let all = take(&mut follow(&second.feed(), ROOT, Some(&oldest)).await, 6).await;
+    assert_eq!(ids(&all), scene.recorded().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

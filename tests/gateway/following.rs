@@ -1,5 +1,6 @@
 //! Following over the whole gateway: clocks as they change, and one answer for all who ask the same.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,9 +54,9 @@ pub(crate) async fn person(client: &tokio_postgres::Client, login: &str, tenant:
         .unwrap();
 }
 
-type Told = Pin<Box<dyn Stream<Item = Value> + Send>>;
+pub(crate) type Told = Pin<Box<dyn Stream<Item = Value> + Send>>;
 
-async fn follow(app: &App, login: &str, query: &str, variables: Value) -> Told {
+pub(crate) async fn follow(app: &App, login: &str, query: &str, variables: Value) -> Told {
     let variables = serde_json::from_value(variables).unwrap();
     let ask = Ask { query: Some(query.into()), variables, ..Ask::default() };
     let operation = app.gateway.prepare(ask).unwrap();
@@ -75,7 +76,7 @@ async fn silent(told: &mut Told) {
 }
 
 /// The records that are told next.
-async fn records(from: &mut Told, count: usize) -> Vec<Value> {
+pub(crate) async fn records(from: &mut Told, count: usize) -> Vec<Value> {
     let mut records = Vec::new();
     while records.len() < count {
         let event = told(from).await;
@@ -159,7 +160,7 @@ async fn p2_a_clock_out_of_sight_is_not_found_at_first_and_once_the_right_is_gon
     assert!(following.next().await.is_none());
 }
 
-const FEED: &str =
+pub(crate) const FEED: &str =
     "subscription($from: String, $kind: [BreachKind!]) { breaches(after: $from, filter: { kind: $kind }) {
     cursor breach { uuid tenant { slug } sla { name } } } }";
 
@@ -224,6 +225,84 @@ async fn b4_who_has_other_rights_or_other_variables_is_answered_apart() {
     sleep(Duration::from_millis(800)).await;
     client.batch_execute(&chats(SLA, 1, "now() - interval '1 day'")).await.unwrap();
     assert_eq!(records(&mut all, 1).await[0]["breach"]["sla"], Value::Null);
+}
+
+/// All pages of the list, with the cursor that was read beside the first.
+async fn listed(app: &App, login: &str) -> (Value, HashSet<String>) {
+    let query = "query ($after: String) { breaches(first: 100, after: $after) { nodes { uuid }
+        pageInfo { endCursor hasNextPage } } feedCursor }";
+    let (mut cursor, mut listed, mut after) = (Value::Null, HashSet::new(), Value::Null);
+    loop {
+        let data = app.data(login, query, json!({ "after": after })).await;
+        if after.is_null() {
+            cursor = data["feedCursor"].clone();
+        }
+        let nodes = data["breaches"]["nodes"].as_array().unwrap();
+        listed.extend(nodes.iter().map(|node| node["uuid"].as_str().unwrap().to_owned()));
+        after = data["breaches"]["pageInfo"]["endCursor"].clone();
+        if data["breaches"]["pageInfo"]["hasNextPage"] == false {
+            return (cursor, listed);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_a_list_and_the_feed_from_the_cursor_beside_it_leave_nothing_out() {
+    const ALL: usize = 1_200;
+    let app = world().await;
+    let url = app.database.url.clone();
+    // Recorded all the while, in transactions that overlap.
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move {
+                let (client, connection) =
+                    tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+                tokio::spawn(connection);
+                for _ in 0..ALL / 20 {
+                    client.batch_execute(&chats(SLA, 5, "now() - interval '1 hour'")).await.unwrap();
+                    sleep(Duration::from_millis(15)).await;
+                }
+            })
+        })
+        .collect();
+    let mut boards = tokio::task::JoinSet::new();
+    while !writers.iter().all(|writer| writer.is_finished()) {
+        let app = app.clone();
+        boards.spawn(async move {
+            let (cursor, mut seen) = listed(&app, "all").await;
+            let first = seen.len();
+            let mut feed = follow(&app, "all", FEED, json!({ "from": cursor })).await;
+            while seen.len() < ALL {
+                let event = &records(&mut feed, 1).await[0];
+                seen.insert(event["breach"]["uuid"].as_str().unwrap().to_owned());
+            }
+            first
+        });
+        sleep(Duration::from_millis(100)).await;
+    }
+    let mut midway = 0;
+    while let Some(first) = boards.join_next().await {
+        midway += usize::from((1..ALL).contains(&first.unwrap()));
+    }
+    assert!(midway > 3, "only {midway} lists were read while records were made");
+
+    // What a list gave out is not what a feed is resumed from, nor the other way round, and both say so.
+    let data = app.data("all", "{ feedCursor breaches(first: 1) { edges { cursor } } }", json!({})).await;
+    let (own, others) = (&data["feedCursor"], &data["breaches"]["edges"][0]["cursor"]);
+    let refused = told(&mut follow(&app, "all", FEED, json!({ "from": others })).await).await;
+    let [error] = refused["errors"].as_array().unwrap().as_slice() else { panic!("{refused}") };
+    assert_eq!(error["extensions"]["code"], "CURSOR_INVALID");
+    assert!(
+        error["message"].as_str().unwrap().contains("pass the cursor of an event, or the feedCursor"),
+        "{error}"
+    );
+    let query = "query ($after: String) { breaches(after: $after) { nodes { uuid } } }";
+    let refused = app.ask("all", query, json!({ "after": own })).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "CURSOR_INVALID", "{refused}");
+    // It is for those who may follow.
+    let refused = app.ask("", "{ feedCursor }", json!({})).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
