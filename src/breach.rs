@@ -71,8 +71,6 @@ struct Room {
     tail: log::Tail,
     replays: Semaphore,
     recorded: AtomicU64,
-    /// Microseconds.
-    lateness: AtomicU64,
     /// For how many months the log is kept; none = for ever.
     months: Option<u32>,
     holes: AtomicU64,
@@ -83,8 +81,6 @@ struct Room {
 pub struct Figures {
     /// Records written since start (`sla_breach_recorded_total`).
     pub recorded: u64,
-    /// How late the latest of the deadlines was that were claimed last (`sla_breach_lateness_seconds`).
-    pub lateness: Duration,
     /// The position up to which this replica has read the log (`sla_feed_tail_position`).
     pub position: i64,
     /// How often the log was found to have a hole (`sla_feed_hole_total`). Anything but 0 is a fault of ours or of
@@ -113,7 +109,6 @@ pub fn start_keeping(store: Store, months: Option<u32>, shutdown: CancellationTo
         tail: log::Tail::default(),
         replays: Semaphore::new(REPLAYS),
         recorded: AtomicU64::new(0),
-        lateness: AtomicU64::new(0),
         months,
         holes: AtomicU64::new(0),
     });
@@ -171,7 +166,6 @@ impl Breaches {
     pub fn figures(&self) -> Figures {
         Figures {
             recorded: self.room.recorded.load(Ordering::Relaxed),
-            lateness: Duration::from_micros(self.room.lateness.load(Ordering::Relaxed)),
             position: self.room.tail.reached(),
             holes: self.room.holes.load(Ordering::Relaxed),
             subscriptions: self.room.tail.subscriptions(),

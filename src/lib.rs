@@ -8,11 +8,12 @@
 //! | [`error`] | the closed list of ways an operation fails, each with its wire code; mistakes of an input | nothing |
 //! | [`access`] | who asks: a token becomes a `Viewer`, who gives a `Reach` to read by and a `Permit` to write by | `error` |
 //! | [`clock`] | the rules of time, pure: calendars, targets, the fold from a request's events to its clocks | nothing |
-//! | [`store`] | rows and all SQL; a noun is one file | `access`, `clock`, `error` |
+//! | [`metrics`] | what is measured, as a Prometheus server reads it | nothing |
+//! | [`store`] | rows and all SQL; a noun is one file | `access`, `clock`, `error`, `metrics` |
 //! | [`breach`] | deadlines become records, records get positions, positions reach subscribers | `store`, `error` |
 //! | [`graphql`] | the schema; a noun is one file, its mutations in `<noun>/write.rs` | all of the above |
-//! | [`http`] | requests, websockets, event streams, pages, health | `graphql`, `access`, `error` |
-//! | [`webhook`], [`mail`] | what leaves the house by itself: signed deliveries of the log, messages of limits | `breach`, `store`, `error` |
+//! | [`http`] | requests, websockets, event streams, pages, health | `graphql`, `access`, `error`, `metrics` |
+//! | [`webhook`], [`mail`] | what leaves the house by itself: signed deliveries of the log, messages of limits | `breach`, `store`, `error`, `metrics` |
 //! | [`import`] | files of other systems, taken in as requests and events | `store`, `access`, `error` |
 //! | [`sample`] | worlds to explore, and a large store to measure on | `access`, `clock` |
 //! | [`postgres`] | a Postgres of the gateway's own, for `run` and for tests | nothing |
@@ -54,6 +55,7 @@ pub mod graphql;
 pub mod http;
 pub mod import;
 pub mod mail;
+pub mod metrics;
 pub mod postgres;
 pub mod sample;
 pub mod store;

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::breach::{Breaches, jittered};
 use crate::error::Error;
+use crate::metrics::Mailed;
 use crate::store::Store;
 use crate::store::limit_notification::{self, Letter};
 use crate::store::word::TimePeriod;
@@ -131,9 +132,14 @@ async fn run(store: Store, mut moved: watch::Receiver<i64>, config: Config, shut
     while !shutdown.is_cancelled() {
         let done = match &config.server {
             Some(server) => send(&store, server, config.rest, &shutdown).await,
-            None => limit_notification::leave(&store.conn()).await,
+            None => limit_notification::leave(&store.conn()).await.map(|left| {
+                store.metrics().mailed(Mailed::NotConfigured, left as u64);
+            }),
         };
-        if let Err(failure) = done {
+        // An outage is told of by the store, once.
+        if let Err(failure) = done
+            && !matches!(failure, Error::Unavailable)
+        {
             tracing::warn!(code = failure.code(), "sending e-mail broke off and will be resumed");
         }
         select! {
@@ -154,12 +160,16 @@ async fn send(
         // One at a time, so that none waits within its lease for another.
         let Some(letter) = limit_notification::take(&store.conn(), LEASE).await? else { break };
         match server.send(&letter).await {
-            Ok(()) => letter.sent(&store.conn()).await?,
+            Ok(()) => {
+                store.metrics().mailed(Mailed::Sent, 1);
+                letter.sent(&store.conn()).await?;
+            }
             Err((reason, useful)) => {
                 let tried = u32::try_from(letter.attempts - 1).unwrap_or_default().min(16);
                 let rest = jittered(first_rest.saturating_mul(1 << tried).min(LONGEST));
                 tracing::warn!(notification = %letter.id, reason, ?rest, "an e-mail was not sent");
-                letter.failed(&store.conn(), &reason, (rest, GIVE_UP), !useful).await?;
+                let given_up = letter.failed(&store.conn(), &reason, (rest, GIVE_UP), !useful).await?;
+                store.metrics().mailed(if given_up { Mailed::GivenUp } else { Mailed::Failed }, 1);
             }
         }
     }

@@ -34,16 +34,18 @@ pub mod root;
 pub mod viewer;
 pub mod write;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures_util::TryStreamExt;
 use tokio::sync::{OnceCell, RwLock, RwLockWriteGuard};
+use tokio::time::Instant;
 
 use crate::error::{Error, WriteError};
+use crate::metrics::Metrics;
 use sql::Sql;
 
 /// A row as it comes from the wire.
@@ -55,12 +57,15 @@ pub struct Store {
     pool: Pool<AsyncPgConnection>,
     /// How far the database's clock is ahead of this machine's, in microseconds.
     skew: Arc<AtomicI64>,
+    /// Since when Postgres cannot be reached, if so.
+    away_since: Arc<Mutex<Option<Instant>>>,
+    metrics: Metrics,
 }
 
 impl Store {
     /// A store over a pool of connections.
     pub fn new(pool: Pool<AsyncPgConnection>) -> Self {
-        Self { pool, skew: Arc::default() }
+        Self { pool, skew: Arc::default(), away_since: Arc::default(), metrics: Metrics::default() }
     }
 
     /// The time by the database's clock (rule X13), as last compared by [`Self::synchronize`].
@@ -98,10 +103,15 @@ impl Store {
         Ok(())
     }
 
+    /// What is measured of all that works over this store.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The connection of one operation; taken from the pool when first used, given back when dropped.
     pub fn conn(&self) -> Conn {
         Conn {
-            pool: self.pool.clone(),
+            store: self.clone(),
             taken: OnceCell::new(),
             statements: AtomicU32::new(0),
             running: AtomicU32::new(0),
@@ -111,13 +121,38 @@ impl Store {
     /// A connection of its own for a task that lives long. It no longer counts against the pool, and is closed when
     /// dropped: after a failure nobody else is handed what is left of it.
     pub(crate) async fn dedicated(&self) -> Result<AsyncPgConnection, Error> {
-        self.pool.get().await.map(Object::take).map_err(Error::internal)
+        self.take().await.map(Object::take)
+    }
+
+    async fn take(&self) -> Result<Object<AsyncPgConnection>, Error> {
+        let asked_at = Instant::now();
+        let taken = self.pool.get().await;
+        self.metrics.waited(asked_at.elapsed());
+        self.tell_outage(taken.as_ref().err());
+        taken.map_err(|_told| Error::Unavailable)
+    }
+
+    /// Logs when an outage begins, with its cause, and when it is over: once each, however many operations it hits.
+    fn tell_outage(&self, failure: Option<&PoolError>) {
+        let mut away_since = self.away_since.lock().unwrap_or_else(PoisonError::into_inner);
+        match (failure, *away_since) {
+            (Some(failure), None) => {
+                let cause = std::error::Error::source(failure).unwrap_or(failure);
+                tracing::warn!(%cause, "Postgres cannot be reached: operations are refused until it can");
+                *away_since = Some(Instant::now());
+            }
+            (None, Some(since)) => {
+                tracing::info!(after = ?since.elapsed(), "Postgres is reached again");
+                *away_since = None;
+            }
+            _ => {}
+        }
     }
 }
 
 /// The one connection of an operation. Statements that are waited for together are pipelined on it.
 pub struct Conn {
-    pool: Pool<AsyncPgConnection>,
+    store: Store,
     taken: OnceCell<RwLock<Object<AsyncPgConnection>>>,
     statements: AtomicU32,
     running: AtomicU32,
@@ -135,10 +170,7 @@ impl Conn {
     }
 
     async fn taken(&self) -> Result<&RwLock<Object<AsyncPgConnection>>, Error> {
-        self.taken
-            .get_or_try_init(|| async { self.pool.get().await.map(RwLock::new) })
-            .await
-            .map_err(Error::internal)
+        self.taken.get_or_try_init(|| async { self.store.take().await.map(RwLock::new) }).await
     }
 
     /// Runs a statement and gives its rows.
@@ -187,8 +219,24 @@ pub(crate) async fn rows(
 
 impl From<diesel::result::Error> for Error {
     fn from(cause: diesel::result::Error) -> Self {
-        Self::internal(cause)
+        match &cause {
+            diesel::result::Error::DatabaseError(_, about) if is_loss(about.message()) => {
+                tracing::warn!(
+                    cause = about.message(),
+                    "a statement was lost with its connection to Postgres"
+                );
+                Self::Unavailable
+            }
+            _ => Self::internal(cause),
+        }
     }
+}
+
+/// Whether a statement failed since its connection ended. These have no kind of their own.
+fn is_loss(message: &str) -> bool {
+    ["connection closed", "error communicating with the server", "terminating connection due to"]
+        .iter()
+        .any(|loss| message.starts_with(loss))
 }
 
 impl From<diesel::result::Error> for WriteError {

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use self::send::{Failure, Message, Sender};
 use crate::breach::{Breaches, jittered};
 use crate::error::Error;
+use crate::metrics::Posted;
 use crate::store::webhook::{self, Turn};
 use crate::store::{Store, breach};
 
@@ -127,6 +128,7 @@ impl Room {
             };
             match self.sender.post(&turn.url, &message, &turn.secrets).await {
                 Ok(status) => {
+                    self.store.metrics().posted(Posted::Delivered);
                     if !turn.delivered(&conn(), pos, Some(status), LEASE).await? {
                         return Ok(());
                     }
@@ -134,8 +136,15 @@ impl Room {
                 Err(Failure { status, reason }) => {
                     let rest = self.config.rest.saturating_mul(1 << turn.failures().min(16)).min(REST.1);
                     let times = (jittered(rest), self.config.patience);
-                    tracing::info!(webhook = %turn.id, ?status, reason, ?rest, "a message was not delivered");
-                    return turn.failed(&conn(), (status, &reason), times, status == Some(410)).await;
+                    let webhook = turn.id;
+                    tracing::info!(%webhook, ?status, reason, ?rest, "a message was not delivered");
+                    let given_up =
+                        turn.failed(&conn(), (status, &reason), times, status == Some(410)).await?;
+                    if given_up {
+                        tracing::warn!(%webhook, reason, "the webhook is given up until it is updated");
+                    }
+                    self.store.metrics().posted(if given_up { Posted::GivenUp } else { Posted::Failed });
+                    return Ok(());
                 }
             }
         }

@@ -25,9 +25,9 @@ pub(super) async fn run(room: Arc<Room>) -> Result<(), Error> {
         if claim.recorded > 0 {
             room.recorded.fetch_add(claim.recorded.unsigned_abs(), Ordering::Relaxed);
             room.pending.notify_one();
-            let late = claim.late.unwrap_or_default().as_micros();
-            room.lateness.store(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
-            tracing::debug!(recorded = claim.recorded, late = ?claim.late, "breaches recorded");
+            let metrics = room.store.metrics();
+            claim.late.iter().for_each(|late| metrics.recorded(*late));
+            tracing::debug!(recorded = claim.recorded, latest = ?claim.late.iter().max(), "breaches recorded");
         }
         if claim.taken == BATCH {
             continue;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_graphql::parser::types::OperationType;
 use async_graphql::{Response, ServerError, Value};
 use futures_util::FutureExt;
 use futures_util::stream::{BoxStream, StreamExt, iter, once};
@@ -24,7 +25,9 @@ use crate::access::Viewer;
 use crate::access::token::Verifier;
 use crate::breach::Breaches;
 use crate::error::Error;
-use crate::store::{Store, deadline};
+use crate::metrics::{self, Metrics, Outcome, Page};
+use crate::store::Store;
+use crate::store::deadline::{self, Backlog};
 
 /// The gateway to the schema. Cheap to clone.
 #[derive(Clone)]
@@ -44,38 +47,6 @@ struct Inner {
 struct Counted {
     told: AtomicU64,
     answered: AtomicU64,
-}
-
-/// One figure for a Prometheus server.
-#[derive(Clone, Debug)]
-pub struct Metric {
-    /// Its name, in base units.
-    pub name: &'static str,
-    /// How it moves.
-    pub kind: MetricKind,
-    /// What it is, in a sentence.
-    pub help: &'static str,
-    /// Its value.
-    pub value: f64,
-}
-
-/// How a figure moves.
-#[derive(Clone, Copy, Debug)]
-pub enum MetricKind {
-    /// Up, from 0 at the start.
-    Counter,
-    /// Up and down.
-    Gauge,
-}
-
-impl MetricKind {
-    /// The word of the text format.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-        }
-    }
 }
 
 /// Figures of this replica, for its metrics.
@@ -111,9 +82,25 @@ impl Weighter<Told, Answer> for Weight {
 #[derive(Clone, Debug)]
 pub struct Answer {
     json: Arc<str>,
-    /// Whether something in it failed that is no fault of the one who asked.
-    broken: bool,
+    outcome: Outcome,
     cursor: Option<Arc<str>>,
+    delivery: Option<Delivery>,
+}
+
+/// That a record is on its way to a subscriber.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    metrics: Metrics,
+    /// How long ago it was recorded, and when that was asked.
+    age: Duration,
+    asked_at: Instant,
+}
+
+impl Delivery {
+    /// It was sent.
+    pub fn sent(self) {
+        self.metrics.delivered(self.age + self.asked_at.elapsed());
+    }
 }
 
 impl Answer {
@@ -126,21 +113,54 @@ impl Answer {
     pub fn cursor(&self) -> Option<&Arc<str>> {
         self.cursor.as_ref()
     }
+
+    /// To be told when it was sent; null for what did not just happen.
+    pub fn delivery(&self) -> Option<&Delivery> {
+        self.delivery.as_ref()
+    }
 }
 
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
-        let internal = Value::from("INTERNAL");
-        let broken = response
-            .errors
-            .iter()
-            .any(|error| error.extensions.as_ref().and_then(|values| values.get("code")) == Some(&internal));
+        let outcome = outcome(&response);
         // Answers are made of JSON's own types, so this cannot fail.
-        Self {
-            json: serde_json::to_string(&capped(response)).unwrap_or_default().into(),
-            broken,
-            cursor: None,
-        }
+        let json = serde_json::to_string(&capped(response)).unwrap_or_default().into();
+        Self { json, outcome, cursor: None, delivery: None }
+    }
+}
+
+/// How an operation ended that was answered so.
+fn outcome(answer: &Response) -> Outcome {
+    let ours = |error: &ServerError| {
+        let code = error.extensions.as_ref().and_then(|values| values.get("code"));
+        code.is_some_and(|code| ["INTERNAL", "TIMEOUT", "UNAVAILABLE"].map(Value::from).contains(code))
+    };
+    if answer.errors.is_empty() {
+        Outcome::Ok
+    } else if answer.errors.iter().any(ours) {
+        Outcome::Failed
+    } else {
+        Outcome::Refused
+    }
+}
+
+/// An operation that is measured until this is dropped.
+struct Measured {
+    metrics: Metrics,
+    kind: metrics::Operation,
+    begun: Instant,
+    outcome: Outcome,
+}
+
+impl Measured {
+    fn ended(mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.metrics.operation(self.kind, self.outcome, self.begun.elapsed());
     }
 }
 
@@ -202,6 +222,10 @@ impl Gateway {
 
     /// Runs a query or a mutation.
     pub async fn execute(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Response {
+        let measured = self.measure(match operation.kind() {
+            OperationType::Mutation => metrics::Operation::Mutation,
+            OperationType::Query | OperationType::Subscription => metrics::Operation::Query,
+        });
         let counted = operation.wants_statements();
         let asking = Asking::new(self.0.services.clone(), viewer);
         let answered = operation.answered();
@@ -212,7 +236,15 @@ impl Gateway {
         if counted {
             answer.extensions.insert("statements".into(), Value::from(asking.statements()));
         }
-        coded(answer)
+        let answer = coded(answer);
+        measured.ended(outcome(&answer));
+        answer
+    }
+
+    /// Begins to measure an operation: one that is never answered counts as cancelled.
+    fn measure(&self, kind: metrics::Operation) -> Measured {
+        let metrics = self.0.services.store.metrics().clone();
+        Measured { metrics, kind, begun: Instant::now(), outcome: Outcome::Cancelled }
     }
 
     /// Runs a subscription. What it follows is each subscriber's own; the answer to an event is made once for all who
@@ -252,17 +284,27 @@ impl Gateway {
             loop {
                 let viewer = Some(event.viewer.clone());
                 self.0.figures.answered.fetch_add(1, Ordering::Relaxed);
+                let measured = self.measure(metrics::Operation::Event);
                 let answer = self.run(operation, viewer, Part::telling(Ok(event))).await;
+                measured.ended(answer.as_ref().map_or(Outcome::Failed, |answer| answer.outcome));
                 tries += 1;
                 match answer {
                     // The store is away for a moment: an event is told whole if that is possible at all.
-                    Some(answer) if answer.broken && tries < TRIES => sleep(REST * tries).await,
+                    Some(answer) if answer.outcome == Outcome::Failed && tries < TRIES => {
+                        sleep(REST * tries).await
+                    }
                     Some(answer) => return Ok(Answer { cursor: event.cursor.clone(), ..answer }),
                     None => return Err(()),
                 }
             }
         });
-        told.await.ok()
+        let answer = told.await.ok()?;
+        let delivery = event.recorded_at.map(|recorded_at| Delivery {
+            metrics: self.0.services.store.metrics().clone(),
+            age: (self.0.services.store.now() - recorded_at).to_std().unwrap_or_default(),
+            asked_at: Instant::now(),
+        });
+        Some(Answer { delivery, ..answer })
     }
 
     /// Runs the root field of a subscription for its part; what it answers, if anything.
@@ -284,80 +326,33 @@ impl Gateway {
     }
 
     /// Figures of this replica and of what waits in the store; those of the store are missing while it is away.
-    pub async fn metrics(&self) -> Vec<Metric> {
-        use MetricKind::{Counter, Gauge};
-        let services = &self.0.services;
-        let (feed, told) = (services.breaches.figures(), self.figures());
-        let metric = |name, kind, help, value: f64| Metric { name, kind, help, value };
-        let mut metrics = vec![
-            metric(
-                "sla_breach_recorded_total",
-                Counter,
-                "Records that this process wrote.",
-                feed.recorded as f64,
-            ),
-            metric(
-                "sla_breach_lateness_seconds",
-                Gauge,
-                "How late the latest of the deadlines was that this process claimed last.",
-                feed.lateness.as_secs_f64(),
-            ),
-            metric(
-                "sla_feed_tail_position",
-                Gauge,
-                "Up to where this process has read the log.",
-                feed.position as f64,
-            ),
-            metric(
-                "sla_feed_hole_total",
-                Counter,
-                "How often the log was found to have a hole.",
-                feed.holes as f64,
-            ),
-            metric(
-                "sla_ws_subscriptions",
-                Gauge,
-                "Subscriptions to the breach log.",
-                feed.subscriptions as f64,
-            ),
-            metric(
-                "sla_feed_delivered_total",
-                Counter,
-                "Events that subscribers were told.",
-                told.told as f64,
-            ),
-            metric(
-                "sla_feed_answers_total",
-                Counter,
-                "Answers that were made for them.",
-                told.answered as f64,
-            ),
-            metric(
-                "sla_db_clock_skew_seconds",
-                Gauge,
-                "How far the database's clock is ahead of this machine's.",
-                services.store.skew_seconds(),
-            ),
-        ];
-        if let Ok(backlog) = deadline::backlog(&services.store.conn()).await {
-            metrics.extend([
-                metric(
-                    "sla_scheduler_overdue_rows",
-                    Gauge,
-                    "Deadlines that are due and not recorded.",
-                    backlog.overdue as f64,
-                ),
-                metric(
-                    "sla_scheduler_oldest_overdue_seconds",
-                    Gauge,
-                    "For how long the oldest of them has been due.",
-                    backlog.oldest.as_secs_f64(),
-                ),
-                metric("sla_feed_pending_rows", Gauge, "Records without a position.", backlog.pending as f64),
-                metric("sla_feed_head_position", Gauge, "The last position of the log.", backlog.head as f64),
-            ]);
+    pub async fn metrics(&self) -> Page {
+        let Services { store, breaches, .. } = &self.0.services;
+        let (feed, told) = (breaches.figures(), self.figures());
+        let mut page = store.metrics().page();
+        page.counter("sla_breach_recorded", "Records that this process wrote", feed.recorded);
+        page.counter("sla_feed_hole", "How often the log was found to have a hole", feed.holes);
+        page.counter("sla_feed_delivered", "Events that subscribers were told", told.told);
+        page.counter("sla_feed_answers", "Answers that were made for them", told.answered);
+        page.gauge("sla_feed_tail_position", "Up to where this process has read the log", feed.position);
+        let subscriptions = i64::try_from(feed.subscriptions).unwrap_or(i64::MAX);
+        page.gauge("sla_ws_subscriptions", "Subscriptions to the breach log", subscriptions);
+        let skew = store.skew_seconds();
+        page.gauge(
+            "sla_db_clock_skew_seconds",
+            "How far the database's clock is ahead of this machine's",
+            skew,
+        );
+        if let Ok(Backlog { overdue, oldest, pending, head }) = deadline::backlog(&store.conn()).await {
+            page.gauge("sla_scheduler_overdue_rows", "Deadlines that are due and not recorded", overdue);
+            let help = "For how long the oldest of them has been due";
+            page.gauge("sla_scheduler_oldest_overdue_seconds", help, oldest.as_secs_f64());
+            page.gauge("sla_feed_pending_rows", "Records without a position", pending);
+            page.gauge("sla_feed_head_position", "The last position of the log", head);
+            let lag = (head - feed.position).max(0);
+            page.gauge("sla_feed_lag_positions", "Positions of the log that this process has not read", lag);
         }
-        metrics
+        page
     }
 
     /// Whether operations can be answered just now, or why not.

@@ -7,8 +7,9 @@ use crate::{
     access::Viewer,
     graphql::{
         document::{Ask, Operation},
-        gateway::{Answer, Gateway, Metric},
+        gateway::{Answer, Gateway},
     },
+    metrics::Page,
 };
 
 /// What the entrance lets requests through to: the [`Gateway`], or a toy with fields that are slow, huge or
@@ -31,7 +32,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn ready(&self) -> Result<(), String>;
 
     /// Figures of what is behind the entrance.
-    async fn metrics(&self) -> Vec<Metric>;
+    async fn metrics(&self) -> Page;
 }
 
 #[async_trait]
@@ -56,7 +57,7 @@ impl Backend for Gateway {
         self.ready().await
     }
 
-    async fn metrics(&self) -> Vec<Metric> {
+    async fn metrics(&self) -> Page {
         self.metrics().await
     }
 }

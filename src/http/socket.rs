@@ -56,6 +56,7 @@ use super::{
 use crate::{
     access::Viewer,
     graphql::document::{Operation, refusal},
+    graphql::gateway::Delivery,
     http::negotiate::Media,
 };
 
@@ -409,6 +410,7 @@ async fn operate(
         let mut answers = entrance.backend.subscribe(operation, viewer);
         while let Some(answer) = answers.next().await {
             let mark = answer.cursor().map(|cursor| Mark { id: id.into(), cursor: cursor.clone() });
+            let mark = (mark, answer.delivery().cloned());
             if outbox.deliver(next(id, answer.json()), mark).await.is_err() {
                 return Outcome::Slow;
             }
@@ -416,7 +418,8 @@ async fn operate(
         return Outcome::Complete;
     }
     match entrance.run(operation, viewer).await {
-        Ok(answer) => match outbox.deliver(written(&Told::Next { id, payload: &answer }), None).await {
+        Ok(answer) => match outbox.deliver(written(&Told::Next { id, payload: &answer }), (None, None)).await
+        {
             Ok(()) => Outcome::Complete,
             Err(_) => Outcome::Slow,
         },
@@ -440,6 +443,7 @@ struct Queued {
     message: Message,
     room: Option<OwnedSemaphorePermit>,
     mark: Option<Mark>,
+    delivery: Option<Delivery>,
 }
 
 /// How far an operation has come with this message.
@@ -467,11 +471,15 @@ impl Outbox {
     ///
     /// # Errors
     /// When there was none for longer than the client may take.
-    async fn deliver(&self, text: String, mark: Option<Mark>) -> Result<(), time::error::Elapsed> {
+    async fn deliver(
+        &self,
+        text: String,
+        (mark, delivery): (Option<Mark>, Option<Delivery>),
+    ) -> Result<(), time::error::Elapsed> {
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let room = time::timeout(self.deadline, self.room(bytes)).await?;
         // An error means that the writer is gone, which ends the session.
-        let _ = self.queue.send(Queued { message: Message::Text(text.into()), room, mark });
+        let _ = self.queue.send(Queued { message: Message::Text(text.into()), room, mark, delivery });
         Ok(())
     }
 
@@ -481,7 +489,7 @@ impl Outbox {
 
     fn put(&self, message: Message, room: Option<OwnedSemaphorePermit>) {
         // An error means that the writer is gone, which ends the session.
-        let _ = self.queue.send(Queued { message, room, mark: None });
+        let _ = self.queue.send(Queued { message, room, mark: None, delivery: None });
     }
 
     fn close(&self, (code, reason): Close) {
@@ -539,7 +547,7 @@ async fn write(
     while let Some(first) = queue.recv().await {
         let mut held = Vec::new();
         let mut queued = Some(first);
-        while let Some(Queued { mut message, room, mark }) = queued {
+        while let Some(Queued { mut message, room, mark, delivery }) = queued {
             if let Message::Close(Some(frame)) = &mut message {
                 sent.complete(frame);
             }
@@ -550,11 +558,12 @@ async fn write(
             if wanted && let Some(mark) = mark {
                 sent = sent.and(mark);
             }
-            held.push(room);
+            held.push((room, delivery.filter(|_| wanted)));
             queued = queue.try_recv().ok();
         }
         if sink.flush().await.is_err() {
             return;
         }
+        held.into_iter().filter_map(|(_room, delivery)| delivery).for_each(Delivery::sent);
     }
 }

@@ -40,7 +40,11 @@ pub(super) fn subscribe(
     let answers = answers.map(move |answer| {
         let _held_as_long_as_the_stream = &place;
         let broken = |_panic| Answer::from_errors(vec![Unanswered::broken().error()]).into();
-        Event::default().event("next").data(answer.unwrap_or_else(broken).json())
+        let answer = answer.unwrap_or_else(broken);
+        if let Some(delivery) = answer.delivery() {
+            delivery.clone().sent();
+        }
+        Event::default().event("next").data(answer.json())
     });
     let events = answers.chain(stream::iter([complete()])).map(Ok::<_, Infallible>);
     let events = events.take_until(async move {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{Array, BigInt, Nullable};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -16,14 +16,14 @@ use crate::access::Permit;
 use crate::error::Error;
 
 /// What one claim did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     /// How many deadlines were due and are gone now.
     pub taken: i64,
     /// How many of them had not been recorded before.
     pub recorded: i64,
-    /// How late the latest of them was; null when none was taken.
-    pub late: Option<Duration>,
+    /// How late each of those was that are recorded now.
+    pub late: Vec<Duration>,
     /// How long until the next deadline of all falls due; null when there is none.
     pub next: Option<Duration>,
 }
@@ -49,7 +49,8 @@ const CLAIM_REST: &str = " FOR UPDATE SKIP LOCKED), \
     queued AS (INSERT INTO breach_pending (root_id, tenant_id, breach_id) \
       SELECT due.root_id, due.tenant_id, due.breach_id FROM due JOIN fresh USING (breach_id) ORDER BY due.due_at) \
     SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM fresh), \
-      (SELECT (extract(epoch FROM statement_timestamp() - min(due_at)) * 1000000)::bigint FROM due), \
+      (SELECT coalesce(array_agg((extract(epoch FROM statement_timestamp() - due_at) * 1000000)::bigint), '{}') \
+        FROM due JOIN fresh USING (breach_id)), \
       (SELECT (extract(epoch FROM min(due_at) - clock_timestamp()) * 1000000)::bigint FROM deadline \
         WHERE due_at >= statement_timestamp())";
 
@@ -60,15 +61,12 @@ pub(crate) async fn claim(conn: &mut AsyncPgConnection, limit: i64) -> Result<Cl
     sql.bind(Bind::Long(limit)).push(CLAIM_REST);
     let rows = rows(conn, sql).await?;
     let row = rows.first().ok_or_else(|| Error::internal("the claim told nothing"))?;
-    let duration = |at| -> QueryResult<_> {
-        let micros = column::<Nullable<BigInt>, Option<i64>>(row, at)?;
-        Ok(micros.map(|micros| Duration::from_micros(micros.max(0).unsigned_abs())))
-    };
+    let micros = |micros: i64| Duration::from_micros(micros.max(0).unsigned_abs());
     Ok(Claim {
         taken: column::<BigInt, _>(row, 0)?,
         recorded: column::<BigInt, _>(row, 1)?,
-        late: duration(2)?,
-        next: duration(3)?,
+        late: column::<Array<BigInt>, Vec<i64>>(row, 2)?.into_iter().map(micros).collect(),
+        next: column::<Nullable<BigInt>, Option<i64>>(row, 3)?.map(micros),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Integer, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::Conn;
@@ -147,14 +147,14 @@ impl Letter {
     }
 
     /// Keeps that it was not sent, and when the next attempt is due; never again where there is no use in that, or when
-    /// it has been tried for as long as `patience`.
+    /// it has been tried for as long as `patience`, and then says true.
     pub(crate) async fn failed(
         &self,
         conn: &Conn,
         reason: &str,
         (rest, patience): (Duration, Duration),
         useless: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut sql = Sql::new("UPDATE limit_notification n SET last_error = ");
         sql.bind(Bind::Text(reason.chars().take(500).collect()));
         sql.push(", lease_id = NULL, leased_until = NULL, next_attempt_at = now() + ").bind(interval(rest));
@@ -168,7 +168,9 @@ impl Letter {
         sql.push(", settled_at");
         over(&mut sql, "now()");
         self.held(&mut sql);
-        conn.rows(sql).await.map(drop)
+        sql.push(" RETURNING n.state = 'failed'");
+        let rows = conn.rows(sql).await?;
+        Ok(rows.first().map(|row| column::<Bool, bool>(row, 0)).transpose()?.unwrap_or(false))
     }
 
     fn held(&self, sql: &mut Sql) {
@@ -177,12 +179,11 @@ impl Letter {
     }
 }
 
-/// Keeps of all that wait that there is no mail server to send them by.
-pub(crate) async fn leave(conn: &Conn) -> Result<(), Error> {
-    conn.rows(Sql::new(
+/// Keeps of all that wait that there is no mail server to send them by; of how many.
+pub(crate) async fn leave(conn: &Conn) -> Result<usize, Error> {
+    let left = conn.rows(Sql::new(
         "UPDATE limit_notification n SET state = 'not_configured', settled_at = now(), \
-         last_error = 'the gateway has no mail server' WHERE n.state = 'pending'",
-    ))
-    .await
-    .map(drop)
+         last_error = 'the gateway has no mail server' WHERE n.state = 'pending' RETURNING 1",
+    ));
+    Ok(left.await?.len())
 }

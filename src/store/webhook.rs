@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
@@ -302,18 +302,18 @@ impl Turn {
             sql.push(", delivered_at = now(), attempted_at = now(), failures = 0, failing_since = NULL, ");
             sql.push("last_error = NULL, last_status = ").bind(Bind::Int(i32::from(status)));
         }
-        self.held(conn, sql).await
+        Ok(self.held(conn, sql).await?.is_some())
     }
 
     /// Keeps that an attempt failed, when the next is due, and gives the turn back. Gives the webhook up when it has
-    /// failed for as long as `patience`, or when the receiver wants no more.
+    /// failed for as long as `patience`, or when the receiver wants no more, and then says true.
     pub(crate) async fn failed(
         self,
         conn: &Conn,
         (status, reason): (Option<u16>, &str),
         (rest, patience): (Duration, Duration),
         unwanted: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut sql = Sql::new("UPDATE webhook w SET attempted_at = now(), failures = w.failures + 1, last_status = ");
         match status {
             Some(status) => sql.bind(Bind::Int(i32::from(status))),
@@ -335,8 +335,7 @@ impl Turn {
             &mut sql,
             if unwanted { "'the receiver answered that it wants no more (410)'" } else { "'it failed for too long'" },
         );
-        self.held(conn, sql).await?;
-        Ok(())
+        Ok(self.held(conn, sql).await?.unwrap_or(false))
     }
 
     /// Gives the turn back.
@@ -345,11 +344,12 @@ impl Turn {
         Ok(())
     }
 
-    /// Runs a change if the turn is still this replica's.
-    async fn held(&self, conn: &Conn, mut sql: Sql) -> Result<bool, Error> {
+    /// Runs a change if the turn is still this replica's; whether the webhook is given up, none when the turn was lost.
+    async fn held(&self, conn: &Conn, mut sql: Sql) -> Result<Option<bool>, Error> {
         sql.push(" WHERE w.root_id = ").bind(Bind::Uuid(self.root_id)).push(" AND w.id = ");
-        sql.bind(Bind::Uuid(self.id)).push(" AND w.lease_id = ").bind(Bind::Uuid(self.lease)).push(" RETURNING 1");
-        Ok(!conn.rows(sql).await?.is_empty())
+        sql.bind(Bind::Uuid(self.id)).push(" AND w.lease_id = ").bind(Bind::Uuid(self.lease)).push(" RETURNING w.disabled_at IS NOT NULL");
+        let rows = conn.rows(sql).await?;
+        Ok(rows.first().map(|row| column::<Bool, bool>(row, 0)).transpose()?)
     }
 }
 

@@ -488,7 +488,7 @@ async fn figures_are_told_where_that_is_switched_on() {
     early.subscribe("1", "{ hello }").await;
     assert_eq!(early.closed().await.0, 4401);
     let told = server.get("/metrics", "").await;
-    assert!(told.contains("text/plain; version=0.0.4"), "{told}");
+    assert!(told.contains("application/openmetrics-text; version=1.0.0"), "{told}");
     for line in
         ["# TYPE sla_ws_connections gauge", "sla_ws_connections ", "sla_ws_closed_total{code=\"4401\"} 1"]
     {

@@ -17,9 +17,10 @@ use sla_gateway::{
     access::{Actor, Viewer},
     graphql::{
         document::{Ask, Documents, Limits, Operation},
-        gateway::{Answer, Metric},
+        gateway::Answer,
     },
     http::Backend,
+    metrics::Page,
 };
 
 pub(crate) struct Toy {
@@ -76,8 +77,8 @@ impl Backend for Toy {
         Ok(())
     }
 
-    async fn metrics(&self) -> Vec<Metric> {
-        Vec::new()
+    async fn metrics(&self) -> Page {
+        Page::default()
     }
 }
 
