@@ -50,6 +50,9 @@ const REPLAYS: usize = 4;
 /// How often partitions are made ahead of need.
 const UPKEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long it rests when that failed: somebody holds a table, or the role may not.
+const UPKEEP_AGAIN: Duration = Duration::from_secs(60);
+
 /// A handle on all that runs here. Cheap to clone.
 #[derive(Clone)]
 pub struct Breaches {
@@ -185,12 +188,11 @@ where
         if begun.elapsed() > REST.1 {
             rest = REST.0;
         }
-        tracing::warn!(
-            task = name,
-            code = failure.code(),
-            ?rest,
-            "a task of the breach log failed and will resume"
-        );
+        // An outage is told of by the store, once.
+        if !matches!(failure, Error::Unavailable) {
+            let code = failure.code();
+            tracing::warn!(task = name, code, ?rest, "a task of the breach log failed and will resume");
+        }
         if !room.sleep(jittered(rest)).await {
             return;
         }

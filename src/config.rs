@@ -102,6 +102,11 @@ pub struct Serve {
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Secret,
 
+    /// How many seconds requests and sockets are still taken after SIGTERM, while /readyz says that no more should come:
+    /// as long as a balancer may take to notice.
+    #[arg(long, env = "SLA_GATEWAY_DRAIN_DELAY", default_value_t = 5, value_name = "SECONDS")]
+    pub drain_delay: u16,
+
     /// The gateway.
     #[command(flatten)]
     pub server: Server,

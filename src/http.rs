@@ -23,9 +23,9 @@ use std::{sync::Arc, time::Duration};
 use async_graphql::{Response as Answer, ServerError};
 use axum::{
     Json, Router,
-    extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
@@ -235,7 +235,7 @@ impl Entrance {
                 Router::new()
             })
             .merge(pages::routes())
-            .layer(middleware::map_response(harden));
+            .layer(middleware::from_fn_with_state(self.clone(), harden));
         let routes = match cross_origin(&self.config.origins) {
             Some(layer) => routes.layer(layer),
             None => routes,
@@ -346,8 +346,15 @@ fn cross_origin(origins: &[String]) -> Option<CorsLayer> {
 }
 
 /// What every answer carries unless its handler said otherwise.
-async fn harden(mut response: Response) -> Response {
+async fn harden(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
+    let version = request.version();
+    let mut response = next.run(request).await;
+    let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
+    // Whoever keeps the connection would send the next request just when it is closed.
+    if entrance.leaving.is_cancelled() && version <= Version::HTTP_11 && !upgraded {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

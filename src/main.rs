@@ -14,7 +14,7 @@ use clap::Parser;
 use sla_gateway::access::jwks::{self, Pace};
 use sla_gateway::access::token::{ISSUER, Key, MAXIMUM_LIFETIME, MINIMUM_SECRET, Verifier};
 use sla_gateway::config::{
-    Command, Config, Import, ImportFormat, ImportRequests, Issuer, LogFormat, Private, Secret, Server, Store,
+    Command, Config, Import, ImportFormat, ImportRequests, Issuer, LogFormat, Private, Serve, Server, Store,
     Tenant, TokenSecret,
 };
 use sla_gateway::graphql::document::Limits;
@@ -75,7 +75,7 @@ async fn execute(config: Config) -> Outcome {
     let data = config.data_dir.as_path();
     match &config.command {
         Command::Run(run) => self::run(data, &run.private, &run.server).await,
-        Command::Serve(serve) => self::serve(data, &serve.database_url, &serve.server).await,
+        Command::Serve(serve) => self::serve(data, serve).await,
         Command::Migrate(migrate) => {
             let check = migrate.check;
             with_store(data, &migrate.store, async |url| self::migrate(url, check).await).await
@@ -109,7 +109,7 @@ async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
     let prefill = prefill(&key)?;
     welcome(listener.local_addr()?, &url, &prefill)?;
     let served = tokio::select! {
-        served = gateway(listener, &url, verifier, Some(prefill), server, shutdown) => served,
+        served = gateway(listener, &url, verifier, (Some(prefill), Duration::ZERO), server, shutdown) => served,
         cause = death(&mut postgres) => return Err(cause),
     };
     if let Err(failure) = served {
@@ -120,7 +120,8 @@ async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
 }
 
 /// A store in a Postgres of one's own.
-async fn serve(data: &Path, database: &Secret, server: &Server) -> Outcome {
+async fn serve(data: &Path, serve: &Serve) -> Outcome {
+    let Serve { database_url, drain_delay, server } = serve;
     let issuer = issuer(&server.issuer).await?;
     // Whoever has an identity provider does not want a secret that a file of this machine tells to be as good.
     let own = match (&issuer, &server.key.token_secret) {
@@ -128,10 +129,11 @@ async fn serve(data: &Path, database: &Secret, server: &Server) -> Outcome {
         _ => Some(key(data, &server.key)?),
     };
     let verifier = Verifier::new(own, issuer);
-    let url = database.expose();
+    let url = database_url.expose();
     up_to_date(url).await?;
     let listener = listen(server.listen).await?;
-    gateway(listener, url, verifier, None, server, shutdown_on_signals()?).await
+    let drain_delay = Duration::from_secs(u64::from(*drain_delay));
+    gateway(listener, url, verifier, (None, drain_delay), server, shutdown_on_signals()?).await
 }
 
 /// Serves a store that is up to date, until `shutdown`.
@@ -139,7 +141,7 @@ async fn gateway(
     listener: TcpListener,
     url: &str,
     verifier: Verifier,
-    prefill: Option<Prefill>,
+    (prefill, drain_delay): (Option<Prefill>, Duration),
     server: &Server,
     shutdown: CancellationToken,
 ) -> Outcome {
@@ -168,14 +170,19 @@ async fn gateway(
         sockets_per_viewer: server.sockets_per_viewer,
         accept_rate: server.accept_rate,
         metrics: server.metrics,
+        drain_delay,
         ..HttpConfig::default()
     };
+    // Whoever asks first is told from where to follow as well; and if the log is slow to be read, they are served anyway.
+    let _begun = timeout(Duration::from_secs(5), breaches.begun()).await;
+    tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "serving");
     http::serve(listener, gateway, config, shutdown).await;
     // The log goes on until the last socket is drained.
     ending.cancel();
     breaches.drained().await;
     webhooks.wait().await;
     mail.wait().await;
+    tracing::info!("stopped");
     Ok(())
 }
 

@@ -138,10 +138,15 @@ impl Target {
     }
 
     async fn establish(&self) -> ConnectionResult<(tokio_postgres::Client, Wire)> {
-        self.config
-            .connect(self.tls.clone())
-            .await
-            .map_err(|cause| ConnectionError::BadConnection(format!("{}: {}", self.place(), causes(&cause))))
+        self.config.connect(self.tls.clone()).await.map_err(|cause| {
+            let cause = causes(&cause);
+            let hint = if cause.ends_with("UnknownIssuer") {
+                "; name the certificates of its issuer with sslrootcert=FILE"
+            } else {
+                ""
+            };
+            ConnectionError::BadConnection(format!("{}: {cause}{hint}", self.place()))
+        })
     }
 
     async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {

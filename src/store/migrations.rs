@@ -105,6 +105,12 @@ impl From<diesel::result::Error> for Error {
 
 impl From<Box<dyn std::error::Error + Send + Sync>> for Error {
     fn from(cause: Box<dyn std::error::Error + Send + Sync>) -> Self {
-        Self(format!("the store could not be migrated, and is as it was: {cause}"))
+        let cause = cause.to_string();
+        let hint = if cause.starts_with("permission denied for schema") {
+            "; the role must own the database (ALTER DATABASE … OWNER TO …) or be granted CREATE in the schema"
+        } else {
+            ""
+        };
+        Self(format!("the store could not be migrated, and is as it was: {cause}{hint}"))
     }
 }

@@ -61,6 +61,16 @@ impl Database {
         Self { name, url }
     }
 
+    /// Throws everybody out and lets nobody in, or lets them in again.
+    pub(crate) async fn admit(&self, anybody: bool) {
+        let server = server();
+        server.run(format!("ALTER DATABASE {} ALLOW_CONNECTIONS {anybody}", self.name)).await;
+        if !anybody {
+            let everybody = format!("FROM pg_stat_activity WHERE datname = '{}'", self.name);
+            server.run(format!("SELECT pg_terminate_backend(pid) {everybody}")).await;
+        }
+    }
+
     /// A plain client, for statements that are the test's own.
     pub(crate) async fn client(&self) -> tokio_postgres::Client {
         connect(&self.url).await

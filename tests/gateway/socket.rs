@@ -556,6 +556,24 @@ async fn while_draining_new_connections_are_served_but_told_that_it_is_not_ready
 }
 
 #[tokio::test]
+async fn while_draining_a_kept_connection_ends_with_its_next_answer() {
+    let config = HttpConfig { drain_delay: Duration::from_secs(5), ..HttpConfig::default() };
+    let server = server_with(config).await;
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    let request = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut first = [0; 17];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK\r\n");
+    server.shutdown.cancel();
+    stream.write_all(request).await.unwrap();
+    let mut rest = String::new();
+    let ended = timeout(Duration::from_secs(2), stream.read_to_string(&mut rest)).await;
+    assert!(ended.is_ok(), "the connection is kept");
+    assert_eq!(rest.matches("connection: close\r\n").count(), 1, "only the second says so: {rest}");
+}
+
+#[tokio::test]
 async fn a_stream_of_events_breaks_off_at_shutdown() {
     let mut server = server().await;
     let query = "/graphql?query=subscription%7Bticks(count:1000000,every:20)%7D";
