@@ -83,6 +83,73 @@ async fn an_event_is_not_answered_for_longer_than_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_rows_of_a_bulk_mutation_cost_what_is_asked_of_each() {
+    let app = App::sampled().await;
+    let tenant = app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await;
+    let tenant = &tenant["tenant"]["id"];
+    let row = |n: usize| json!({ "tenantId": tenant, "name": format!("Team {n}") });
+    let selection = "{ accepted results { team { members(first: 100) { nodes { id } } } } }";
+    let queries = [
+        (
+            format!("mutation($input: TeamCreateManyInput!) {{ teamCreateMany(input: $input) {selection} }}"),
+            "input",
+        ),
+        (
+            format!(
+                "mutation($rows: [TeamCreateInput!]!) {{ teamCreateMany(input: {{ rows: $rows, dryRun: true }}) {selection} }}"
+            ),
+            "rows",
+        ),
+    ];
+    for (query, variable) in queries {
+        for (rows, accepted) in [(10, true), (1_000, false)] {
+            let rows = (0..rows).map(row).collect::<Value>();
+            let given = if variable == "rows" { rows } else { json!({ "rows": rows, "dryRun": true }) };
+            let answer = app.ask(MANAGER, &query, json!({ (variable): given })).await;
+            match accepted {
+                true => assert_eq!(answer["data"]["teamCreateMany"]["accepted"], 10, "{answer}"),
+                false => assert_eq!(refusal(&answer).unwrap().0, "LIMIT_EXCEEDED", "{answer}"),
+            }
+        }
+    }
+    let rows = (0..1_000).map(|n| format!("{{ tenantId: \"x\", name: \"{n}\" }}"));
+    let page = |n| format!("m{n}: members(first: 100) {{ nodes {{ id }} }} ");
+    let query = format!(
+        "mutation {{ teamCreateMany(input: {{ rows: [{}] }}) {{ results {{ team {{ {} }} }} }} }}",
+        rows.take(200).collect::<String>(),
+        (0..4).map(page).collect::<String>()
+    );
+    assert_eq!(refusal(&app.ask(MANAGER, &query, json!({})).await).unwrap().0, "LIMIT_EXCEEDED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_values_come_back_than_memory_has_room_for_and_no_more_errors() {
+    let app = App::sampled().await;
+    // Each of them fails: a reader is not told anybody's login.
+    let logins = (0..190).map(|n| format!("l{n}: login ")).collect::<String>();
+    let query = |first: u32, pages: u32| {
+        let page = |n| format!("p{n}: people(first: {first}) {{ nodes {{ ...L }} }} ");
+        format!("{{ {} }} fragment L on Person {{ {logins} }}", (0..pages).map(page).collect::<String>())
+    };
+    // Of one page as many fields as there may be aliases.
+    let aliased = format!("{{ people(first: 100) {{ nodes {{ {logins} }} }} }}");
+    let answer = app.ask(READER, &aliased, json!({})).await;
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 20);
+    assert!(answer["extensions"]["errorsOmitted"].as_u64().unwrap() > 3_000, "{}", answer["extensions"]);
+    assert_eq!(
+        refusal(&app.ask(READER, &query(100, 1), json!({})).await).map(|(code, _)| code),
+        Some("FORBIDDEN")
+    );
+    let wide = "{ tenants(first: 100) { nodes { people(first: 100) { nodes {
+        id uuid firstName lastName name email login source sourceId createdAt updatedAt revision
+        organization { id } site { id } a: id b: id c: id d: id e: id f: id g: id h: id } } } } }";
+    let answer = app.ask(READER, wide, json!({})).await;
+    let (code, message) = refusal(&answer).unwrap();
+    assert_eq!(code, "LIMIT_EXCEEDED");
+    assert!(message.contains("values, at most 250000"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn long_texts_take_no_more_memory_than_there_is() {
     let app = App::sampled().await;
     let client = app.database.client().await;
