@@ -169,3 +169,76 @@ async fn long_texts_take_no_more_memory_than_there_is() {
     assert!(code == "LIMIT_EXCEEDED" && message.contains(" MiB"), "{message}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_repeats_itself_is_the_same_order() {
+    let app = App::sampled().await;
+    let query = "query($order: [PersonOrder!]) { people(first: 5, orderBy: $order) { edges { cursor node { name } } } }";
+    let name = json!({ "field": "LAST_NAME" });
+    let once = app.data(READER, query, json!({ "order": [name] })).await;
+    let again = json!({ "field": "LAST_NAME", "direction": "DESC" });
+    let many: Vec<Value> = std::iter::once(name).chain(std::iter::repeat_n(again, 199)).collect();
+    let often = app.data(READER, query, json!({ "order": many })).await;
+    assert_eq!(once, often);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_is_no_longer_than_what_it_is_looked_for_in() {
+    let app = App::sampled().await;
+    let query = "query($text: String) { slas(filter: { name: { contains: $text } }) { totalCount }
+        more: requests(filter: { subject: { startsWith: $text } }) { totalCount } }";
+    app.data(READER, query, json!({ "text": "é".repeat(500) })).await;
+    let answer = app.ask(READER, query, json!({ "text": "x".repeat(501) })).await;
+    assert_eq!(refusal(&answer).unwrap().0, "LIMIT_EXCEEDED", "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_stored_is_a_mistake_of_its_row_and_no_fault() {
+    let app = App::sampled().await;
+    let tenant = app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"].take();
+    let nul =
+        json!({ "tenantId": tenant["id"], "name": "x", "source": "a\0b", "sourceId": "\0", "upsert": true });
+    let terms = json!({ "queue": { "slaThreshold": 1, "abandonType": "COUNT_AGAINST_SLA" } });
+    let version = json!({ "versionName": "\0", "terms": terms });
+    let with_version = |mut input: Value| {
+        input["version"] = version.clone();
+        input
+    };
+    let named = json!({ "tenantId": tenant["id"], "name": "x", "source": "a", "sourceId": "b", "upsert": true,
+        "version": { "versionName": "1", "terms": terms } });
+    let query = "mutation($input: SlaCreateInput!) { slaCreate(input: $input) { sla { id } } }";
+    let made = app.data(MANAGER, query, json!({ "input": named })).await;
+    let sla = &made["slaCreate"]["sla"]["id"];
+    let errors = "errors { code path }";
+    for (mutation, input, code) in [
+        (format!("siteCreate(input: $input) {{ {errors} }}"), nul.clone(), "INVALID"),
+        (format!("slaCreate(input: $input) {{ {errors} }}"), with_version(nul), "INVALID"),
+        (format!("slaCreate(input: $input) {{ {errors} }}"), named.clone(), ""),
+        (format!("slaCreate(input: $input) {{ {errors} }}"), with_version(named), "INVALID"),
+        (
+            format!("slaVersionCreateMany(input: $input) {{ results {{ {errors} }} }}"),
+            json!({ "rows": [{ "slaId": sla, "expectedRevision": 1_000,
+                "version": { "versionName": "2", "terms": terms } }] }),
+            "CONFLICT",
+        ),
+        (
+            format!("calendarCreate(input: $input) {{ {errors} }}"),
+            json!({ "tenantId": tenant["id"], "name": "x", "hours": [],
+                "holidays": [{ "name": "x", "startsAt": "-4800-01-01T00:00", "endsAt": "2026-01-01T00:00" }] }),
+            "VALIDATION_FAILED",
+        ),
+    ] {
+        let name = mutation.split('(').next().unwrap();
+        let ty = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
+        let query = format!("mutation($input: {ty}!) {{ {mutation} }}");
+        let answer = app.ask(MANAGER, &query, json!({ "input": input })).await;
+        let told = match refusal(&answer) {
+            Some((code, _)) => code,
+            None => {
+                let payload = &answer["data"][name];
+                let row = if payload["results"].is_array() { &payload["results"][0] } else { payload };
+                row["errors"][0]["code"].as_str().unwrap_or_default()
+            }
+        };
+        assert_eq!(told, code, "{mutation}: {answer}");
+    }
+}
