@@ -191,6 +191,20 @@ async fn a_pattern_is_no_longer_than_what_it_is_looked_for_in() {
     assert_eq!(refusal(&answer).unwrap().0, "LIMIT_EXCEEDED", "{answer}");
 }
 
+#[tokio::test]
+async fn those_who_are_not_logged_in_hold_no_more_sockets_than_one_viewer() {
+    let config = HttpConfig { sockets_per_viewer: 2, ..HttpConfig::default() };
+    let server = server_over(Toy::new(), config).await;
+    let _first = server.acknowledged().await;
+    let _second = server.acknowledged().await;
+    let mut third = server.client().await;
+    third.say(json!({ "type": "connection_init" })).await;
+    assert_eq!(third.closed().await, (1013, "too many sockets of one viewer".to_owned()));
+    let mut viewer = server.client().await;
+    viewer.say(json!({ "type": "connection_init", "payload": { "token": "good" } })).await;
+    assert_eq!(viewer.hear().await["type"], "connection_ack");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_stored_is_a_mistake_of_its_row_and_no_fault() {
     let app = App::sampled().await;
