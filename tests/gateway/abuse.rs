@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use sla_gateway::http::HttpConfig;
+use sla_gateway::http::{HttpConfig, router};
 use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
 
 use crate::app::App;
 use crate::introspection::refusal;
@@ -80,6 +83,30 @@ async fn an_event_is_not_answered_for_longer_than_it_may() {
     });
     let told = told.await.expect("it is answered for ever");
     assert_eq!(told["payload"]["errors"][0]["extensions"]["code"], "TIMEOUT", "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_only_computes_is_stopped_at_its_deadline_too() {
+    let app = App::sampled().await;
+    let query = "{ tenant(slug: \"wna\") { id slas(first: 1, filter: { kind: { eq: SERVICE }, status: { eq: ACTIVE } }) { nodes { id } } } }";
+    let tenant = app.data(MANAGER, query, json!({})).await["tenant"].take();
+    let register = "mutation($input: RequestRegisterInput!) { requestRegister(input: $input) {
+        request { affectedSlas { nodes { id } } } errors { message } } }";
+    let input = json!({ "tenantId": tenant["id"], "slaId": tenant["slas"]["nodes"][0]["id"], "subject": "old",
+        "impact": "TOP", "registeredAt": "1950-01-01T00:00:00Z" });
+    let made = app.data(MANAGER, register, json!({ "input": input })).await;
+    let clock = &made["requestRegister"]["request"]["affectedSlas"]["nodes"][0]["id"];
+    let names = (0..190)
+        .map(|n| format!("e{n}: explanation {{ resolution {{ intervals(skip: 10000) {{ from }} }} }} "));
+    let query = format!("{{ affectedSla(id: {clock}) {{ {} }} }}", names.collect::<String>());
+    let config = HttpConfig { execution_deadline: Duration::from_millis(200), ..HttpConfig::default() };
+    let request = Request::post("/graphql")
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {}", app.token(MANAGER)))
+        .body(Body::from(json!({ "query": query }).to_string()))
+        .unwrap();
+    let answer = router(app.gateway.clone(), config).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
 }
 
 #[tokio::test(flavor = "multi_thread")]
