@@ -133,6 +133,15 @@ impl InputError {
     pub fn at(path: &str, code: InputErrorCode, message: impl Into<String>) -> Self {
         Self { code, path: path.split('.').map(str::to_owned).collect(), message: message.into() }
     }
+
+    /// That an object has another revision than the one that is expected.
+    pub fn conflict() -> Self {
+        Self::at(
+            "input.expectedRevision",
+            InputErrorCode::Conflict,
+            "This has changed since it was read: look at it as it is now, and try again with its revision.",
+        )
+    }
 }
 
 /// The kinds of mistakes in an input.

@@ -224,8 +224,15 @@ impl Entrance {
     }
 
     fn router(self: Arc<Self>) -> Router {
+        let graphql = Router::new().route("/graphql", any(graphql::handle));
+        // Nothing else is for pages of other origins, least of all what GraphiQL logs in with.
+        let graphql = match cross_origin(&self.config.origins) {
+            Some(layer) => graphql.layer(layer),
+            None => graphql,
+        };
+        let graphql = graphql.layer(middleware::from_fn_with_state(self.clone(), preflight));
         let routes = Router::new()
-            .route("/graphql", any(graphql::handle))
+            .merge(graphql)
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .route("/version", get(version))
@@ -236,10 +243,6 @@ impl Entrance {
             })
             .merge(pages::routes())
             .layer(middleware::from_fn_with_state(self.clone(), harden));
-        let routes = match cross_origin(&self.config.origins) {
-            Some(layer) => routes.layer(layer),
-            None => routes,
-        };
         routes.with_state(self)
     }
 
@@ -319,6 +322,22 @@ fn origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
     let host = origin.split_once("://").map(|(_, host)| host);
     allowed.iter().any(|allowed| allowed == "*" || allowed == origin)
         || host.is_some() && host == text(header::HOST)
+}
+
+fn other_origin() -> Response {
+    let message = "Pages of this origin may not use the gateway: start it with --origin and the origin, as in \
+                   --origin https://board.example.com.";
+    graphql::Refused::new(StatusCode::FORBIDDEN, "FORBIDDEN", message).answer(negotiate::Media::Json)
+}
+
+/// Tells a developer why a browser does not let a page in: nothing else would say it.
+async fn preflight(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
+    let asks = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if asks && !origin_allowed(request.headers(), &entrance.config.origins) {
+        return other_origin();
+    }
+    next.run(request).await
 }
 
 fn cross_origin(origins: &[String]) -> Option<CorsLayer> {

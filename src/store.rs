@@ -34,14 +34,17 @@ pub mod root;
 pub mod viewer;
 pub mod write;
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures_util::TryStreamExt;
-use tokio::sync::{OnceCell, RwLock, RwLockWriteGuard};
+use quick_cache::sync::Cache;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, RwLock, RwLockWriteGuard, Semaphore};
 use tokio::time::Instant;
 
 use crate::error::{Error, WriteError};
@@ -55,6 +58,7 @@ pub type PgRow = <AsyncPgConnection as AsyncConnectionCore>::Row<'static, 'stati
 #[derive(Clone)]
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
+    shares: Arc<Cache<String, Arc<Semaphore>>>,
     /// How far the database's clock is ahead of this machine's, in microseconds.
     skew: Arc<AtomicI64>,
     /// Since when Postgres cannot be reached, if so.
@@ -65,7 +69,8 @@ pub struct Store {
 impl Store {
     /// A store over a pool of connections.
     pub fn new(pool: Pool<AsyncPgConnection>) -> Self {
-        Self { pool, skew: Arc::default(), away_since: Arc::default(), metrics: Metrics::default() }
+        let shares = Arc::new(Cache::new(SHARES));
+        Self { pool, shares, skew: Arc::default(), away_since: Arc::default(), metrics: Metrics::default() }
     }
 
     /// The time by the database's clock (rule X13), as last compared by [`Self::synchronize`].
@@ -110,11 +115,27 @@ impl Store {
 
     /// The connection of one operation; taken from the pool when first used, given back when dropped.
     pub fn conn(&self) -> Conn {
+        self.conn_with(None)
+    }
+
+    /// The same for an operation of somebody, by a name that no other has. The operations of one hold no more than half of
+    /// the connections, and wait for each other beyond that: whoever asks much or slowly takes nothing from the rest.
+    pub fn conn_of(&self, name: &str) -> Conn {
+        let share =
+            || Ok::<_, Infallible>(Arc::new(Semaphore::new((self.pool.status().max_size / 2).max(1))));
+        let Ok(share) = self.shares.get_or_insert_with(name, share);
+        self.conn_with(Some(share))
+    }
+
+    fn conn_with(&self, share: Option<Arc<Semaphore>>) -> Conn {
         Conn {
             store: self.clone(),
+            share,
             taken: OnceCell::new(),
             statements: AtomicU32::new(0),
             running: AtomicU32::new(0),
+            abandoned: AtomicBool::new(false),
+            read: AtomicUsize::new(0),
         }
     }
 
@@ -151,11 +172,44 @@ impl Store {
 }
 
 /// The one connection of an operation. Statements that are waited for together are pipelined on it.
+///
+/// An operation that is given up, because it took too long or its client has gone, gives no connection back: statements
+/// may still run on it, and who was handed it next would wait for them. It is closed instead, upon which Postgres ends
+/// them (see [`connect::pool`]).
 pub struct Conn {
     store: Store,
-    taken: OnceCell<RwLock<Object<AsyncPgConnection>>>,
+    share: Option<Arc<Semaphore>>,
+    taken: OnceCell<Taken>,
     statements: AtomicU32,
     running: AtomicU32,
+    /// Whether the answer to some statement was not waited for.
+    abandoned: AtomicBool,
+    /// How much was read so far, in bytes.
+    read: AtomicUsize,
+}
+
+/// A connection out of the pool, and the part of a share that it takes.
+struct Taken {
+    conn: RwLock<Object<AsyncPgConnection>>,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+/// Of how many it is remembered how many connections their operations hold.
+const SHARES: usize = 10_000;
+
+/// How much one operation may read, in bytes. Pages bound rows and not what is in them: remarks have up to 64 KiB, and a
+/// row that many others refer to comes with each of them.
+const MOST_READ: usize = 128 * 1024 * 1024;
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            let mut taken = taken.conn.into_inner();
+            if *self.abandoned.get_mut() || taken.is_broken() {
+                drop(Object::take(taken));
+            }
+        }
+    }
 }
 
 impl Conn {
@@ -170,7 +224,14 @@ impl Conn {
     }
 
     async fn taken(&self) -> Result<&RwLock<Object<AsyncPgConnection>>, Error> {
-        self.taken.get_or_try_init(|| async { self.store.take().await.map(RwLock::new) }).await
+        let take = async || {
+            let share = match &self.share {
+                Some(share) => Some(share.clone().acquire_owned().await.map_err(Error::internal)?),
+                None => None,
+            };
+            Ok(Taken { conn: RwLock::new(self.store.take().await?), _share: share })
+        };
+        self.taken.get_or_try_init(take).await.map(|taken| &taken.conn)
     }
 
     /// Runs a statement and gives its rows.
@@ -179,11 +240,30 @@ impl Conn {
             return Err(Error::BadRequest("A text holds the character U+0000: leave it out.".into()));
         }
         self.statements.fetch_add(1, Ordering::Relaxed);
-        let _running = Running::new(&self.running);
-        let conn = self.taken().await?.read().await;
-        let mut conn: &AsyncPgConnection = &conn;
-        let rows = AsyncConnectionCore::load(&mut conn, sql).await?.try_collect().await?;
-        Ok(rows)
+        let mut running = Running::new(self);
+        let rows = async {
+            let conn = self.taken().await?.read().await;
+            let mut conn: &AsyncPgConnection = &conn;
+            let mut answer = AsyncConnectionCore::load(&mut conn, sql).await?;
+            let mut rows = Vec::new();
+            while let Some(row) = answer.try_next().await? {
+                let bytes = noun::bytes(&row);
+                if self.read.fetch_add(bytes, Ordering::Relaxed) + bytes > MOST_READ {
+                    return Ok(None);
+                }
+                rows.push(row);
+            }
+            Ok::<_, Error>(Some(rows))
+        };
+        let rows = rows.await;
+        // Of an answer that is too long the rest is not waited for either.
+        running.answered = !matches!(rows, Ok(None));
+        rows?.ok_or_else(|| {
+            let most = MOST_READ / 1024 / 1024;
+            Error::LimitExceeded(format!(
+                "The operation reads more than {most} MiB: ask for smaller pages, or leave out long texts."
+            ))
+        })
     }
 
     /// The connection for a transaction of its own: nothing else of the operation uses it meanwhile.
@@ -194,18 +274,24 @@ impl Conn {
 }
 
 /// Counts a statement as long as somebody waits for it.
-struct Running<'a>(&'a AtomicU32);
+struct Running<'a> {
+    conn: &'a Conn,
+    answered: bool,
+}
 
 impl<'a> Running<'a> {
-    fn new(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+    fn new(conn: &'a Conn) -> Self {
+        conn.running.fetch_add(1, Ordering::Relaxed);
+        Self { conn, answered: false }
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.conn.running.fetch_sub(1, Ordering::Relaxed);
+        if !self.answered {
+            self.conn.abandoned.store(true, Ordering::Relaxed);
+        }
     }
 }
 

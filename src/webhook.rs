@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::select;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,6 +36,9 @@ const AT_ONCE: usize = 32;
 
 /// How many records are delivered in one turn.
 const TURN: i64 = 100;
+
+/// How long a turn takes at most: a receiver that takes its time with each message leaves the places to others.
+const TURN_TIME: Duration = Duration::from_secs(5);
 
 /// How long what is recorded in short order is gathered before webhooks are looked at.
 const GATHER: Duration = Duration::from_millis(20);
@@ -116,6 +119,7 @@ impl Room {
     /// Delivers what there is, one message at a time.
     async fn deliver(&self, mut turn: Turn) -> Result<(), Error> {
         let conn = || self.store.conn();
+        let over = Instant::now() + TURN_TIME;
         let next = turn.next(&conn(), TURN).await?;
         for (pos, record) in next.records {
             if self.shutdown.is_cancelled() {
@@ -131,6 +135,9 @@ impl Room {
                     self.store.metrics().posted(Posted::Delivered);
                     if !turn.delivered(&conn(), pos, Some(status), LEASE).await? {
                         return Ok(());
+                    }
+                    if Instant::now() >= over {
+                        return turn.pass(&conn()).await;
                     }
                 }
                 Err(Failure { status, reason }) => {

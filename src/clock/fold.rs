@@ -3,19 +3,21 @@
 //! [`fold`] is a function of frozen facts and a set of events; it knows no `now`. What depends on the moment of
 //! asking (breached or not, colour, outcome) are methods of its answer that take it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
+use super::calendar::Calendar;
 use super::events::{Change, Event, Status, in_order};
 use super::schedule::Schedule;
 use super::state::{
     Accountability, AffectedSla, BreachKind, BreachPhase, ClockStop, Deadline, Measure, NextTarget,
     StopCause, WarningShare,
 };
-use super::stopwatch::{Stop, Stopwatch, UsedUp};
+use super::stopwatch::{Counted, Stop, Stopwatch, UsedUp};
 use super::targets::{Effect, Impact, InForce, OfferingTargets, Promise, TargetDuration};
 
 /// What was frozen when the affected SLA was created (rule C2).
@@ -87,6 +89,29 @@ struct Replay<'a> {
     stops: Vec<ClockStop>,
     /// Stops of the response clock, up to the response.
     response_stops: Vec<Stop>,
+    response_known: Known,
+    resolution_known: Known,
+}
+
+/// What was found out of one clock so far, by the calendar it was measured in. None of it changes any more, so each event
+/// of a long history takes no longer than the first.
+#[derive(Default)]
+struct Known {
+    allowances: HashMap<(*const Calendar, TargetDuration), Option<TimeDelta>>,
+    counted: HashMap<*const Calendar, Counted>,
+}
+
+impl Known {
+    fn keep_up<S: AsRef<Stop>>(
+        &mut self,
+        calendar: *const Calendar,
+        promised: TargetDuration,
+        watch: &Stopwatch<'_, S>,
+    ) {
+        self.counted.entry(calendar).or_default().keep_up(watch);
+        let allowance = || promised.allowance(watch.schedule, watch.started_at);
+        self.allowances.entry((calendar, promised)).or_insert_with(allowance);
+    }
 }
 
 /// How the request's instance lies to the affected one.
@@ -122,6 +147,8 @@ impl<'a> Replay<'a> {
             was_not_accountable: false,
             stops: Vec::new(),
             response_stops: Vec::new(),
+            response_known: Known::default(),
+            resolution_known: Known::default(),
         }
     }
 
@@ -269,28 +296,50 @@ impl<'a> Replay<'a> {
         self.relation() != Relation::Elsewhere
     }
 
+    /// The calendar of the promise in force, as long as it is in force the same one.
+    fn calendar(&self) -> Option<&'a Arc<Calendar>> {
+        self.promise()?.support_hours.as_ref().map(|hours| &hours.calendar)
+    }
+
+    fn keep_up(&mut self) {
+        let (Some(promise), Some(calendar), Some(schedule)) =
+            (self.promise(), self.calendar(), self.schedule())
+        else {
+            return;
+        };
+        let (calendar, started_at) = (Arc::as_ptr(calendar), self.facts.started_at);
+        let watch = Stopwatch { schedule, started_at, stops: &self.response_stops };
+        self.response_known.keep_up(calendar, promise.response, &watch);
+        let watch = Stopwatch { schedule, started_at, stops: &self.stops };
+        self.resolution_known.keep_up(calendar, promise.resolution, &watch);
+    }
+
     fn response(&self) -> Option<Clock<'_, Stop>> {
         let promised = self.promise()?.response;
-        self.clock(promised, &self.response_stops, self.response_at)
+        self.clock(promised, &self.response_stops, &self.response_known, self.response_at)
     }
 
     fn resolution(&self) -> Option<Clock<'_, ClockStop>> {
         let promised = self.promise()?.resolution;
-        self.clock(promised, &self.stops, self.resolution_at)
+        self.clock(promised, &self.stops, &self.resolution_known, self.resolution_at)
     }
 
     fn clock<'b, S>(
         &'b self,
         promised: TargetDuration,
         stops: &'b [S],
+        known: &'b Known,
         actual_at: Option<DateTime<Utc>>,
     ) -> Option<Clock<'b, S>> {
         let watch = Stopwatch { schedule: self.schedule()?, started_at: self.facts.started_at, stops };
-        Some(Clock { watch, promised, actual_at })
+        let calendar = Arc::as_ptr(self.calendar()?);
+        let allowance = known.allowances.get(&(calendar, promised)).copied().flatten();
+        Some(Clock { watch, counted: known.counted.get(&calendar)?, promised, allowance, actual_at })
     }
 
     /// What falls due if nothing more happens.
-    fn pending(&self, warning: WarningShare) -> Vec<Deadline> {
+    fn pending(&mut self, warning: WarningShare) -> Vec<Deadline> {
+        self.keep_up();
         let mut pending = Vec::with_capacity(4);
         if let Some(clock) = self.response() {
             clock.pending(BreachKind::Response, warning, &mut pending);
@@ -391,39 +440,45 @@ impl<'a> Replay<'a> {
 /// A promise, and the watch that measures it.
 struct Clock<'a, S> {
     watch: Stopwatch<'a, S>,
+    counted: &'a Counted,
     promised: TargetDuration,
+    allowance: Option<TimeDelta>,
     actual_at: Option<DateTime<Utc>>,
 }
 
 impl<S: AsRef<Stop>> Clock<'_, S> {
-    fn allowance(&self) -> Option<TimeDelta> {
-        self.promised.allowance(self.watch.schedule, self.watch.started_at)
+    fn target_at(&self, amount: TimeDelta) -> Option<UsedUp> {
+        self.watch.target_at(self.counted, amount)
+    }
+
+    fn breaches_at(&self, amount: TimeDelta) -> Option<UsedUp> {
+        self.watch.breaches_at(self.counted, amount)
     }
 
     fn measure(&self) -> Measure {
-        let allowance = self.allowance();
+        let allowance = self.allowance;
         // A clock that has met or missed its promise runs no more: its instants stay what they would have been.
         let settled =
             |used_up: UsedUp| (self.actual_at.is_some() || !used_up.provisional).then_some(used_up.at);
         Measure {
             promised: self.promised,
-            target_at: allowance.and_then(|amount| self.watch.target_at(amount)).map(|used_up| used_up.at),
-            breaches_at: allowance.and_then(|amount| self.watch.breaches_at(amount)).and_then(settled),
+            target_at: allowance.and_then(|amount| self.target_at(amount)).map(|used_up| used_up.at),
+            breaches_at: allowance.and_then(|amount| self.breaches_at(amount)).and_then(settled),
             actual_at: self.actual_at,
             actual_duration: self.actual_at.map(|at| self.watch.counted_until(at)),
         }
     }
 
     fn pending(&self, kind: BreachKind, warning: WarningShare, pending: &mut Vec<Deadline>) {
-        let Some(amount) = self.allowance() else { return };
-        let Some(target) = self.watch.target_at(amount) else { return };
+        let Some(amount) = self.allowance else { return };
+        let Some(target) = self.target_at(amount) else { return };
         let due = |used_up: Option<UsedUp>| {
             let used_up = used_up.filter(|used_up| !used_up.provisional)?;
             self.actual_at.is_none_or(|actual| actual > used_up.at).then_some(used_up.at)
         };
         let phases = [
-            (BreachPhase::Warning, due(self.watch.target_at(warning.of(amount)))),
-            (BreachPhase::Breached, due(self.watch.breaches_at(amount))),
+            (BreachPhase::Warning, due(self.target_at(warning.of(amount)))),
+            (BreachPhase::Breached, due(self.breaches_at(amount))),
         ];
         for (phase, at) in phases {
             pending.extend(at.map(|at| Deadline { kind, phase, at, target_at: target.at }));

@@ -38,6 +38,25 @@ pub struct UsedUp {
     pub provisional: bool,
 }
 
+/// How much had counted at the start of each stop of a watch. What has happened does not change: when further stops
+/// come, it is only added to. So a long history is measured after each of its events without going through it anew.
+#[derive(Clone, Debug, Default)]
+pub struct Counted(Vec<i64>);
+
+impl Counted {
+    /// Adds what is missing for the stops of a watch: always the same one, with further stops.
+    pub fn keep_up<S: AsRef<Stop>>(&mut self, watch: &Stopwatch<'_, S>) {
+        for (number, stop) in watch.stops.iter().enumerate().skip(self.0.len()) {
+            let (before, from) = match number.checked_sub(1) {
+                None => (0, Some(watch.started_at)),
+                Some(last) => (self.0[last], watch.stops[last].as_ref().until),
+            };
+            let from = from.map_or(i64::MAX, micros);
+            self.0.push(before + watch.schedule.active(from, micros(stop.as_ref().from)));
+        }
+    }
+}
+
 impl AsRef<Stop> for Stop {
     fn as_ref(&self) -> &Stop {
         self
@@ -46,22 +65,40 @@ impl AsRef<Stop> for Stop {
 
 impl<S: AsRef<Stop>> Stopwatch<'_, S> {
     /// The earliest instant at which `amount` has counted (rules X1, X3); `None` beyond the horizon.
-    pub fn target_at(&self, amount: TimeDelta) -> Option<UsedUp> {
+    pub fn target_at(&self, counted: &Counted, amount: TimeDelta) -> Option<UsedUp> {
         let amount = amount.num_microseconds()?;
         if amount <= 0 {
             return self.find(
+                counted,
                 0,
-                |counted, left| counted > left,
+                |counted, amount| counted > amount,
                 |from, left| self.schedule.latest(from, left),
             );
         }
-        self.find(amount, |counted, left| counted >= left, |from, left| self.schedule.earliest(from, left))
+        self.find(
+            counted,
+            amount,
+            |counted, amount| counted >= amount,
+            |from, left| self.schedule.earliest(from, left),
+        )
     }
 
     /// The last instant at which no more than `amount` has counted (rule X1); `None` beyond the horizon.
-    pub fn breaches_at(&self, amount: TimeDelta) -> Option<UsedUp> {
+    pub fn breaches_at(&self, counted: &Counted, amount: TimeDelta) -> Option<UsedUp> {
         let amount = amount.num_microseconds()?.max(0);
-        self.find(amount, |counted, left| counted > left, |from, left| self.schedule.latest(from, left))
+        self.find(
+            counted,
+            amount,
+            |counted, amount| counted > amount,
+            |from, left| self.schedule.latest(from, left),
+        )
+    }
+
+    /// What had counted at the start of each stop.
+    pub fn counted(&self) -> Counted {
+        let mut counted = Counted::default();
+        counted.keep_up(self);
+        counted
     }
 
     /// What has counted before an instant.
@@ -87,26 +124,27 @@ impl<S: AsRef<Stop>> Stopwatch<'_, S> {
 
     fn find(
         &self,
+        counted: &Counted,
         amount: i64,
         is_used_up: impl Fn(i64, i64) -> bool,
         locate: impl Fn(i64, i64) -> Option<i64>,
     ) -> Option<UsedUp> {
-        let mut from = micros(self.started_at);
-        let mut left = amount;
-        for stop in self.stops.iter().map(AsRef::as_ref) {
-            let counted = self.schedule.active(from, micros(stop.from));
-            if is_used_up(counted, left) {
-                break;
-            }
-            left -= counted;
-            match stop.until {
-                Some(until) => from = micros(until),
-                None => {
-                    let at = instant(locate(micros(stop.from), left)?)?;
-                    return Some(UsedUp { at, provisional: true });
+        // The stops before which it is not used up.
+        let stops = counted.0.partition_point(|counted| !is_used_up(*counted, amount));
+        let (from, left) = match stops.checked_sub(1) {
+            None => (micros(self.started_at), amount),
+            Some(last) => {
+                let stop = self.stops.get(last)?.as_ref();
+                let left = amount - counted.0[last];
+                match stop.until {
+                    Some(until) => (micros(until), left),
+                    None => {
+                        let at = instant(locate(micros(stop.from), left)?)?;
+                        return Some(UsedUp { at, provisional: true });
+                    }
                 }
             }
-        }
+        };
         Some(UsedUp { at: instant(locate(from, left)?)?, provisional: false })
     }
 }

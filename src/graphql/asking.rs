@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
@@ -41,7 +41,13 @@ struct Inner {
     batches: Batches,
     /// Statements of turns that are over.
     statements: AtomicU32,
+    /// How much the long texts of the answer take so far, in bytes.
+    told: AtomicUsize,
 }
+
+/// How much the long texts of one answer may take, in bytes: the same one may be selected under many names, and of each
+/// object that refers to the one that has it.
+const MOST_TOLD: usize = 32 * 1024 * 1024;
 
 /// What the operations of a gateway share.
 #[derive(Clone)]
@@ -79,7 +85,8 @@ type Batches = Arc<Mutex<Vec<BoxFuture<'static, ()>>>>;
 
 impl Turn {
     fn new(store: &Store, viewer: Option<&Arc<Viewer>>, now: DateTime<Utc>, batches: &Batches) -> Self {
-        let conn = Arc::new(store.conn());
+        let conn = viewer.map_or_else(|| store.conn(), |viewer| store.conn_of(&viewer.actor.name()));
+        let conn = Arc::new(conn);
         let queue = batches.clone();
         let loader = DataLoader::with_cache(
             Loaders { conn: conn.clone(), viewer: viewer.cloned(), now },
@@ -124,7 +131,8 @@ impl Asking {
         let now = services.store.now();
         let cursor = services.breaches.cursor();
         let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), now, &batches)));
-        Self(Arc::new(Inner { viewer, now, cursor, services, turn, batches, statements: AtomicU32::new(0) }))
+        let (statements, told) = (AtomicU32::new(0), AtomicUsize::new(0));
+        Self(Arc::new(Inner { viewer, now, cursor, services, turn, batches, statements, told }))
     }
 
     /// The context of the operation that `ctx` belongs to.
@@ -170,6 +178,29 @@ impl Asking {
     /// Proof that the viewer may write in a tenant.
     pub fn permit(&self, permission: Permission, tenant_id: Uuid) -> Result<Permit, Error> {
         self.viewer()?.permit(permission, tenant_id)
+    }
+
+    /// Has a value that may be long put into the answer, if there is room for so many bytes.
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`] when there is not.
+    pub(super) fn tell_long(&self, bytes: usize) -> Result<(), Error> {
+        if self.0.told.fetch_add(bytes, Ordering::Relaxed) + bytes <= MOST_TOLD {
+            return Ok(());
+        }
+        let most = MOST_TOLD / 1024 / 1024;
+        Err(Error::LimitExceeded(format!(
+            "The long texts of the answer take more than {most} MiB: ask for smaller pages, or leave some out."
+        )))
+    }
+
+    /// A text that may be long, for the answer.
+    ///
+    /// # Errors
+    /// Those of [`Self::tell_long`].
+    pub(super) fn long<'a>(&self, text: Option<&'a str>) -> Result<Option<&'a str>, Error> {
+        self.tell_long(text.map_or(0, str::len))?;
+        Ok(text)
     }
 
     pub(super) fn turn(&self) -> Arc<Turn> {

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
@@ -81,14 +82,20 @@ object! {
     }
 
     /// The object before, as JSON; null when it was made.
-    async fn before(&self) -> Option<&serde_json::Value> {
-        self.0.before.as_ref()
+    async fn before(&self, ctx: &Context<'_>) -> Result<Option<&serde_json::Value>> {
+        long(ctx, self.0.before.as_ref())
     }
 
     /// The object after, as JSON; null when it was deleted.
-    async fn after(&self) -> Option<&serde_json::Value> {
-        self.0.after.as_ref()
+    async fn after(&self, ctx: &Context<'_>) -> Result<Option<&serde_json::Value>> {
+        long(ctx, self.0.after.as_ref())
     }
+}
+
+/// An object as it was, which holds whatever texts it had.
+fn long<'a>(ctx: &Context<'_>, object: Option<&'a serde_json::Value>) -> Result<Option<&'a serde_json::Value>> {
+    Asking::of(ctx).tell_long(object.map_or(0, |object| object.to_string().len()))?;
+    Ok(object)
 }
 
 /// Reading entries of the audit log.

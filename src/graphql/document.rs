@@ -6,6 +6,7 @@
 //! `\uD83D\uDE00` escape. Of its rules, which visit a fragment as often as it is spread, the few that it insists on
 //! walk what was measured. An extension could spare it those, but would cost every field of every answer more.
 
+mod brackets;
 mod complete;
 mod limits;
 mod measure;
@@ -110,6 +111,9 @@ impl Documents {
                 None,
             )]);
         }
+        if let Some(at) = brackets::deeper_than(text, limits.nesting) {
+            return Err(vec![refusal(LIMIT_EXCEEDED, nested_too_deep(limits), Some(at))]);
+        }
         let mut parser = Parser::new().token_limit(limits.tokens).recursion_limit(limits.nesting);
         let ast = parser.parse_ast(text, "").map_err(|e| vec![self.unreadable(&parser, &e.errors)])?;
         // The document is built from the schema first and validated last: validation may only walk what was measured.
@@ -167,8 +171,7 @@ impl Documents {
             return refusal(LIMIT_EXCEEDED, message, at);
         }
         if parser.recursion_reached() > nesting {
-            let message = format!("The document is nested deeper than {nesting} levels: flatten it.");
-            return refusal(LIMIT_EXCEEDED, message, at);
+            return refusal(LIMIT_EXCEEDED, nested_too_deep(&self.limits), at);
         }
         let reason = errors.iter().next().map(|e| e.to_json().message).unwrap_or_default();
         refusal(PARSE_FAILED, readable(&reason), at)
@@ -199,6 +202,10 @@ impl Documents {
         errors.truncate(self.limits.errors);
         errors
     }
+}
+
+fn nested_too_deep(limits: &Limits) -> String {
+    format!("The document is nested deeper than {} levels: flatten it.", limits.nesting)
 }
 
 /// Measures every operation of a document; the cost of each that does not depend on variables.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 use async_graphql::{Context, Enum, Object, Result};
 use chrono::TimeDelta;
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::asking::Asking;
@@ -42,6 +43,8 @@ impl Explanation {
         let asking = Asking::of(ctx);
         let now = asking.now();
         let replay = asking.load(ReplayOf(affected_sla)).await?.ok_or(Error::NotFound("affected SLA"))?;
+        // A long history takes a while, and there may be many: others go on between them, and the deadline is seen.
+        yield_now().await;
         let warning = WarningShare::default();
         let (frozen_at, response, resolution) = match &replay.measured {
             Measured::Service(facts) => {
@@ -159,6 +162,7 @@ impl ClockExplanation<'_> {
         #[graphql(desc = "How many to leave out from the start, at most 10 000; 0 when not given.")] skip: Option<i32>,
     ) -> Result<Vec<ExplainedInterval>> {
         let (skip, first) = part(first, skip, FURTHEST)?;
+        yield_now().await;
         Ok(self.0.intervals().skip(skip).take(first).map(ExplainedInterval).collect())
     }
 }

@@ -22,6 +22,18 @@ pub trait Operators {
 /// More values than this in a list make a slow plan, and a mistake likely.
 const LONGEST_LIST: usize = 200;
 
+/// Postgres folds the case of a pattern anew for every row that it looks at.
+const LONGEST_PATTERN: usize = 500;
+
+fn pattern(text: String) -> Result<String, Error> {
+    if text.chars().count() <= LONGEST_PATTERN {
+        return Ok(text);
+    }
+    Err(Error::LimitExceeded(format!(
+        "At most {LONGEST_PATTERN} characters to look for in a text: look for fewer."
+    )))
+}
+
 fn list<T, B>(
     values: Vec<T>,
     bind: impl Fn(Vec<B>) -> Bind,
@@ -44,9 +56,9 @@ pub struct StringFilter {
     r#in: Option<Vec<String>>,
     /// Equal to none of these, at most 200; null is equal to none.
     not_in: Option<Vec<String>>,
-    /// Contains this text, whatever the case of its letters.
+    /// Contains this text, at most 500 characters, whatever the case of its letters.
     contains: Option<String>,
-    /// Begins with this text, whatever the case of its letters.
+    /// Begins with this text, at most 500 characters, whatever the case of its letters.
     starts_with: Option<String>,
     /// Is null, or is not.
     is_null: Option<bool>,
@@ -58,8 +70,8 @@ impl Operators for StringFilter {
         ops.extend(self.eq.map(|v| Op::Eq(Bind::Text(v))));
         ops.extend(self.r#in.map(|v| list(v, Bind::Texts, Ok)).transpose()?.map(Op::In));
         ops.extend(self.not_in.map(|v| list(v, Bind::Texts, Ok)).transpose()?.map(Op::NotIn));
-        ops.extend(self.contains.map(Op::Contains));
-        ops.extend(self.starts_with.map(Op::StartsWith));
+        ops.extend(self.contains.map(pattern).transpose()?.map(Op::Contains));
+        ops.extend(self.starts_with.map(pattern).transpose()?.map(Op::StartsWith));
         ops.extend(self.is_null.map(Op::IsNull));
         Ok(ops)
     }

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{BoxStream, StreamExt, iter, once};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{Asking, Services};
@@ -68,6 +68,9 @@ const KEPT: u64 = 64 * 1024 * 1024;
 /// How often an event is told anew when the store does not answer, and how long the rest before is.
 const TRIES: u32 = 4;
 const REST: Duration = Duration::from_millis(250);
+
+/// How long the answer to one event may take. What it asks of the store ends with it.
+const LONGEST: Duration = Duration::from_secs(15);
 
 #[derive(Clone)]
 struct Weight;
@@ -312,7 +315,8 @@ impl Gateway {
         let asking = Asking::new(self.0.services.clone(), viewer);
         let request = operation.clone().into_request().data(asking.clone()).data(part);
         let mut answers = pin!(self.0.schema.execute_stream(request));
-        let answer = AssertUnwindSafe(asking.drive(answers.next())).catch_unwind().await;
+        let answer = AssertUnwindSafe(asking.drive(answers.next())).catch_unwind();
+        let answer = timeout(LONGEST, answer).await.unwrap_or_else(|_late| Ok(Some(failed(&Error::Timeout))));
         answer.unwrap_or_else(|_| Some(fault())).map(|mut answer| {
             operation.answered().complete(&mut answer);
             coded(answer).into()
@@ -363,7 +367,10 @@ impl Gateway {
 
 /// A panic is our fault; its text was logged where it happened.
 fn fault() -> Response {
-    let error = Error::internal("a resolver panicked");
+    failed(&Error::internal("a resolver panicked"))
+}
+
+fn failed(error: &Error) -> Response {
     Response::from_errors(vec![refusal(error.code(), error.message(), None)])
 }
 

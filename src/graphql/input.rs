@@ -106,14 +106,7 @@ pub(super) async fn as_written<T: Entity>(ctx: &Context<'_>, permit: &Permit, id
 pub(super) fn refused(error: WriteError) -> Result<Vec<InputError>> {
     match error {
         WriteError::Input(mistakes) => Ok(mistakes.into_iter().map(Into::into).collect()),
-        WriteError::Conflict(_) => Ok(vec![
-            error::InputError::at(
-                "input.expectedRevision",
-                error::InputErrorCode::Conflict,
-                "This has changed since it was read: look at it as it is now, and try again with its revision.",
-            )
-            .into(),
-        ]),
+        WriteError::Conflict(_) => Ok(vec![error::InputError::conflict().into()]),
         WriteError::Again => Err(Error::internal("a write lost against others every time").into()),
         WriteError::Refused(error) => Err(error.into()),
     }

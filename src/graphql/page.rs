@@ -266,7 +266,7 @@ fn select<T: Entity, F: Filter, O: Order>(
     };
     let order = match order {
         None => O::default(),
-        Some(order) => order.into_iter().map(O::sort).collect(),
+        Some(order) => distinct(order.into_iter().map(O::sort)),
     };
     let look = ctx.look_ahead();
     let looks: Vec<_> = [look.field("nodes"), look.field("edges").field("node")]
@@ -280,6 +280,18 @@ fn select<T: Entity, F: Filter, O: Order>(
     let cursors = [edges.field("cursor"), info.field("startCursor"), info.field("endCursor")];
     let positions = cursors.iter().any(Lookahead::exists);
     Ok(Select { reach, filter: conditions, order, columns, joins, positions })
+}
+
+/// Rows that are equal in one part of an order are not told apart by the same part once more; a statement with hundreds
+/// of parts would be long in planning.
+fn distinct(order: impl Iterator<Item = Sort>) -> Vec<Sort> {
+    let mut distinct: Vec<Sort> = Vec::new();
+    for sort in order {
+        if distinct.iter().all(|known| known.key != sort.key) {
+            distinct.push(sort);
+        }
+    }
+    distinct
 }
 
 /// A tenant that the viewer does not know is not found; one where the permission is missing says so.

@@ -26,6 +26,12 @@ fn reads<T: ScalarType + InputType>(name: &str, value: &Value) -> Result<(), Opt
     Err(why.map(|(_, why)| format!("This is no {name}: {why}.")))
 }
 
+/// Whether a year is one of the four digits that it is written with, here as in Postgres: it knows no year 0, and chrono
+/// reads years that it does not hold.
+fn is_written(year: i32) -> bool {
+    (1..=9999).contains(&year)
+}
+
 /// An instant, RFC 3339: any offset in, UTC out. Precise to the microsecond: `2026-03-29T02:30:00Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DateTime(pub chrono::DateTime<Utc>);
@@ -36,9 +42,11 @@ impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         let instant = chrono::DateTime::parse_from_rfc3339(text)
-            .map_err(|_| InputValueError::custom("write an instant as 2026-03-29T02:30:00Z"))?
-            .with_timezone(&Utc);
-        // Postgres holds more years than RFC 3339 writes; less than a microsecond it does not hold (rule X6).
+            .ok()
+            .map(|instant| instant.with_timezone(&Utc))
+            .filter(|instant| is_written(instant.year()))
+            .ok_or_else(|| InputValueError::custom("write an instant as 2026-03-29T02:30:00Z"))?;
+        // Less than a microsecond Postgres does not hold (rule X6).
         Ok(Self(instant.with_nanosecond(instant.nanosecond() / 1_000 * 1_000).unwrap_or(instant)))
     }
 
@@ -64,8 +72,9 @@ impl ScalarType for Date {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         NaiveDate::parse_from_str(text, "%Y-%m-%d")
             .ok()
-            // Years of four digits; what chrono reads beyond them Postgres does not hold.
-            .filter(|day| day.year() > 0 && day.format("%Y-%m-%d").to_string() == *text && text.len() == 10)
+            .filter(|day| {
+                is_written(day.year()) && day.format("%Y-%m-%d").to_string() == *text && text.len() == 10
+            })
             .map(Self)
             .ok_or_else(|| InputValueError::custom("write a day as 2026-03-29"))
     }
@@ -93,6 +102,7 @@ impl ScalarType for LocalDateTime {
         ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
             .iter()
             .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+            .filter(|at| is_written(at.year()))
             .map(Self)
             .ok_or_else(|| {
                 InputValueError::custom("write a local date and time as 2026-03-29T02:30, without a zone")

@@ -132,8 +132,8 @@ object! {
     }
 
     /// What it is about.
-    async fn description(&self) -> Option<&str> {
-        self.0.description.as_deref()
+    async fn description(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
+        Ok(Asking::of(ctx).long(self.0.description.as_deref())?)
     }
 
     /// Whether all tenants below its own use it too. Cannot be turned off again.
@@ -245,8 +245,8 @@ object! {
     }
 
     /// Anything else worth knowing, at most 64 KiB.
-    async fn remarks(&self) -> Option<&str> {
-        self.0.remarks.as_deref()
+    async fn remarks(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
+        Ok(Asking::of(ctx).long(self.0.remarks.as_deref())?)
     }
 
     /// The system it was imported from; null when made here.

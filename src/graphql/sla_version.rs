@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Object, Context, ID, Result, SimpleObject, Union};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, related, required};
 use super::page::{all_under, object};
@@ -73,8 +74,8 @@ object! {
     }
 
     /// What is new in it.
-    async fn description(&self) -> Option<&str> {
-        self.0.description.as_deref()
+    async fn description(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
+        Ok(Asking::of(ctx).long(self.0.description.as_deref())?)
     }
 
     /// What is promised. Never changes.

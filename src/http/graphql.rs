@@ -79,7 +79,9 @@ async fn respond(
         _ => return Err(not_allowed("GET, POST", "Use POST, or GET for queries.")),
     };
     let token = credentials::of_headers(headers).map_err(unauthenticated)?;
-    let viewer = entrance.backend.viewer(token.as_deref()).await.map_err(unauthenticated)?;
+    let viewer = entrance.backend.viewer(token.as_deref());
+    let viewer = time::timeout(entrance.config.execution_deadline, viewer).await;
+    let viewer = viewer.map_err(|_elapsed| Unanswered::Late)?.map_err(unauthenticated)?;
     let media = accepted.best;
     let operation = match entrance.backend.prepare(ask) {
         Ok(operation) => operation,
@@ -151,6 +153,10 @@ async fn in_body(entrance: &Entrance, headers: &HeaderMap, body: Body) -> Result
         return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
     }
     let config = &entrance.config;
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > config.body_bytes as u64) {
+        return Err(too_long(config.body_bytes));
+    }
     let body = match time::timeout(config.body_deadline, read(body, config.body_bytes)).await {
         Ok(body) => body?,
         Err(_elapsed) => {
@@ -206,12 +212,19 @@ async fn read(body: Body, most: usize) -> Result<Vec<u8>, Refused> {
     while let Some(chunk) = chunks.next().await {
         let chunk: Bytes = chunk.map_err(|_| Refused::bad_request("The body broke off."))?;
         if whole.len() + chunk.len() > most {
-            let message = format!("The body is longer than {most} bytes: split the request.");
-            return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "LIMIT_EXCEEDED", message));
+            return Err(too_long(most));
         }
         whole.extend_from_slice(&chunk);
     }
     Ok(whole)
+}
+
+fn too_long(most: usize) -> Refused {
+    let message = format!("The body is longer than {most} bytes: split the request.");
+    let mut refused = Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "LIMIT_EXCEEDED", message);
+    // What was not read is not waited for either.
+    refused.header = Some((header::CONNECTION, HeaderValue::from_static("close")));
+    refused
 }
 
 /// A request that was not executed: its answer has errors and no `data`.

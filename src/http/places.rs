@@ -70,10 +70,10 @@ impl Places {
         self.free.clone().try_acquire_owned().ok()
     }
 
-    /// A place among the viewer's own; an error when they have too many already. Nobody in particular has none.
-    pub(super) fn of_viewer(self: &Arc<Self>, viewer: Option<&Viewer>) -> Result<Option<OfViewer>, usize> {
-        let Some(viewer) = viewer else { return Ok(None) };
-        let name = viewer.actor.name();
+    /// A place among the viewer's own; an error when they have too many already. All who are not logged in are one viewer:
+    /// else anybody could take the places of all others.
+    pub(super) fn of_viewer(self: &Arc<Self>, viewer: Option<&Viewer>) -> Result<OfViewer, usize> {
+        let name = viewer.map_or_else(String::new, |viewer| viewer.actor.name());
         let mut state = self.state();
         let held = state.by_viewer.entry(name.clone()).or_default();
         if *held >= self.per_viewer {
@@ -81,7 +81,7 @@ impl Places {
         }
         *held += 1;
         drop(state);
-        Ok(Some(OfViewer { places: self.clone(), name }))
+        Ok(OfViewer { places: self.clone(), name })
     }
 
     /// Counts that the gateway closed a socket.

@@ -20,6 +20,7 @@ pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, 
     let mut builder = Builder::new(TokioExecutor::new());
     // Without a timer a client that never finishes its headers would keep its connection for ever.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(entrance.config.header_deadline);
+    builder.http1().max_buf_size(HEADERS);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(entrance.config.socket.ping_interval);
     builder.http2().max_concurrent_streams(100).enable_connect_protocol();
     let open = GracefulShutdown::new();
@@ -31,13 +32,12 @@ pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, 
         let routes = TowerToHyperService::new(routes.clone());
         let (builder, open, entrance) = (builder.clone(), open.watcher(), entrance.clone());
         tokio::spawn(async move {
-            // The builder waits for ever for the first byte, by which it tells HTTP/1 from HTTP/2.
-            let mut first = [0];
-            let said_something = tokio::select! {
-                said = time::timeout(entrance.config.header_deadline, stream.peek(&mut first)) => said.is_ok(),
+            // The builder waits for ever for the bytes by which it tells HTTP/1 from HTTP/2.
+            let told = tokio::select! {
+                told = time::timeout(entrance.config.header_deadline, version_told(&stream)) => told.is_ok(),
                 () = entrance.shutdown.cancelled() => false,
             };
-            if !said_something {
+            if !told {
                 return;
             }
             let connection =
@@ -49,6 +49,25 @@ pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, 
     }
     drop(listener);
     open.shutdown().await;
+}
+
+/// How long the headers of a request may be, in bytes: what a connection that is not known yet may keep in memory. A query
+/// string is the longest of them.
+const HEADERS: usize = 96 * 1024;
+
+/// How an HTTP/2 connection begins.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Waits until a client has said enough to tell its version of HTTP, or nothing more. What it says stays unread.
+async fn version_told(stream: &TcpStream) {
+    let mut said = [0; PREFACE.len()];
+    while let Ok(bytes) = stream.peek(&mut said).await {
+        if bytes == 0 || bytes == PREFACE.len() || !PREFACE.starts_with(&said[..bytes]) {
+            return;
+        }
+        // What is peeked at is there at once: only time brings more of it.
+        time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// The next connection. Failing to accept one is no reason to stop.

@@ -38,7 +38,7 @@ use axum::{
         FromRequestParts, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket},
     },
-    http::{Method, StatusCode, header, request::Parts},
+    http::{Method, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
@@ -51,7 +51,7 @@ use tokio::{
 
 use super::{
     Entrance, Unanswered, credentials, graphql::Parameters, graphql::Refused, is_refusal, origin_allowed,
-    places::OfViewer, until,
+    other_origin, places::OfViewer, until,
 };
 use crate::{
     access::Viewer,
@@ -92,8 +92,7 @@ pub(super) fn is_wanted(parts: &Parts) -> bool {
 
 pub(super) async fn upgrade(entrance: Arc<Entrance>, parts: &mut Parts) -> Response {
     if !origin_allowed(&parts.headers, &entrance.config.origins) {
-        let message = "Pages of this origin may not open sockets here: add it to the allowed origins.";
-        return Refused::new(StatusCode::FORBIDDEN, "FORBIDDEN", message).answer(Media::Json);
+        return other_origin();
     }
     let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
         Ok(upgrade) => upgrade.protocols([PROTOCOL]),
@@ -198,7 +197,7 @@ struct Login {
     token: Option<String>,
     viewer: Option<Arc<Viewer>>,
     /// One of those that the viewer may have.
-    _place: Option<OfViewer>,
+    _place: OfViewer,
 }
 
 /// An operation, with the room for its last message.

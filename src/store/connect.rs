@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
 use rustls::client::WebPkiServerVerifier;
@@ -60,6 +60,9 @@ pub async fn client(url: &str) -> ConnectionResult<tokio_postgres::Client> {
 /// A pool of at most `size` connections, opened when first needed. A connection is handed out without a test query:
 /// one that broke while it lay idle is noticed and replaced, one that breaks in that very moment fails its statement.
 ///
+/// Postgres looks every second whether a connection is still open while it works for it: what nobody waits for ends,
+/// whether the operation was given up or this process is gone.
+///
 /// # Errors
 /// Those of [`connect`] about the URL; the server is not asked.
 pub fn pool(url: &str, size: usize) -> ConnectionResult<Pool<AsyncPgConnection>> {
@@ -68,7 +71,15 @@ pub fn pool(url: &str, size: usize) -> ConnectionResult<Pool<AsyncPgConnection>>
     config.recycling_method = RecyclingMethod::Fast;
     config.custom_setup = Box::new(move |_url| {
         let target = Arc::clone(&target);
-        async move { target.connect().await }.boxed()
+        async move {
+            let mut conn = target.connect().await?;
+            // A server on a system that cannot tell an open connection from a closed one refuses this, and works to the end.
+            if let Err(cause) = conn.batch_execute("SET client_connection_check_interval = '1s'").await {
+                tracing::debug!(%cause, "Postgres will not notice connections that are closed");
+            }
+            Ok(conn)
+        }
+        .boxed()
     });
     // The setup knows its target already; the manager need not keep the password.
     let manager = AsyncDieselConnectionManager::new_with_config("", config);

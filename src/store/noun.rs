@@ -191,6 +191,12 @@ pub(super) fn column<S, T: FromSql<S, Pg>>(row: &PgRow, at: usize) -> QueryResul
     T::from_nullable_sql(field.value()).map_err(DeserializationError)
 }
 
+/// How long a row is, in bytes.
+pub(super) fn bytes(row: &PgRow) -> usize {
+    let length = |at| row.get(at).and_then(|field| field.value().map(|value| value.as_bytes().len()));
+    (0..row.field_count()).filter_map(length).sum()
+}
+
 pub(super) fn is_null(row: &PgRow, at: usize) -> bool {
     row.get(at).is_none_or(|field| field.is_null())
 }

@@ -344,6 +344,13 @@ impl Turn {
         Ok(())
     }
 
+    /// Gives the turn back before everything is delivered, to those who have waited longer.
+    pub(crate) async fn pass(&self, conn: &Conn) -> Result<(), Error> {
+        let passed = "UPDATE webhook w SET lease_id = NULL, leased_until = NULL, next_attempt_at = now()";
+        self.held(conn, Sql::new(passed)).await?;
+        Ok(())
+    }
+
     /// Runs a change if the turn is still this replica's; whether the webhook is given up, none when the turn was lost.
     async fn held(&self, conn: &Conn, mut sql: Sql) -> Result<Option<bool>, Error> {
         sql.push(" WHERE w.root_id = ").bind(Bind::Uuid(self.root_id)).push(" AND w.id = ");

@@ -334,8 +334,11 @@ fn told(outcome: Result<Uuid, WriteError>) -> Result<Outcome, Error> {
     match outcome {
         Ok(id) => Ok(Ok(id)),
         Err(WriteError::Input(mistakes)) => Ok(Err(mistakes)),
+        Err(WriteError::Conflict(_)) => Ok(Err(vec![InputError::conflict()])),
         Err(WriteError::Refused(error)) => Err(error),
-        Err(error) => Err(Error::internal(error)),
+        Err(WriteError::Again) => {
+            Err(Error::internal("a row of a bulk write lost against others every time"))
+        }
     }
 }
 
@@ -357,6 +360,10 @@ pub(super) async fn sourced<N: Noun>(
     source: &str,
     source_id: &str,
 ) -> Result<Option<Uuid>, WriteError> {
+    // No text that is stored holds it; that it was sent is a mistake which is told with all others.
+    if source.contains('\0') || source_id.contains('\0') {
+        return Ok(None);
+    }
     let mut wait = Sql::new("SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(");
     let named = format!("{}/{}/{source}/{source_id}", permit.tenant_id, N::TARGET.table);
     wait.bind(Bind::Text(named)).push(", 0))");

@@ -238,6 +238,15 @@ fn a_hostile_document_is_refused_fast_and_kills_nothing() {
 }
 
 #[test]
+fn brackets_are_counted_before_anything_is_read() {
+    let errors = refused("braces only", &"{".repeat(60_000), Duration::from_millis(100));
+    assert_eq!((errors[0].locations[0].line, errors[0].locations[0].column), (1, 61));
+    let errors =
+        refused("lists", &format!("{{\n  echo(list: {}", "[".repeat(100)), Duration::from_millis(100));
+    assert_eq!((errors[0].locations[0].line, errors[0].locations[0].column), (2, 73));
+}
+
+#[test]
 fn a_negative_page_size_does_not_pay_for_another() {
     let text = "{thing{x:things(first:-100000){id} y:things(first:99999){id}}}";
     assert_eq!(text.len(), 62);

@@ -93,7 +93,9 @@ fn leaves(ty: &str) -> Vec<(Value, Fate)> {
             (json!("2026-02-30T00:00:00Z"), invalid),
             (json!("+262142-01-01T00:00:00Z"), invalid),
             (json!(1_700_000_000), invalid),
-            (json!("0000-01-01T00:00:00Z"), Either),
+            (json!("0000-01-01T00:00:00Z"), invalid),
+            (json!("9999-12-31T23:59:59-14:00"), invalid),
+            (json!("0001-01-01T00:00:00Z"), Either),
             (json!("9999-12-31T23:59:60.999999999+14:00"), Either),
         ],
         "Date" => vec![

@@ -1,6 +1,7 @@
 //! The gateway through its public door, against a real Postgres.
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod abuse;
 mod app;
 mod attainment;
 mod breach_figures;

@@ -541,6 +541,52 @@ async fn a_connection_on_which_nothing_is_ever_said_is_let_go() {
 }
 
 #[tokio::test]
+async fn a_beginning_that_tells_no_version_of_http_is_not_waited_for() {
+    let config = HttpConfig { header_deadline: Duration::from_millis(200), ..HttpConfig::default() };
+    let server = server_with(config).await;
+    for begun in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n"] {
+        let mut stream = TcpStream::connect(&server.address).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        let closed = timeout(Duration::from_secs(3), stream.read_to_end(&mut rest)).await;
+        assert!(closed.is_ok(), "{begun:?} is still open");
+    }
+    // One that comes in pieces is waited for.
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    for part in ["P", "OST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"] {
+        stream.write_all(part.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+}
+
+#[tokio::test]
+async fn headers_are_no_longer_than_they_may_be() {
+    let server = server().await;
+    for (length, status) in [(60_000, "200"), (200_000, "431")] {
+        let answer = server.get("/livez", &format!("x-long: {}\r\n", "x".repeat(length))).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_as_too_long_is_not_waited_for() {
+    let server = server().await;
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    let head = "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(Duration::from_secs(3), stream.read_to_string(&mut answer))
+        .await
+        .expect("it is waited for")
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("LIMIT_EXCEEDED"), "{answer}");
+}
+
+#[tokio::test]
 async fn while_draining_new_connections_are_served_but_told_that_it_is_not_ready() {
     let config = HttpConfig { drain_delay: Duration::from_millis(500), ..HttpConfig::default() };
     let mut server = server_with(config).await;

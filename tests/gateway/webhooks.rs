@@ -52,6 +52,11 @@ impl Got {
 
 impl Receiver {
     async fn open(answers: &[u16]) -> Self {
+        Self::slow(answers, Duration::ZERO).await
+    }
+
+    /// The same, which rests before each answer.
+    async fn slow(answers: &[u16], rest: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/breaches?of=all", listener.local_addr().unwrap());
         let got = Arc::new(Mutex::new(Vec::new()));
@@ -60,7 +65,7 @@ impl Receiver {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(answer(stream, gets.clone(), says.clone()));
+                tokio::spawn(answer(stream, rest, gets.clone(), says.clone()));
             }
         });
         Self { url, got, answers }
@@ -81,7 +86,12 @@ impl Receiver {
     }
 }
 
-async fn answer(mut stream: TcpStream, got: Arc<Mutex<Vec<Got>>>, answers: Arc<Mutex<Vec<u16>>>) {
+async fn answer(
+    mut stream: TcpStream,
+    rest: Duration,
+    got: Arc<Mutex<Vec<Got>>>,
+    answers: Arc<Mutex<Vec<u16>>>,
+) {
     let mut bytes = Vec::new();
     let (head, length) = loop {
         if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
@@ -106,6 +116,7 @@ async fn answer(mut stream: TcpStream, got: Arc<Mutex<Vec<Got>>>, answers: Arc<M
         if answers.len() > 1 { answers.remove(0) } else { answers[0] }
     };
     got.lock().unwrap().push(head);
+    sleep(rest).await;
     let answer =
         format!("HTTP/1.1 {status} X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 2\r\n\r\nok");
     let _ = stream.write_all(answer.as_bytes()).await;
@@ -241,6 +252,24 @@ async fn a_message_that_is_refused_is_tried_again_and_nothing_overtakes_it() {
     assert_eq!((&failing["lastStatus"], &failing["disabledAt"]), (&json!(503), &Value::Null));
     assert_eq!(failing["lastError"], "the receiver answered 503");
     assert!(failing["nextAttemptAt"].is_string(), "{failing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receivers_that_take_their_time_do_not_keep_others_waiting() {
+    let app = office().await;
+    let slow = Receiver::slow(&[200], Duration::from_millis(1_500)).await;
+    let quick = Receiver::open(&[200]).await;
+    // More of them than a replica delivers to at once.
+    for _ in 0..33 {
+        create(&app, "admin", ROOT, &slow.url, json!({})).await;
+    }
+    create(&app, "admin", ROOT, &quick.url, json!({})).await;
+    overdue(&app, SLA, 30).await;
+    while log(&app).await.len() < 30 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let _replica = deliver(&app, eager());
+    quick.has_got(30).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

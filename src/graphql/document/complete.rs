@@ -1,7 +1,7 @@
 //! What the engine leaves undone: a field that failed is null, or makes null what holds it, and is never just missing;
 //! a variable that was not sent leaves its argument or input field to the default of that.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use apollo_compiler::{
     ExecutableDocument,
@@ -15,11 +15,13 @@ use async_graphql_value as value;
 
 /// Puts null where a field failed, or where the nearest nullable value around it is. The engine drops the field, and
 /// makes an object null of which every field failed.
+///
+/// What it takes grows with the answer and its errors, and not with how many fields stand beside those that failed.
 pub(super) fn nulls(document: &ExecutableDocument, operation: &Operation, answer: &mut Response) {
+    let mut types = Types::new(document, operation);
     let mut nulled = HashSet::new();
     for error in &answer.errors {
-        let Some(types) = types_along(document, operation, &error.path) else { continue };
-        let nearest = types.iter().rposition(|ty| !ty.is_non_null()).map_or(0, |last| last + 1);
+        let Some(nearest) = types.nearest_nullable(&error.path) else { continue };
         let path = &error.path[..nearest];
         if put_null(&mut answer.data, path, String::new(), &nulled) {
             nulled.insert(path.iter().fold(String::new(), deeper));
@@ -27,50 +29,92 @@ pub(super) fn nulls(document: &ExecutableDocument, operation: &Operation, answer
     }
 }
 
-/// The type of the value at each step of a path; none when it does not begin with a field.
-fn types_along<'a>(
+/// The types of fields by where they are in an operation, each found out once.
+struct Types<'a> {
     document: &'a ExecutableDocument,
     operation: &'a Operation,
-    path: &[PathSegment],
-) -> Option<Vec<&'a Type>> {
-    let mut sets = vec![&operation.selection_set];
-    let mut types: Vec<&Type> = Vec::with_capacity(path.len());
-    for step in path {
-        match step {
-            PathSegment::Field(key) => {
-                let mut fields = Vec::new();
-                for set in &sets {
-                    named(document, set, key, &mut fields);
-                }
-                types.push(fields.first()?.ty());
-                sets = fields.iter().map(|field| &field.selection_set).collect();
-            }
-            PathSegment::Index(_) => types.push(types.last()?.item_type()),
-        }
-    }
-    (!types.is_empty()).then_some(types)
+    /// By the response keys that lead there, the types of the fields on the way.
+    known: HashMap<String, Option<Vec<&'a Type>>>,
+    /// How many selections were looked at.
+    looked: usize,
 }
 
-/// The fields of a response key. Where types differ by fragment, validation has seen to it that all are null, or not,
-/// alike.
+impl<'a> Types<'a> {
+    fn new(document: &'a ExecutableDocument, operation: &'a Operation) -> Self {
+        Self { document, operation, known: HashMap::new(), looked: 0 }
+    }
+
+    /// How much of a path leads to the innermost value that may be null, 0 when there is none; none for a path that does
+    /// not begin with a field.
+    fn nearest_nullable(&mut self, path: &[PathSegment]) -> Option<usize> {
+        let mut types = self.along(path)?.iter();
+        let mut nearest = 0;
+        let mut ty: Option<&Type> = None;
+        for (step, segment) in path.iter().enumerate() {
+            let here = match segment {
+                PathSegment::Field(_) => types.next().copied(),
+                PathSegment::Index(_) => ty.map(Type::item_type),
+            }?;
+            if !here.is_non_null() {
+                nearest = step + 1;
+            }
+            ty = Some(here);
+        }
+        ty.map(|_| nearest)
+    }
+
+    fn along(&mut self, path: &[PathSegment]) -> Option<&[&'a Type]> {
+        let mut place = String::new();
+        for step in path {
+            if let PathSegment::Field(key) = step {
+                place.push('.');
+                place.push_str(key);
+            }
+        }
+        if !self.known.contains_key(&place) {
+            let found = self.find(path);
+            self.known.insert(place.clone(), found);
+        }
+        self.known.get(&place)?.as_deref()
+    }
+
+    fn find(&mut self, path: &[PathSegment]) -> Option<Vec<&'a Type>> {
+        let mut sets = vec![&self.operation.selection_set];
+        let mut types: Vec<&Type> = Vec::with_capacity(path.len());
+        for step in path {
+            let PathSegment::Field(key) = step else { continue };
+            let mut fields = Vec::new();
+            for set in &sets {
+                self.looked += named(self.document, set, key, &mut fields);
+            }
+            types.push(fields.first()?.ty());
+            sets = fields.iter().map(|field| &field.selection_set).collect();
+        }
+        Some(types)
+    }
+}
+
+/// The fields of a response key, and how many selections were looked at. Where types differ by fragment, validation has
+/// seen to it that all are null, or not, alike.
 fn named<'a>(
     document: &'a ExecutableDocument,
     set: &'a SelectionSet,
     key: &str,
     fields: &mut Vec<&'a Field>,
-) {
-    for selection in &set.selections {
-        match selection {
-            Selection::Field(field) if field.response_key() == key => fields.push(field),
-            Selection::Field(_) => {}
-            Selection::InlineFragment(inline) => named(document, &inline.selection_set, key, fields),
-            Selection::FragmentSpread(spread) => {
-                if let Some(fragment) = document.fragments.get(&spread.fragment_name) {
-                    named(document, &fragment.selection_set, key, fields);
-                }
-            }
+) -> usize {
+    let below = set.selections.iter().map(|selection| match selection {
+        Selection::Field(field) if field.response_key() == key => {
+            fields.push(field);
+            0
         }
-    }
+        Selection::Field(_) => 0,
+        Selection::InlineFragment(inline) => named(document, &inline.selection_set, key, fields),
+        Selection::FragmentSpread(spread) => document
+            .fragments
+            .get(&spread.fragment_name)
+            .map_or(0, |fragment| named(document, &fragment.selection_set, key, fields)),
+    });
+    set.selections.len() + below.sum::<usize>()
 }
 
 /// A path as text that no other has.
@@ -163,5 +207,51 @@ fn is_unsent(value: &mut value::Value, unsent: &HashSet<Name>) -> bool {
             false
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apollo_compiler::Schema;
+    use async_graphql::{ServerError, from_value};
+    use serde_json::json;
+
+    use super::*;
+
+    /// An answer of so many rows, of each of which so many fields failed under names of their own.
+    fn failed(rows: usize, fields: usize) -> (usize, Response) {
+        let schema = "type Query { rows: [Row!]! } type Row { name: String, id: ID! }";
+        let schema = Schema::parse_and_validate(schema, "").unwrap();
+        let names = (0..fields).map(|n| format!("n{n}: name ")).collect::<String>();
+        let text = format!("{{ rows {{ id ...F }} }} fragment F on Row {{ ... {{ {names} }} }}");
+        let document = ExecutableDocument::parse_and_validate(&schema, &text, "").unwrap();
+        let operation = document.operations.get(None).unwrap();
+        let data = json!({ "rows": vec![json!({ "id": "1" }); rows] });
+        let mut answer = Response::new(async_graphql::Value::from_json(data).unwrap());
+        for row in 0..rows {
+            for field in 0..fields {
+                let mut error = ServerError::new("no", None);
+                let field = PathSegment::Field(format!("n{field}"));
+                error.path = vec![PathSegment::Field("rows".into()), PathSegment::Index(row), field];
+                answer.errors.push(error);
+            }
+        }
+        let mut types = Types::new(&document, operation);
+        for error in &answer.errors {
+            assert_eq!(types.nearest_nullable(&error.path), Some(3));
+        }
+        nulls(&document, operation, &mut answer);
+        (types.looked, answer)
+    }
+
+    #[test]
+    fn a_field_is_looked_up_once_however_many_rows_it_failed_in() {
+        let (of_one, _) = failed(1, 100);
+        let (of_many, answer) = failed(500, 100);
+        assert_eq!(of_one, of_many);
+        let data: serde_json::Value = from_value(answer.data).unwrap();
+        let rows = data["rows"].as_array().unwrap();
+        assert!(rows.iter().all(|row| row["id"] == "1" && row.as_object().unwrap().len() == 101));
+        assert!(rows.iter().all(|row| row["n99"].is_null()));
     }
 }

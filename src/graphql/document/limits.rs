@@ -36,9 +36,12 @@ pub struct Limits {
     pub string_bytes: usize,
     /// Cost: roughly the objects that an operation can return. A field that returns objects costs 1 and what is
     /// selected below it; below a connection that counts once per row of the page (`first` or `last`, at most
-    /// [`Limits::page_most`], [`Limits::page_default`] when not given), below a lookup once per id. A root field
-    /// of a mutation costs 10 more, `__schema` 5 000, `simulateSlaTerms` 10 000.
+    /// [`Limits::page_most`], [`Limits::page_default`] when not given), below a lookup once per id, below a bulk mutation
+    /// once per row. A root field of a mutation costs 10 more, `__schema` 5 000, `simulateSlaTerms` 10 000.
     pub cost: u64,
+    /// Values: the fields of all objects that an operation can return, counted in the same way. It bounds the memory that
+    /// an answer takes, and the errors in it: each field of each object may fail.
+    pub values: u64,
     /// Rows of a page when neither `first` nor `last` is given.
     pub page_default: u64,
     /// The largest page; a negative or larger number counts as 1 or as this, and is refused by the field itself.
@@ -68,6 +71,7 @@ impl Default for Limits {
             rows: 1_000,
             string_bytes: 64 * 1024,
             cost: 50_000,
+            values: 250_000,
             page_default: 25,
             page_most: 100,
             errors: 20,

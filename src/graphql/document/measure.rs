@@ -36,6 +36,8 @@ struct Measure {
     introspection_lists: u64,
     nesting: u64,
     cost: u64,
+    /// Values that can come back: each field of each object.
+    values: u64,
 }
 
 impl Measure {
@@ -47,6 +49,7 @@ impl Measure {
             aliases: self.aliases.saturating_add(other.aliases),
             directives: self.directives.saturating_add(other.directives),
             cost: self.cost.saturating_add(other.cost),
+            values: self.values.saturating_add(other.values),
             depth: self.depth.max(other.depth),
             introspection_depth: self.introspection_depth.max(other.introspection_depth),
             introspection_lists: self.introspection_lists.max(other.introspection_lists),
@@ -130,6 +133,7 @@ impl<'a> Walk<'a> {
             (measure.directives, limits.directives, "directives", "remove some"),
             (operation.variables.len() as u64, limits.variables as u64, "variables", "group them in inputs"),
             (measure.cost, limits.cost, "points of cost", "ask for smaller pages or fewer levels of them"),
+            (measure.values, limits.values, "values", "ask for smaller pages or fewer fields"),
         ]
         .into_iter()
         .find(|(has, most, ..)| has > most);
@@ -197,27 +201,70 @@ impl<'a> Walk<'a> {
         if field.selection_set.ty.starts_with("__") && INTROSPECTION_LISTS.contains(&field.name.as_str()) {
             measure.introspection_lists = below.introspection_lists.saturating_add(1);
         }
-        measure.cost = self.cost(field, below.cost);
+        let times = if field.selection_set.is_empty() { None } else { self.times(field) };
+        measure.values = below.values.saturating_mul(times.unwrap_or(1)).saturating_add(1);
+        measure.cost = Self::cost(field, below.cost, times);
         Ok(measure)
     }
 
-    fn cost(&mut self, field: &'a Field, below: u64) -> u64 {
+    fn cost(field: &Field, below: u64, times: Option<u64>) -> u64 {
         if field.selection_set.is_empty() {
             return 0;
         }
-        let takes = |name: &str| field.definition.argument_by_name(name).is_some();
         // Below a connection its edges and nodes count themselves; the items of a plain list do not.
         let item = below.saturating_add(u64::from(field.definition.ty.is_list()));
-        let items = if takes("first") || takes("last") {
-            let rows = ["first", "last"].into_iter().filter_map(|name| self.rows(field, name)).max();
-            rows.unwrap_or(self.limits.page_default).saturating_mul(item)
-        } else if takes("ids") {
-            self.items(field, "ids").saturating_mul(item)
-        } else {
-            below
-        };
+        let items = times.map_or(below, |times| times.saturating_mul(item));
         let own = if field.name == "simulateSlaTerms" { SIMULATION_COST } else { 1 };
         items.saturating_add(own)
+    }
+
+    /// How often what is selected below a field comes back; none where that is once, or as often as nobody can tell.
+    fn times(&mut self, field: &'a Field) -> Option<u64> {
+        let takes = |name: &str| field.definition.argument_by_name(name).is_some();
+        if takes("first") || takes("last") {
+            let rows = ["first", "last"].into_iter().filter_map(|name| self.rows(field, name)).max();
+            Some(rows.unwrap_or(self.limits.page_default))
+        } else if takes("ids") {
+            Some(self.items(field, "ids"))
+        } else {
+            self.sent(field)
+        }
+    }
+
+    /// How many rows a bulk mutation is sent: its payload tells of each.
+    fn sent(&mut self, field: &'a Field) -> Option<u64> {
+        let listed = |value: &Value| value.as_list().map(|rows| rows.len() as u64);
+        let given = |value: &async_graphql::Value| match value {
+            async_graphql::Value::List(rows) => Some(rows.len() as u64),
+            _ => None,
+        };
+        let in_input = |value: &async_graphql::Value| match value {
+            async_graphql::Value::Object(input) => input.get("rows").and_then(given),
+            _ => None,
+        };
+        let member = |value: &'a Value| {
+            let mut fields = value.as_object()?.iter();
+            fields.find_map(|(name, value)| (name == "rows").then_some(&**value))
+        };
+        match &**field.specified_argument_by_name("input")? {
+            Value::Variable(variable) => {
+                self.varies = true;
+                match self.variables.and_then(|variables| variables.get(variable.as_str())) {
+                    Some(input) => in_input(input),
+                    None => self.default_of(variable).and_then(member).and_then(listed),
+                }
+            }
+            input => match member(input)? {
+                Value::Variable(variable) => {
+                    self.varies = true;
+                    match self.variables.and_then(|variables| variables.get(variable.as_str())) {
+                        Some(rows) => given(rows),
+                        None => self.default_of(variable).and_then(listed),
+                    }
+                }
+                rows => listed(rows),
+            },
+        }
     }
 
     /// The page size that an argument asks for, within what a page can be.

@@ -1,6 +1,6 @@
 //! Orders: what rows can be sorted by, where a row stands in an order, and how a page finds its rows by that.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
@@ -34,8 +34,13 @@ impl Kind {
             Self::Text => Bind::Text(text.to_owned()),
             Self::Int => Bind::Int(text.parse().ok()?),
             Self::Bool => Bind::Bool(text.parse().ok()?),
-            Self::Time => Bind::Time(text.parse::<DateTime<Utc>>().ok()?),
-            Self::Date => Bind::Date(text.parse::<NaiveDate>().ok()?),
+            // What rows hold is of the years that are written with four digits; Postgres refuses some others.
+            Self::Time => {
+                Bind::Time(text.parse::<DateTime<Utc>>().ok().filter(|at| (1..=9999).contains(&at.year()))?)
+            }
+            Self::Date => {
+                Bind::Date(text.parse::<NaiveDate>().ok().filter(|day| (1..=9999).contains(&day.year()))?)
+            }
             Self::Uuid => Bind::Uuid(text.parse().ok()?),
         })
     }

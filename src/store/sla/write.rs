@@ -231,6 +231,9 @@ async fn promises(
     sla_id: Uuid,
     new: &NewVersion,
 ) -> Result<bool, WriteError> {
+    if new.version_name.contains('\0') {
+        return Ok(false);
+    }
     let mut sql = Sql::new("SELECT 1 FROM sla t JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.active_version_id");
     sql.push(" WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id));
     sql.push(" AND v.kind = ").bind(text(new.terms.kind().word()));

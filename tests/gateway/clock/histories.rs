@@ -270,3 +270,25 @@ proptest! {
         prop_assert_eq!(state.stopped_clock_duration, TimeDelta::minutes(lasting));
     }
 }
+
+/// Every other event stops the clock: it is measured after each of them, but not from the beginning every time.
+#[test]
+fn x14_twice_as_long_a_history_takes_twice_as_long() {
+    let targets = OfferingTargets::uniform(promise(calendar(), 1_000_000, 1_000_000), None);
+    let facts = Facts { started_at: at(START), zone: Tz::Europe__Berlin, ..facts_with(targets) };
+    let told = |number: u128| Event {
+        id: id(number),
+        occurred_at: at(START) + TimeDelta::seconds(number as i64),
+        sequence: 0,
+        change: match number {
+            1 => Change::Instance(Some(INSTANCE)),
+            2 => Change::Impact(Some(Impact::Medium)),
+            _ => Change::ProviderNotAccountable(number.is_multiple_of(2)),
+        },
+    };
+    let events: Vec<Event> = (1..=20_000).map(told).collect();
+    let begun = std::time::Instant::now();
+    let state = fold(&facts, &events, WarningShare::default());
+    assert_eq!(state.stops.len(), 9_999);
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}

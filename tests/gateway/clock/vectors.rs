@@ -233,8 +233,8 @@ fn published_facts_about_pausing_clocks_hold_as_their_class_says() {
         if vector.expected_target_at.is_some() {
             let amount = allowance.unwrap();
             let found = match vector.class.as_str() {
-                "lands_at_next_opening" => watch.breaches_at(amount),
-                "agree" | "lands_at_closing" => watch.target_at(amount),
+                "lands_at_next_opening" => watch.breaches_at(&watch.counted(), amount),
+                "agree" | "lands_at_closing" => watch.target_at(&watch.counted(), amount),
                 other => panic!("{id}: class {other} is unknown"),
             };
             assert_eq!(found.map(|used_up| used_up.at), vector.expected_target_at, "{id}");

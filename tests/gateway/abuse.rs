@@ -1,0 +1,285 @@
+//! What one client can take from all others: connections to the store, places, memory.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use sla_gateway::http::{HttpConfig, router};
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+
+use crate::app::App;
+use crate::introspection::refusal;
+use crate::socket::server_over;
+use crate::toy::Toy;
+
+const READER: &str = "reader@wna.example.com";
+const MANAGER: &str = "manager@wna.example.com";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operation_was_given_up_with_is_not_waited_for_by_others() {
+    let app = App::sampled().await;
+    let mut client = app.database.client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE site IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    // More of them than there are connections, each with statements that wait behind another.
+    let query = "{ a: sites { nodes { name } } b: sites(first: 1) { totalCount } }";
+    for _ in 0..2 {
+        let stuck = (0..8).map(|_| timeout(Duration::from_millis(300), app.ask(READER, query, json!({}))));
+        assert!(join_all(stuck).await.iter().all(Result::is_err), "nothing was locked");
+    }
+    let begun = Instant::now();
+    let others = (0..16).map(|_| app.data(READER, "{ teams { nodes { name } } }", json!({})));
+    timeout(Duration::from_secs(20), join_all(others)).await.expect("others wait for what was given up");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // Nor does Postgres go on with it.
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for tries in 0.. {
+        match lock.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) {
+            0 => break,
+            left => assert!(tries < 50, "{left} statements still wait"),
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_viewer_does_not_take_the_connections_of_others() {
+    let app = App::sampled().await;
+    let mut client = app.database.client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE site IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let stuck = (0..24).map(|_| app.ask(READER, "{ sites { nodes { name } } }", json!({})));
+    let others = async {
+        sleep(Duration::from_millis(500)).await;
+        let others = (0..8).map(|_| app.data(MANAGER, "{ teams { nodes { name } } }", json!({})));
+        timeout(Duration::from_secs(5), join_all(others)).await.expect("others wait for one viewer");
+        lock.rollback().await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(join_all(stuck), others);
+    assert!(answers.iter().all(|answer| answer["errors"] == Value::Null), "none of them is refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_not_answered_for_longer_than_it_may() {
+    let app = App::sampled().await;
+    let server = server_over(app.gateway.clone(), HttpConfig::default()).await;
+    let mut socket = server.client().await;
+    socket.say(json!({ "type": "connection_init", "payload": { "token": app.token(READER) } })).await;
+    assert_eq!(socket.hear().await["type"], "connection_ack");
+    let mut client = app.database.client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE sla IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    socket.subscribe("1", "subscription { breaches(after: \"0\") { breach { sla { name } } } }").await;
+    let told = timeout(Duration::from_secs(40), async {
+        loop {
+            match timeout(Duration::from_secs(9), socket.hear()).await {
+                Ok(told) => break told,
+                Err(_silent) => {}
+            }
+        }
+    });
+    let told = told.await.expect("it is answered for ever");
+    assert_eq!(told["payload"]["errors"][0]["extensions"]["code"], "TIMEOUT", "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_only_computes_is_stopped_at_its_deadline_too() {
+    let app = App::sampled().await;
+    let query = "{ tenant(slug: \"wna\") { id slas(first: 1, filter: { kind: { eq: SERVICE }, status: { eq: ACTIVE } }) { nodes { id } } } }";
+    let tenant = app.data(MANAGER, query, json!({})).await["tenant"].take();
+    let register = "mutation($input: RequestRegisterInput!) { requestRegister(input: $input) {
+        request { affectedSlas { nodes { id } } } errors { message } } }";
+    let input = json!({ "tenantId": tenant["id"], "slaId": tenant["slas"]["nodes"][0]["id"], "subject": "old",
+        "impact": "TOP", "registeredAt": "1950-01-01T00:00:00Z" });
+    let made = app.data(MANAGER, register, json!({ "input": input })).await;
+    let clock = &made["requestRegister"]["request"]["affectedSlas"]["nodes"][0]["id"];
+    let names = (0..190)
+        .map(|n| format!("e{n}: explanation {{ resolution {{ intervals(skip: 10000) {{ from }} }} }} "));
+    let query = format!("{{ affectedSla(id: {clock}) {{ {} }} }}", names.collect::<String>());
+    let config = HttpConfig { execution_deadline: Duration::from_millis(200), ..HttpConfig::default() };
+    let request = Request::post("/graphql")
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {}", app.token(MANAGER)))
+        .body(Body::from(json!({ "query": query }).to_string()))
+        .unwrap();
+    let answer = router(app.gateway.clone(), config).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rows_of_a_bulk_mutation_cost_what_is_asked_of_each() {
+    let app = App::sampled().await;
+    let tenant = app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await;
+    let tenant = &tenant["tenant"]["id"];
+    let row = |n: usize| json!({ "tenantId": tenant, "name": format!("Team {n}") });
+    let selection = "{ accepted results { team { members(first: 100) { nodes { id } } } } }";
+    let queries = [
+        (
+            format!("mutation($input: TeamCreateManyInput!) {{ teamCreateMany(input: $input) {selection} }}"),
+            "input",
+        ),
+        (
+            format!(
+                "mutation($rows: [TeamCreateInput!]!) {{ teamCreateMany(input: {{ rows: $rows, dryRun: true }}) {selection} }}"
+            ),
+            "rows",
+        ),
+    ];
+    for (query, variable) in queries {
+        for (rows, accepted) in [(10, true), (1_000, false)] {
+            let rows = (0..rows).map(row).collect::<Value>();
+            let given = if variable == "rows" { rows } else { json!({ "rows": rows, "dryRun": true }) };
+            let answer = app.ask(MANAGER, &query, json!({ (variable): given })).await;
+            match accepted {
+                true => assert_eq!(answer["data"]["teamCreateMany"]["accepted"], 10, "{answer}"),
+                false => assert_eq!(refusal(&answer).unwrap().0, "LIMIT_EXCEEDED", "{answer}"),
+            }
+        }
+    }
+    let rows = (0..1_000).map(|n| format!("{{ tenantId: \"x\", name: \"{n}\" }}"));
+    let page = |n| format!("m{n}: members(first: 100) {{ nodes {{ id }} }} ");
+    let query = format!(
+        "mutation {{ teamCreateMany(input: {{ rows: [{}] }}) {{ results {{ team {{ {} }} }} }} }}",
+        rows.take(200).collect::<String>(),
+        (0..4).map(page).collect::<String>()
+    );
+    assert_eq!(refusal(&app.ask(MANAGER, &query, json!({})).await).unwrap().0, "LIMIT_EXCEEDED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_values_come_back_than_memory_has_room_for_and_no_more_errors() {
+    let app = App::sampled().await;
+    // Each of them fails: a reader is not told anybody's login.
+    let logins = (0..190).map(|n| format!("l{n}: login ")).collect::<String>();
+    let query = |first: u32, pages: u32| {
+        let page = |n| format!("p{n}: people(first: {first}) {{ nodes {{ ...L }} }} ");
+        format!("{{ {} }} fragment L on Person {{ {logins} }}", (0..pages).map(page).collect::<String>())
+    };
+    // Of one page as many fields as there may be aliases.
+    let aliased = format!("{{ people(first: 100) {{ nodes {{ {logins} }} }} }}");
+    let answer = app.ask(READER, &aliased, json!({})).await;
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 20);
+    assert!(answer["extensions"]["errorsOmitted"].as_u64().unwrap() > 3_000, "{}", answer["extensions"]);
+    assert_eq!(
+        refusal(&app.ask(READER, &query(100, 1), json!({})).await).map(|(code, _)| code),
+        Some("FORBIDDEN")
+    );
+    let wide = "{ tenants(first: 100) { nodes { people(first: 100) { nodes {
+        id uuid firstName lastName name email login source sourceId createdAt updatedAt revision
+        organization { id } site { id } a: id b: id c: id d: id e: id f: id g: id h: id } } } } }";
+    let answer = app.ask(READER, wide, json!({})).await;
+    let (code, message) = refusal(&answer).unwrap();
+    assert_eq!(code, "LIMIT_EXCEEDED");
+    assert!(message.contains("values, at most 250000"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_texts_take_no_more_memory_than_there_is() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    client.batch_execute("UPDATE sla SET remarks = repeat('x', 65536)").await.unwrap();
+    let one = "{ slas(first: 100) { nodes { id remarks } } }";
+    assert_eq!(app.ask(READER, one, json!({})).await["errors"], Value::Null);
+    let names = (0..200).map(|n| format!("r{n}: remarks ")).collect::<String>();
+    let answer =
+        app.ask(READER, &format!("{{ slas(first: 100) {{ nodes {{ {names} }} }} }}"), json!({})).await;
+    let (code, message) = refusal(&answer).unwrap();
+    assert!(code == "LIMIT_EXCEEDED" && message.contains("more than 32 MiB"), "{message}");
+    // What is read for the answer has a bound of its own: an SLA comes with each clock of it.
+    let pages =
+        (0..45).map(|n| format!("p{n}: affectedSlas(first: 100) {{ nodes {{ sla {{ remarks }} }} }} "));
+    let answer = app.ask(READER, &format!("{{ {} }}", pages.collect::<String>()), json!({})).await;
+    let (code, message) = refusal(&answer).unwrap();
+    assert!(code == "LIMIT_EXCEEDED" && message.contains(" MiB"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_repeats_itself_is_the_same_order() {
+    let app = App::sampled().await;
+    let query = "query($order: [PersonOrder!]) { people(first: 5, orderBy: $order) { edges { cursor node { name } } } }";
+    let name = json!({ "field": "LAST_NAME" });
+    let once = app.data(READER, query, json!({ "order": [name] })).await;
+    let again = json!({ "field": "LAST_NAME", "direction": "DESC" });
+    let many: Vec<Value> = std::iter::once(name).chain(std::iter::repeat_n(again, 199)).collect();
+    let often = app.data(READER, query, json!({ "order": many })).await;
+    assert_eq!(once, often);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_is_no_longer_than_what_it_is_looked_for_in() {
+    let app = App::sampled().await;
+    let query = "query($text: String) { slas(filter: { name: { contains: $text } }) { totalCount }
+        more: requests(filter: { subject: { startsWith: $text } }) { totalCount } }";
+    app.data(READER, query, json!({ "text": "é".repeat(500) })).await;
+    let answer = app.ask(READER, query, json!({ "text": "x".repeat(501) })).await;
+    assert_eq!(refusal(&answer).unwrap().0, "LIMIT_EXCEEDED", "{answer}");
+}
+
+#[tokio::test]
+async fn those_who_are_not_logged_in_hold_no_more_sockets_than_one_viewer() {
+    let config = HttpConfig { sockets_per_viewer: 2, ..HttpConfig::default() };
+    let server = server_over(Toy::new(), config).await;
+    let _first = server.acknowledged().await;
+    let _second = server.acknowledged().await;
+    let mut third = server.client().await;
+    third.say(json!({ "type": "connection_init" })).await;
+    assert_eq!(third.closed().await, (1013, "too many sockets of one viewer".to_owned()));
+    let mut viewer = server.client().await;
+    viewer.say(json!({ "type": "connection_init", "payload": { "token": "good" } })).await;
+    assert_eq!(viewer.hear().await["type"], "connection_ack");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_stored_is_a_mistake_of_its_row_and_no_fault() {
+    let app = App::sampled().await;
+    let tenant = app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"].take();
+    let nul =
+        json!({ "tenantId": tenant["id"], "name": "x", "source": "a\0b", "sourceId": "\0", "upsert": true });
+    let terms = json!({ "queue": { "slaThreshold": 1, "abandonType": "COUNT_AGAINST_SLA" } });
+    let version = json!({ "versionName": "\0", "terms": terms });
+    let with_version = |mut input: Value| {
+        input["version"] = version.clone();
+        input
+    };
+    let named = json!({ "tenantId": tenant["id"], "name": "x", "source": "a", "sourceId": "b", "upsert": true,
+        "version": { "versionName": "1", "terms": terms } });
+    let query = "mutation($input: SlaCreateInput!) { slaCreate(input: $input) { sla { id } } }";
+    let made = app.data(MANAGER, query, json!({ "input": named })).await;
+    let sla = &made["slaCreate"]["sla"]["id"];
+    let errors = "errors { code path }";
+    for (mutation, input, code) in [
+        (format!("siteCreate(input: $input) {{ {errors} }}"), nul.clone(), "INVALID"),
+        (format!("slaCreate(input: $input) {{ {errors} }}"), with_version(nul), "INVALID"),
+        (format!("slaCreate(input: $input) {{ {errors} }}"), named.clone(), ""),
+        (format!("slaCreate(input: $input) {{ {errors} }}"), with_version(named), "INVALID"),
+        (
+            format!("slaVersionCreateMany(input: $input) {{ results {{ {errors} }} }}"),
+            json!({ "rows": [{ "slaId": sla, "expectedRevision": 1_000,
+                "version": { "versionName": "2", "terms": terms } }] }),
+            "CONFLICT",
+        ),
+        (
+            format!("calendarCreate(input: $input) {{ {errors} }}"),
+            json!({ "tenantId": tenant["id"], "name": "x", "hours": [],
+                "holidays": [{ "name": "x", "startsAt": "-4800-01-01T00:00", "endsAt": "2026-01-01T00:00" }] }),
+            "VALIDATION_FAILED",
+        ),
+    ] {
+        let name = mutation.split('(').next().unwrap();
+        let ty = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
+        let query = format!("mutation($input: {ty}!) {{ {mutation} }}");
+        let answer = app.ask(MANAGER, &query, json!({ "input": input })).await;
+        let told = match refusal(&answer) {
+            Some((code, _)) => code,
+            None => {
+                let payload = &answer["data"][name];
+                let row = if payload["results"].is_array() { &payload["results"][0] } else { payload };
+                row["errors"][0]["code"].as_str().unwrap_or_default()
+            }
+        };
+        assert_eq!(told, code, "{mutation}: {answer}");
+    }
+}
