@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::task::AtomicWaker;
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::load::{Loaders, Question};
@@ -43,6 +44,8 @@ struct Inner {
     statements: AtomicU32,
     /// How much the long texts of the answer take so far, in bytes.
     told: AtomicUsize,
+    /// Held by what computes.
+    computing: tokio::sync::Mutex<()>,
 }
 
 /// How much the long texts of one answer may take, in bytes: the same one may be selected under many names, and of each
@@ -132,7 +135,8 @@ impl Asking {
         let cursor = services.breaches.cursor();
         let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), now, &batches)));
         let (statements, told) = (AtomicU32::new(0), AtomicUsize::new(0));
-        Self(Arc::new(Inner { viewer, now, cursor, services, turn, batches, statements, told }))
+        let computing = tokio::sync::Mutex::default();
+        Self(Arc::new(Inner { viewer, now, cursor, services, turn, batches, statements, told, computing }))
     }
 
     /// The context of the operation that `ctx` belongs to.
@@ -178,6 +182,14 @@ impl Asking {
     /// Proof that the viewer may write in a tenant.
     pub fn permit(&self, permission: Permission, tenant_id: Uuid) -> Result<Permit, Error> {
         self.viewer()?.permit(permission, tenant_id)
+    }
+
+    /// Computes something that may take milliseconds, one at a time and with a pause before each: others go on meanwhile, and
+    /// an operation that has many of them is stopped at its deadline.
+    pub(super) async fn compute<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _one_at_a_time = self.0.computing.lock().await;
+        yield_now().await;
+        work()
     }
 
     /// Has a value that may be long put into the answer, if there is room for so many bytes.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 use async_graphql::{Context, Enum, Object, Result};
 use chrono::TimeDelta;
-use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::asking::Asking;
@@ -43,10 +42,8 @@ impl Explanation {
         let asking = Asking::of(ctx);
         let now = asking.now();
         let replay = asking.load(ReplayOf(affected_sla)).await?.ok_or(Error::NotFound("affected SLA"))?;
-        // A long history takes a while, and there may be many: others go on between them, and the deadline is seen.
-        yield_now().await;
         let warning = WarningShare::default();
-        let (frozen_at, response, resolution) = match &replay.measured {
+        let explain = || match &replay.measured {
             Measured::Service(facts) => {
                 let state = fold(facts, &replay.events, warning);
                 let account = |clock| Account::new(facts, &state, clock, now);
@@ -56,6 +53,7 @@ impl Explanation {
                 (None, Account::of_wait(&wait(*queued_at, *terms, &replay.events, warning), now), None)
             }
         };
+        let (frozen_at, response, resolution) = asking.compute(explain).await;
         Ok(Self { replay, now, frozen_at, response, resolution })
     }
 }
@@ -158,12 +156,13 @@ impl ClockExplanation<'_> {
     /// The stretches of the clock in the order of time, without holes; empty where there are no hours to measure it in.
     async fn intervals(
         &self,
+        ctx: &Context<'_>,
         #[graphql(desc = "How many, 0 to 100; 25 when not given. Fewer come only at the end.")] first: Option<i32>,
         #[graphql(desc = "How many to leave out from the start, at most 10 000; 0 when not given.")] skip: Option<i32>,
     ) -> Result<Vec<ExplainedInterval>> {
         let (skip, first) = part(first, skip, FURTHEST)?;
-        yield_now().await;
-        Ok(self.0.intervals().skip(skip).take(first).map(ExplainedInterval).collect())
+        let intervals = || self.0.intervals().skip(skip).take(first).map(ExplainedInterval).collect();
+        Ok(Asking::of(ctx).compute(intervals).await)
     }
 }
 
