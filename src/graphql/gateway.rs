@@ -284,6 +284,7 @@ impl Gateway {
         let key = (asked, event.viewer.rights_digest(), event.name.clone(), second);
         let told = self.0.told.get_or_insert_async(&key, async {
             let mut tries = 0;
+            let begun = Instant::now();
             loop {
                 let viewer = Some(event.viewer.clone());
                 self.0.figures.answered.fetch_add(1, Ordering::Relaxed);
@@ -292,8 +293,13 @@ impl Gateway {
                 measured.ended(answer.as_ref().map_or(Outcome::Failed, |answer| answer.outcome));
                 tries += 1;
                 match answer {
-                    // The store is away for a moment: an event is told whole if that is possible at all.
-                    Some(answer) if answer.outcome == Outcome::Failed && tries < TRIES => {
+                    // The store is away for a moment: an event is told whole if that is possible at all, and not tried
+                    // again where it takes too long.
+                    Some(answer)
+                        if answer.outcome == Outcome::Failed
+                            && tries < TRIES
+                            && begun.elapsed() < LONGEST =>
+                    {
                         sleep(REST * tries).await
                     }
                     Some(answer) => return Ok(Answer { cursor: event.cursor.clone(), ..answer }),
