@@ -346,12 +346,12 @@ fn the_values_of_variables_fit_their_types_or_are_refused_with_their_place() {
         (
             find,
             json!({ "f": { "name": "", "colors": ["RED", "BLUE"] } }),
-            "Variable $f.colors[1]: A value of type Color is needed.",
+            "Variable $f.colors[1]: A value of type Color is needed: one of RED, GREEN.",
         ),
         (
             find,
             json!({ "f": { "name": "", "hunter2": 1 } }),
-            "Variable $f: Filter does not have all the fields that are given.",
+            "Variable $f: Filter does not have all the fields that are given; it has: name, count, colors, and.",
         ),
         (
             find,

@@ -167,6 +167,16 @@ async fn s2_who_put_which_version_in_force_and_when_is_listed() {
     assert_eq!(activations["nodes"][0]["sla"]["id"], sla["id"]);
     let of_second = app.data(MANAGER, list, json!({ "id": sla["id"], "version": second["id"] })).await;
     assert_eq!(of_second["sla"]["activations"]["totalCount"], 1);
+
+    let log = "query ($id: ID!) { sla(id: $id) { auditLog(first: 1, filter: { action: { eq: \"slaVersionActivate\" } }) {
+        nodes { before after } } } }";
+    let log = app.data(OPERATOR, log, json!({ "id": sla["id"] })).await;
+    let entry = &log["sla"]["auditLog"]["nodes"][0];
+    let names = |version: &Value| version["active_version_id"].as_str().map(str::to_owned);
+    assert!(
+        names(&entry["before"]).is_some() && names(&entry["before"]) != names(&entry["after"]),
+        "P4: {entry}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

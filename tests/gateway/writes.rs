@@ -394,6 +394,40 @@ async fn an_upsert_of_an_sla_makes_a_version_only_where_other_terms_are_promised
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upsert_of_an_sla_leaves_as_it_is_what_it_does_not_say() {
+    let mut world = World::new().await;
+    world.make_all().await;
+    let mut input = world.nouns().pop().unwrap().input;
+    input["upsert"] = json!(true);
+    for unsaid in ["active", "remarks", "expiryDate"] {
+        input[unsaid] = json!(null);
+    }
+    let kept = "active shared remarks expiryDate";
+    let was = json!({ "active": false, "shared": false, "remarks": "none", "expiryDate": "2026-12-31" });
+    assert_eq!(world.mutate("slaCreate", input.clone(), kept).await["object"], was);
+    input["shared"] = json!(true);
+    assert_eq!(world.mutate("slaCreate", input.clone(), kept).await["object"]["shared"], true);
+    input["shared"] = json!(false);
+    assert_eq!(codes(&world.mutate("slaCreate", input, kept).await), ["IRREVERSIBLE input.shared"], "S5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_in_a_list_of_an_sla_has_the_place_it_has_in_the_input() {
+    let mut world = World::new().await;
+    world.make_all().await;
+    let mut input = world.nouns().pop().unwrap().input;
+    let (good, no_organization) = (world.id("organization"), world.id("site").to_owned());
+    let unknown = "ffffffff-5717-4562-b3fc-000000000000";
+    input["sourceId"] = json!("another");
+    input["version"]["terms"]["service"]["organizationIds"] =
+        json!([unknown, good, "no id", good, no_organization, "00000000-5717-4562-b3fc-000000000000"]);
+    let mut expected = [("NOT_FOUND", 0), ("INVALID", 2), ("INVALID", 4), ("NOT_FOUND", 5)]
+        .map(|(code, place)| format!("{code} input.version.terms.service.organizationIds.{place}"));
+    expected.sort();
+    assert_eq!(codes(&world.mutate("slaCreate", input, "id").await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_referred_to_stays_and_says_by_what_and_the_rest_can_be_deleted() {
     let mut world = World::new().await;
     world.make_all().await;

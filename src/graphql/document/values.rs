@@ -380,13 +380,22 @@ impl<'a> Check<'a> {
             _ => false,
         };
         if !fits {
-            self.refuse(VALIDATION_FAILED, &format!("A value of type {name} is needed."), Some(given));
+            let message = match self.schema.types.get(name) {
+                Some(ExtendedType::Enum(ty)) => {
+                    let values = ty.values.keys().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+                    format!("A value of type {name} is needed: one of {values}.")
+                }
+                _ => format!("A value of type {name} is needed."),
+            };
+            self.refuse(VALIDATION_FAILED, &message, Some(given));
         }
     }
 
     fn object(&mut self, ty: &'a InputObjectType, given: Given<'a>, names: &[&'a str]) {
         if let Some(unknown) = names.iter().find(|name| !ty.fields.contains_key(**name)) {
-            let message = format!("{} does not have all the fields that are given.", ty.name);
+            let fields = ty.fields.keys().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+            let message =
+                format!("{} does not have all the fields that are given; it has: {fields}.", ty.name);
             self.refuse(VALIDATION_FAILED, &message, given.field(unknown));
         }
         let one_of = ty.directives.has("oneOf");

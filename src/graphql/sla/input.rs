@@ -11,7 +11,7 @@ use crate::graphql::scalar::Date;
 use crate::graphql::word::{AbandonType, SlaCoverage, SlaStatus};
 use crate::graphql::write::{Create, Spot, mark};
 use crate::store::sla::change::Changes;
-use crate::store::sla::write::{self, New, NewVersion, Terms};
+use crate::store::sla::write::{self, Listed, New, NewVersion, Terms};
 use crate::store::word::{self, SlaKind};
 use crate::store::write::Work;
 
@@ -91,12 +91,10 @@ pub struct SlaCreateInput {
     name: String,
     /// What it is about.
     description: Option<String>,
-    /// Whether all tenants below use it too. Cannot be turned off again.
-    #[graphql(default = false)]
-    shared: bool,
-    /// The switch.
-    #[graphql(default = true)]
-    active: bool,
+    /// Whether all tenants below use it too; null = no, or, in an upsert, as it is. Cannot be turned off again.
+    shared: Option<bool>,
+    /// The switch; null = on, or, in an upsert, as it is.
+    active: Option<bool>,
     /// The stage of its lifecycle; null = `BEING_PREPARED` with service terms, else `ACTIVE` when it has no dates and
     /// `SCHEDULED_FOR_ACTIVATION` when it has.
     status: Option<SlaStatus>,
@@ -121,8 +119,8 @@ pub struct SlaCreateInput {
     /// Its id in that system, at most 128 characters; unique within the tenant and source.
     source_id: Option<String>,
     /// True: when the tenant has an SLA of this `source` and `sourceId` already, that one is changed to what is given here,
-    /// as by `slaUpdate`, and gets a new version where the version in force promises something else. False: that is the
-    /// mistake `DUPLICATE`.
+    /// as by `slaUpdate`, and gets a new version where the version in force promises something else; what is null stays as
+    /// it is. False: that is the mistake `DUPLICATE`.
     #[graphql(default = false)]
     upsert: bool,
     /// A mark of the client's own, at most 255 characters, such as a UUID; given back with the payload. For a day, the same
@@ -308,8 +306,8 @@ impl Create for SlaCreateInput {
     let new = New {
         name,
         description: input.description,
-        shared: input.shared,
-        active: input.active,
+        shared: input.shared.unwrap_or(false),
+        active: input.active.unwrap_or(true),
         // Rule S6.
         status: input.status.map_or(
             match (kind, dated) {
@@ -343,8 +341,8 @@ impl SlaCreateInput {
             expected_revision: None,
             name: MaybeUndefined::Value(self.name.clone()),
             description: given(&self.description),
-            shared: given(&self.shared.then_some(true)),
-            active: MaybeUndefined::Value(self.active),
+            shared: given(&self.shared),
+            active: given(&self.active),
             status: given(&self.status),
             customer_id: given(&self.customer_id),
             customer_rep_id: given(&self.customer_rep_id),
@@ -401,13 +399,10 @@ fn optional(mistakes: &mut Mistakes, kind: Kind, path: &str, id: Option<ID>) -> 
     id.and_then(|id| kind.key_at(mistakes, path, &id))
 }
 
-fn listed(mistakes: &mut Mistakes, kind: Kind, path: &str, ids: Option<Vec<ID>>) -> Vec<Uuid> {
+fn listed(mistakes: &mut Mistakes, kind: Kind, path: &str, ids: Option<Vec<ID>>) -> Listed {
     let ids = ids.unwrap_or_default();
-    let named = |(index, id): (usize, &ID)| kind.key_at(mistakes, &format!("{path}.{index}"), id);
-    let mut keys: Vec<Uuid> = ids.iter().enumerate().filter_map(named).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
+    let named = |(index, id): (usize, &ID)| Some((index, kind.key_at(mistakes, &format!("{path}.{index}"), id)?));
+    ids.iter().enumerate().filter_map(named).collect()
 }
 
 fn version(input: SlaVersionInput, mistakes: &mut Mistakes) -> NewVersion {

@@ -1,5 +1,7 @@
 //! Writing SLAs and their versions: each write is one transaction and leaves an audit entry (rule P4).
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use diesel::result::{DatabaseErrorKind, Error as Failure};
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
@@ -64,6 +66,9 @@ pub struct NewVersion {
     pub terms: Terms,
 }
 
+/// Ids of a list, each with its place in the input.
+pub type Listed = Vec<(usize, Uuid)>;
+
 /// What a version promises.
 #[derive(Clone, Debug)]
 pub enum Terms {
@@ -76,13 +81,13 @@ pub enum Terms {
         /// How the people covered are selected.
         coverage: Option<Coverage>,
         /// The organizations that the coverage lists.
-        organizations: Vec<Uuid>,
+        organizations: Listed,
         /// The sites that it lists.
-        sites: Vec<Uuid>,
+        sites: Listed,
         /// The people that it lists.
-        people: Vec<Uuid>,
+        people: Listed,
         /// The instances that it lists.
-        service_instances: Vec<Uuid>,
+        service_instances: Listed,
     },
     /// Seconds to answer (rule S9).
     Queue {
@@ -154,28 +159,32 @@ impl Terms {
                 sql.bind(Bind::Uuid(*service_offering_id)).push(")");
             },
         );
-        for (index, id) in organizations.iter().enumerate() {
+        for (index, id) in organizations {
             references.add::<organization::Row>(permit, at(&format!("organizationIds.{index}")), Some(*id));
         }
-        for (index, id) in sites.iter().enumerate() {
+        for (index, id) in sites {
             references.add::<site::Row>(permit, at(&format!("siteIds.{index}")), Some(*id));
         }
-        for (index, id) in people.iter().enumerate() {
+        for (index, id) in people {
             references.add::<person::Row>(permit, at(&format!("personIds.{index}")), Some(*id));
         }
-        for (index, id) in service_instances.iter().enumerate() {
+        for (index, id) in service_instances {
             references.add::<service_instance::Row>(permit, at(&format!("serviceInstanceIds.{index}")), Some(*id));
         }
     }
 
-    /// The lists of a coverage: table, column, ids.
-    fn lists(&self) -> Vec<(&'static str, &'static str, &[Uuid])> {
+    /// The lists of a coverage: table, column, ids, each once and in their order.
+    fn lists(&self) -> Vec<(&'static str, &'static str, Vec<Uuid>)> {
+        let sorted = |listed: &Listed| {
+            let ids: BTreeSet<Uuid> = listed.iter().map(|(_, id)| *id).collect();
+            ids.into_iter().collect()
+        };
         match self {
             Self::Service { organizations, sites, people, service_instances, .. } => vec![
-                ("sla_version_organization", "organization_id", organizations),
-                ("sla_version_site", "site_id", sites),
-                ("sla_version_person", "person_id", people),
-                ("sla_version_service_instance", "service_instance_id", service_instances),
+                ("sla_version_organization", "organization_id", sorted(organizations)),
+                ("sla_version_site", "site_id", sorted(sites)),
+                ("sla_version_person", "person_id", sorted(people)),
+                ("sla_version_service_instance", "service_instance_id", sorted(service_instances)),
             ],
             _ => Vec::new(),
         }
@@ -250,7 +259,7 @@ async fn promises(
             " AND ARRAY(SELECT l.{column} FROM {table} l WHERE l.root_id = v.root_id AND l.sla_version_id = v.id \
              ORDER BY l.{column}) = "
         ));
-        sql.bind(Bind::Uuids(ids.to_vec()));
+        sql.bind(Bind::Uuids(ids));
     }
     Ok(!rows(conn, sql).await?.is_empty())
 }
@@ -382,11 +391,12 @@ pub(super) async fn activate(
         Some(person) => sql.bind(Bind::Uuid(person)),
         None => sql.push("NULL"),
     };
-    sql.push(" FROM sla_version v WHERE v.root_id = t.root_id AND v.sla_id = t.id AND v.id = ").bind(Bind::Uuid(version_id));
-    sql.push(" AND t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id));
-    sql.push(" RETURNING to_jsonb(t.*) AS after)");
+    sql.push(" FROM sla_version v, (SELECT b.root_id, b.id, to_jsonb(b.*) AS before FROM sla b WHERE b.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ").bind(Bind::Uuid(sla_id)).push(") old");
+    sql.push(" WHERE v.root_id = t.root_id AND v.sla_id = t.id AND v.id = ").bind(Bind::Uuid(version_id));
+    sql.push(" AND t.root_id = old.root_id AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
     activation(&mut sql, permit, sla_id, version_id);
-    append(&mut sql, permit, "slaVersionActivate", "Sla", sla_id, "NULL", "(SELECT after FROM s)");
+    append(&mut sql, permit, "slaVersionActivate", "Sla", sla_id, "(SELECT before FROM s)", "(SELECT after FROM s)");
     sql.push(" SELECT count(*) FROM s");
     let changed = rows(conn, sql).await.map_err(mistaken)?;
     let changed = changed.first().map_or(Ok(0), |row| column::<BigInt, i64>(row, 0))?;
@@ -412,7 +422,7 @@ fn version(sql: &mut Sql, permit: &Permit, sla_id: Uuid, version_id: Uuid, numbe
         if !ids.is_empty() {
             sql.made(format!(", {table} AS (INSERT INTO {table} (root_id, tenant_id, sla_version_id, {column}) SELECT "));
             sql.bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(permit.tenant_id)).push(", ");
-            sql.bind(Bind::Uuid(version_id)).push(", i FROM unnest(").bind(Bind::Uuids(ids.to_vec())).push(") i)");
+            sql.bind(Bind::Uuid(version_id)).push(", i FROM unnest(").bind(Bind::Uuids(ids)).push(") i)");
         }
     }
 }
