@@ -35,9 +35,9 @@ pub struct BreachFilter {
     affected_sla: Option<IdFilter>,
     /// The limit. Not for the feed.
     sla_limit: Option<IdFilter>,
-    /// What was breached: one of these.
+    /// What was breached: one of these; an empty list lets nothing through.
     kind: Option<Vec<BreachKind>>,
-    /// What the record says: one of these.
+    /// What the record says: one of these; an empty list lets nothing through.
     phase: Option<Vec<BreachPhase>>,
     /// The target that was missed. Not for the feed.
     target_at: Option<DateTimeFilter>,

@@ -24,7 +24,7 @@ delete_payload! {
 payload! {
     /// The SLA that was written, or what is wrong with the input.
     SlaPayload {
-        /// The SLA; null when the input was refused.
+        /// The SLA; null when the input was refused, but for `CONFLICT`: then it is the SLA as it is now.
         sla: Sla
     }
 }
@@ -32,7 +32,7 @@ payload! {
 payload! {
     /// The version that was written, or what is wrong with the input.
     SlaVersionPayload {
-        /// The version; null when the input was refused.
+        /// The version; null when the input was refused, also by `CONFLICT`: the SLA as it is now has to be read.
         sla_version: SlaVersion
     }
 }
