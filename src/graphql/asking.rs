@@ -192,6 +192,11 @@ impl Asking {
         work()
     }
 
+    /// Whether something is computed: what paused for it wakes the answer only later.
+    fn computes(&self) -> bool {
+        self.0.computing.try_lock().is_err()
+    }
+
     /// Has a value that may be long put into the answer, if there is room for so many bytes.
     ///
     /// # Errors
@@ -315,7 +320,7 @@ impl Asking {
                 }
                 // The items of a long list are not all asked at once: the list wakes itself to go on with the rest.
                 let goes_on = woken.answer.load(Ordering::Acquire);
-                if goes_on || !running.is_empty() || self.conn().busy() {
+                if goes_on || !running.is_empty() || self.conn().busy() || self.computes() {
                     return Poll::Pending;
                 }
                 let filled =
