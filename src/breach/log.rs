@@ -38,6 +38,12 @@ const READ: i64 = 500;
 /// How long the tail waits for a notification before it looks without one: a hint can be lost.
 const POLL: Duration = Duration::from_secs(1);
 
+/// How long the tail rests for each subscriber that it rang, and at most: what is recorded while those are told is told
+/// them together, with one turn of their tasks and one write to their sockets. A thousand who are rung for every record
+/// of a hundred a second take all of two cores, and then wait for each other.
+const SERVE: Duration = Duration::from_micros(20);
+const SERVE_ALL: Duration = Duration::from_millis(50);
+
 /// How many positions the window holds: some megabyte, so that a deploy's wave of reconnecting subscribers resumes
 /// from memory.
 const WINDOW: usize = 4_096;
@@ -73,12 +79,16 @@ pub(super) async fn follow(room: Arc<Room>) -> Result<(), Error> {
         let extract = patient(listener.read(room.tail.reached(), READ)).await?;
         let full = extract.entries.len() == READ as usize;
         match room.tail.append(extract, full) {
-            Ok(true) => {}
-            Ok(false) => select! {
-                () = room.shutdown.cancelled() => {}
-                heard = listener.heard() => heard?,
-                () = sleep(jittered(POLL)) => {}
-            },
+            Ok(Grown { more, rung }) => {
+                room.sleep(SERVE_ALL.min(SERVE * rung)).await;
+                if !more {
+                    select! {
+                        () = room.shutdown.cancelled() => {}
+                        heard = listener.heard() => heard?,
+                        () = sleep(jittered(POLL)) => {}
+                    }
+                }
+            }
             Err(Hole { expected, found }) => {
                 room.holes.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(
@@ -91,6 +101,14 @@ pub(super) async fn follow(room: Arc<Room>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// What the tail took in.
+struct Grown {
+    /// There may be more to read at once.
+    more: bool,
+    /// How many subscribers it concerned.
+    rung: u32,
 }
 
 /// A position is missing from the log.
@@ -206,17 +224,18 @@ impl Tail {
         self.known.send_replace(true);
     }
 
-    /// Takes what was read into the window and rings whom it concerns. True if there may be more to read at once.
-    fn append(&self, extract: Extract, full: bool) -> Result<bool, Hole> {
+    /// Takes what was read into the window and rings whom it concerns.
+    fn append(&self, extract: Extract, full: bool) -> Result<Grown, Hole> {
         let mut rung = Vec::new();
         let outcome = self.write().append(extract, full, &mut rung);
+        let count = u32::try_from(rung.len()).unwrap_or(u32::MAX);
         // After the lock is given back, since whoever is rung will ask for it.
         for bell in rung {
             bell.notify.notify_one();
         }
         let reached = self.reached();
         self.moved.send_if_modified(|last| std::mem::replace(last, reached) != reached);
-        outcome
+        outcome.map(|more| Grown { more, rung: count })
     }
 
     /// Hangs a bell for a scope. The subscriber has seen everything up to `after`.
@@ -237,6 +256,7 @@ impl Tail {
 }
 
 impl State {
+    /// True if there may be more to read at once.
     fn append(&mut self, extract: Extract, full: bool, rung: &mut Vec<Arc<Bell>>) -> Result<bool, Hole> {
         let Extract { head, entries } = extract;
         if head.epoch != self.head.epoch {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Response, ServerError, Value};
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use futures_util::stream::{BoxStream, StreamExt, iter, once};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -71,6 +72,10 @@ const REST: Duration = Duration::from_millis(250);
 
 /// How long the answer to one event may take. What it asks of the store ends with it.
 const LONGEST: Duration = Duration::from_secs(15);
+
+/// How many events of one subscription are answered at once, if so many came. One after the other, all who ask the same
+/// would wait for each answer anew, and be woken and write to their sockets for each rather than for all.
+const TOGETHER: usize = 16;
 
 #[derive(Clone)]
 struct Weight;
@@ -264,16 +269,20 @@ impl Gateway {
         let asked = operation.digest();
         let operation = Arc::new(operation);
         events
-            .then(move |event| {
+            .ready_chunks(TOGETHER)
+            .then(move |events| {
                 let (gateway, operation, viewer) = (self.clone(), operation.clone(), viewer.clone());
                 async move {
-                    match event {
+                    join_all(events.into_iter().map(async |event| match event {
                         Ok(event) => gateway.answer(&operation, asked, &event).await,
-                        Err(error) => gateway.run(&operation, viewer, Part::telling(Err(error))).await,
-                    }
+                        Err(error) => {
+                            gateway.run(&operation, viewer.clone(), Part::telling(Err(error))).boxed().await
+                        }
+                    }))
+                    .await
                 }
             })
-            .filter_map(std::future::ready)
+            .flat_map(|answers| iter(answers.into_iter().flatten()))
             .boxed()
     }
 
@@ -282,38 +291,43 @@ impl Gateway {
         self.0.figures.told.fetch_add(1, Ordering::Relaxed);
         let second = self.0.started.elapsed().as_secs();
         let key = (asked, event.viewer.rights_digest(), event.name.clone(), second);
-        let told = self.0.told.get_or_insert_async(&key, async {
-            let mut tries = 0;
-            let begun = Instant::now();
-            loop {
-                let viewer = Some(event.viewer.clone());
-                self.0.figures.answered.fetch_add(1, Ordering::Relaxed);
-                let measured = self.measure(metrics::Operation::Event);
-                let answer = self.run(operation, viewer, Part::telling(Ok(event))).await;
-                measured.ended(answer.as_ref().map_or(Outcome::Failed, |answer| answer.outcome));
-                tries += 1;
-                match answer {
-                    // The store is away for a moment: an event is told whole if that is possible at all, and not tried
-                    // again where it takes too long.
-                    Some(answer)
-                        if answer.outcome == Outcome::Failed
-                            && tries < TRIES
-                            && begun.elapsed() < LONGEST =>
-                    {
-                        sleep(REST * tries).await
-                    }
-                    Some(answer) => return Ok(Answer { cursor: event.cursor.clone(), ..answer }),
-                    None => return Err(()),
-                }
+        let answer = match self.0.told.get_value_or_guard_async(&key).await {
+            Ok(answer) => answer,
+            Err(told) => {
+                // In a box, since it is large, and most who ask find the answer made.
+                let answer = self.tell(operation, event).boxed().await?;
+                let answer = Answer { cursor: event.cursor.clone(), ..answer };
+                // An error says that another has taken its place.
+                let _ = told.insert(answer.clone());
+                answer
             }
-        });
-        let answer = told.await.ok()?;
+        };
         let delivery = event.recorded_at.map(|recorded_at| Delivery {
             metrics: self.0.services.store.metrics().clone(),
             age: (self.0.services.store.now() - recorded_at).to_std().unwrap_or_default(),
             asked_at: Instant::now(),
         });
         Some(Answer { delivery, ..answer })
+    }
+
+    /// Makes the answer to an event. The store may be away for a moment: it is told whole if that is possible at all,
+    /// and not tried again where it takes too long.
+    async fn tell(&self, operation: &Operation, event: &Event) -> Option<Answer> {
+        let mut tries = 0;
+        let begun = Instant::now();
+        loop {
+            let viewer = Some(event.viewer.clone());
+            self.0.figures.answered.fetch_add(1, Ordering::Relaxed);
+            let measured = self.measure(metrics::Operation::Event);
+            let answer = self.run(operation, viewer, Part::telling(Ok(event))).await;
+            measured.ended(answer.as_ref().map_or(Outcome::Failed, |answer| answer.outcome));
+            tries += 1;
+            let failed = answer.as_ref().is_some_and(|answer| answer.outcome == Outcome::Failed);
+            if !failed || tries == TRIES || begun.elapsed() >= LONGEST {
+                return answer;
+            }
+            sleep(REST * tries).await;
+        }
     }
 
     /// Runs the root field of a subscription for its part; what it answers, if anything.
