@@ -73,7 +73,8 @@ pub enum Command {
 
     /// Prints a bearer token for a person, and nothing else.
     ///
-    /// The gateway accepts it if it has the same secret: the one of the data directory, or the one given.
+    /// The gateway accepts it if it has the same secret: the one of the data directory, or the one given. Where the store can
+    /// be asked, and nobody in it logs in so, that is said on standard error.
     Token(Token),
 
     /// Prints the GraphQL schema.
@@ -254,6 +255,11 @@ pub struct Token {
     /// The signing secret.
     #[command(flatten)]
     pub key: TokenSecret,
+
+    /// The store to look the person up in, as for `serve`; without it, the private one of the data directory while a
+    /// gateway runs on it. A store that does not answer is no hindrance.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<Secret>,
 }
 
 /// The store that `migrate`, `sample`, `tenant` and `import` work on.
@@ -386,7 +392,7 @@ pub struct Issuer {
 #[derive(Args, Debug)]
 pub struct TokenSecret {
     /// The secret that tokens are signed with, at least 32 bytes; without it, the one of the data directory, which
-    /// `run` and `serve` make when they first need it.
+    /// `run` and `serve` make when they first need it; `serve` warns of it, since other replicas do not have it.
     #[arg(long, env = "SLA_GATEWAY_TOKEN_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub token_secret: Option<Secret>,
 }

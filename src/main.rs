@@ -15,7 +15,7 @@ use sla_gateway::access::jwks::{self, Pace};
 use sla_gateway::access::token::{ISSUER, Key, MAXIMUM_LIFETIME, MINIMUM_SECRET, Verifier};
 use sla_gateway::config::{
     Command, Config, Import, ImportFormat, ImportRequests, Issuer, LogFormat, Private, Serve, Server, Store,
-    Tenant, TokenSecret,
+    Tenant, Token, TokenSecret,
 };
 use sla_gateway::graphql::document::Limits;
 use sla_gateway::graphql::gateway::Gateway;
@@ -90,7 +90,7 @@ async fn execute(config: Config) -> Outcome {
         Command::Import(Import::Requests(settings)) => {
             with_store(data, &settings.store, async |url| import_requests(url, settings).await).await
         }
-        Command::Token(token) => self::token(data, &token.person, token.hours, &token.key),
+        Command::Token(token) => self::token(data, token).await,
         Command::Schema => Ok(write!(io::stdout(), "{}", graphql::sdl())?),
     }
 }
@@ -128,6 +128,13 @@ async fn serve(data: &Path, serve: &Serve) -> Outcome {
         (Some(_), None) => None,
         _ => Some(key(data, &server.key)?),
     };
+    if own.is_some() && server.key.token_secret.is_none() {
+        tracing::warn!(
+            directory = %data.display(),
+            "no token secret is given: the gateway's own tokens are those signed with the key of the data directory, which \
+             other replicas do not have; give all of them one with --token-secret"
+        );
+    }
     let verifier = Verifier::new(own, issuer);
     let url = database_url.expose();
     up_to_date(url).await?;
@@ -331,7 +338,8 @@ async fn up_to_date(url: &str) -> Outcome {
     }
 }
 
-fn token(data: &Path, person: &str, hours: u8, secret: &TokenSecret) -> Outcome {
+async fn token(data: &Path, token: &Token) -> Outcome {
+    let Token { person, hours, key: secret, database_url } = token;
     let key = match &secret.token_secret {
         Some(_) => key(data, secret)?,
         None => Key::load(data).map_err(|cause| match cause.kind() {
@@ -343,7 +351,19 @@ fn token(data: &Path, person: &str, hours: u8, secret: &TokenSecret) -> Outcome 
             _ => format!("cannot read the key in {} ({cause})", data.display()),
         })?,
     };
-    let token = key.issue(person, now(), TimeDelta::hours(hours.into())).map_err(|cause| cause.message())?;
+    let token =
+        key.issue(person, now(), TimeDelta::hours((*hours).into())).map_err(|cause| cause.message())?;
+    let private = || Postgres::url_of_running(data, "postgres");
+    let url = database_url.as_ref().map(|url| url.expose().to_owned()).or_else(private);
+    // A token may be made where the store cannot be reached, and before its person is.
+    if let Some(url) = url
+        && let Ok(Ok(false)) = timeout(Duration::from_secs(3), root::is_known(&url, person)).await
+    {
+        let told = format!(
+            "nobody in the store logs in as {person:?}: until somebody does, this token may do nothing"
+        );
+        writeln!(io::stderr(), "sla-gateway: {told}")?;
+    }
     Ok(writeln!(io::stdout(), "{token}")?)
 }
 

@@ -44,7 +44,7 @@ use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures_util::TryStreamExt;
 use quick_cache::sync::Cache;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, RwLock, RwLockWriteGuard, Semaphore};
+use tokio::sync::{AcquireError, OnceCell, OwnedSemaphorePermit, RwLock, RwLockWriteGuard, Semaphore};
 use tokio::time::Instant;
 
 use crate::error::{Error, WriteError};
@@ -58,7 +58,9 @@ pub type PgRow = <AsyncPgConnection as AsyncConnectionCore>::Row<'static, 'stati
 #[derive(Clone)]
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
-    shares: Arc<Cache<String, Arc<Semaphore>>>,
+    shares: Arc<Cache<String, Arc<Share>>>,
+    /// What all who ask may hold together beyond the first connection of each.
+    further: Arc<Semaphore>,
     /// How far the database's clock is ahead of this machine's, in microseconds.
     skew: Arc<AtomicI64>,
     /// Since when Postgres cannot be reached, if so.
@@ -70,7 +72,9 @@ impl Store {
     /// A store over a pool of connections.
     pub fn new(pool: Pool<AsyncPgConnection>) -> Self {
         let shares = Arc::new(Cache::new(SHARES));
-        Self { pool, shares, skew: Arc::default(), away_since: Arc::default(), metrics: Metrics::default() }
+        let further = Arc::new(Semaphore::new(pool.status().max_size / 2));
+        let (skew, away_since, metrics) = (Arc::default(), Arc::default(), Metrics::default());
+        Self { pool, shares, further, skew, away_since, metrics }
     }
 
     /// The time by the database's clock (rule X13), as last compared by [`Self::synchronize`].
@@ -119,15 +123,15 @@ impl Store {
     }
 
     /// The same for an operation of somebody, by a name that no other has. The operations of one hold no more than half of
-    /// the connections, and wait for each other beyond that: whoever asks much or slowly takes nothing from the rest.
+    /// the connections, and wait for each other beyond that; so do those of all together, but for the first of each: who
+    /// asks much or slowly, be it several at once, takes nothing from whoever comes next.
     pub fn conn_of(&self, name: &str) -> Conn {
-        let share =
-            || Ok::<_, Infallible>(Arc::new(Semaphore::new((self.pool.status().max_size / 2).max(1))));
+        let share = || Ok::<_, Infallible>(Arc::new(Share::new(self.pool.status().max_size / 2)));
         let Ok(share) = self.shares.get_or_insert_with(name, share);
         self.conn_with(Some(share))
     }
 
-    fn conn_with(&self, share: Option<Arc<Semaphore>>) -> Conn {
+    fn conn_with(&self, share: Option<Arc<Share>>) -> Conn {
         Conn {
             store: self.clone(),
             share,
@@ -178,7 +182,7 @@ impl Store {
 /// them (see [`connect::pool`]).
 pub struct Conn {
     store: Store,
-    share: Option<Arc<Semaphore>>,
+    share: Option<Arc<Share>>,
     taken: OnceCell<Taken>,
     statements: AtomicU32,
     running: AtomicU32,
@@ -188,10 +192,43 @@ pub struct Conn {
     read: AtomicUsize,
 }
 
-/// A connection out of the pool, and the part of a share that it takes.
+/// A connection out of the pool, and the place among those of its viewer that it takes.
 struct Taken {
     conn: RwLock<Object<AsyncPgConnection>>,
-    _share: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
+}
+
+/// The connections that the operations of one viewer may hold.
+struct Share {
+    first: Arc<Semaphore>,
+    further: Arc<Semaphore>,
+}
+
+/// That a connection is one of those that may be held.
+enum Place {
+    First { _own: OwnedSemaphorePermit },
+    Further { _own: OwnedSemaphorePermit, _of_all: OwnedSemaphorePermit },
+}
+
+impl Share {
+    fn new(most: usize) -> Self {
+        let further = Arc::new(Semaphore::new(most.saturating_sub(1)));
+        Self { first: Arc::new(Semaphore::new(1)), further }
+    }
+
+    /// Waits until one more may be held: the viewer's first, or one of the further ones, of which `of_all` are left to
+    /// all viewers.
+    async fn place(&self, of_all: &Arc<Semaphore>) -> Result<Place, AcquireError> {
+        let further = async {
+            let own = self.further.clone().acquire_owned().await?;
+            Ok(Place::Further { _own: own, _of_all: of_all.clone().acquire_owned().await? })
+        };
+        tokio::select! {
+            biased;
+            own = self.first.clone().acquire_owned() => Ok(Place::First { _own: own? }),
+            place = further => place,
+        }
+    }
 }
 
 /// Of how many it is remembered how many connections their operations hold.
@@ -225,11 +262,11 @@ impl Conn {
 
     async fn taken(&self) -> Result<&RwLock<Object<AsyncPgConnection>>, Error> {
         let take = async || {
-            let share = match &self.share {
-                Some(share) => Some(share.clone().acquire_owned().await.map_err(Error::internal)?),
+            let place = match &self.share {
+                Some(share) => Some(share.place(&self.store.further).await.map_err(Error::internal)?),
                 None => None,
             };
-            Ok(Taken { conn: RwLock::new(self.store.take().await?), _share: share })
+            Ok(Taken { conn: RwLock::new(self.store.take().await?), _place: place })
         };
         self.taken.get_or_try_init(take).await.map(|taken| &taken.conn)
     }

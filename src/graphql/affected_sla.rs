@@ -101,17 +101,18 @@ object! {
         required::<Tenant>(ctx, self.0.tenant_id).await
     }
 
-    /// The SLA. Needs `slas:read`.
+    /// The SLA. Needs `slas:read`, and is never null: without it ask for it under `@include`.
     async fn sla(&self, ctx: &Context<'_>) -> Result<Sla> {
         required::<Sla>(ctx, self.0.sla_id).await
     }
 
-    /// The version whose terms it is measured by: the one active when the clock was made.
-    async fn sla_version(&self, ctx: &Context<'_>) -> Result<SlaVersion> {
-        required::<SlaVersion>(ctx, self.0.sla_version_id).await
+    /// The version whose terms it is measured by: the one active when the clock was made. Needs `slas:read`: else it is
+    /// null, with an error.
+    async fn sla_version(&self, ctx: &Context<'_>) -> Result<Option<SlaVersion>> {
+        Ok(Some(required::<SlaVersion>(ctx, self.0.sla_version_id).await?))
     }
 
-    /// The request. Needs `requests:read`.
+    /// The request. Needs `requests:read`, and is never null: without it ask for it under `@include`.
     async fn request(&self, ctx: &Context<'_>) -> Result<Request> {
         required::<Request>(ctx, self.0.request_id).await
     }
@@ -292,10 +293,10 @@ object! {
         })
     }
 
-    /// Its records of the breach log, in the order in which they were made. Needs `breaches:read`.
-    async fn breaches(&self, ctx: &Context<'_>) -> Result<Vec<Breach>> {
+    /// Its records of the breach log, in the order in which they were made. Needs `breaches:read`: else it is null, with an error.
+    async fn breaches(&self, ctx: &Context<'_>) -> Result<Option<Vec<Breach>>> {
         let order = vec![store::page::Sort { key: &store::breach::key::ID, descending: false }];
-        all_under::<Breach>(ctx, self.key(), store::breach::UNDER_AFFECTED_SLA, order).await
+        Ok(Some(all_under::<Breach>(ctx, self.key(), store::breach::UNDER_AFFECTED_SLA, order).await?))
     }
 
     /// Why its durations are what they are: every stretch that counted and every one that did not, adding up exactly.

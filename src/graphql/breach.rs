@@ -136,17 +136,17 @@ object! {
         self.0.phase.into()
     }
 
-    /// The SLA; null for a limit. Needs `slas:read`.
+    /// The SLA; null for a limit. Needs `slas:read`: else it is null, with an error.
     async fn sla(&self, ctx: &Context<'_>) -> Result<Option<Sla>> {
         related::<Sla>(ctx, self.0.sla_id).await
     }
 
-    /// The clock; null for a limit. Needs `affected-slas:read`.
+    /// The clock; null for a limit. Needs `affected-slas:read`: else it is null, with an error.
     async fn affected_sla(&self, ctx: &Context<'_>) -> Result<Option<AffectedSla>> {
         related::<AffectedSla>(ctx, self.0.affected_sla_id).await
     }
 
-    /// The limit; null for a clock. Needs `service-level-agreement-limits:read`.
+    /// The limit; null for a clock. Needs `service-level-agreement-limits:read`: else it is null, with an error.
     async fn sla_limit(&self, ctx: &Context<'_>) -> Result<Option<SlaLimit>> {
         related::<SlaLimit>(ctx, self.0.sla_limit_id).await
     }

@@ -53,7 +53,7 @@ order! {
         Id => ID,
         /// Its name.
         Name => NAME,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -65,7 +65,7 @@ order! {
 object! {
     /// Hours of the week and holidays, in no zone of its own: whoever applies it says in which.
     impl Calendar {
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 

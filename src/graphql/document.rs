@@ -39,6 +39,9 @@ pub const BAD_REQUEST: &str = "BAD_REQUEST";
 pub const PARSE_FAILED: &str = "PARSE_FAILED";
 /// The document, or the value of a variable, does not fit the schema.
 pub const VALIDATION_FAILED: &str = "VALIDATION_FAILED";
+/// What the engine tells of a type that is not yet among the fields of introspection that the validator knows by itself.
+const INTROSPECTION: &str = "extend type __Type { isOneOf: Boolean }";
+
 /// The document, or the value of a variable, is larger than one of the [`Limits`].
 pub const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
 
@@ -68,7 +71,8 @@ impl Documents {
     /// # Errors
     /// Says why, when the text is not a valid schema: a mistake of the build, not of a client.
     pub fn new(sdl: &str, limits: Limits) -> Result<Self, String> {
-        let schema = Schema::parse_and_validate(sdl, "schema.graphql").map_err(|e| e.errors.to_string())?;
+        let told = format!("{sdl}\n{INTROSPECTION}");
+        let schema = Schema::parse_and_validate(told, "schema.graphql").map_err(|e| e.errors.to_string())?;
         let passed = Cache::with_weighter(4096, limits.cache_bytes, Weight);
         Ok(Self { schema: Arc::new(schema), limits, passed })
     }

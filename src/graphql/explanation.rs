@@ -67,9 +67,9 @@ impl Explanation {
         self.now.into()
     }
 
-    /// The version whose terms the clocks are measured by: the one in force when they started. Needs `slas:read`.
-    async fn sla_version(&self, ctx: &Context<'_>) -> Result<SlaVersion> {
-        required::<SlaVersion>(ctx, self.replay.sla_version_id).await
+    /// The version whose terms the clocks are measured by: the one in force when they started. Needs `slas:read`: else it is null, with an error.
+    async fn sla_version(&self, ctx: &Context<'_>) -> Result<Option<SlaVersion>> {
+        Ok(Some(required::<SlaVersion>(ctx, self.replay.sla_version_id).await?))
     }
 
     /// The zone that the hours are read in; null for chats and calls, which are measured around the clock.
@@ -214,7 +214,7 @@ impl ExplainedInterval {
     }
 
     /// The event that stopped the clock; null where the reason is another, and where the request was so from the start.
-    /// Needs `requests:read`.
+    /// Needs `requests:read`: else it is null, with an error.
     async fn event(&self, ctx: &Context<'_>) -> Result<Option<RequestEvent>> {
         match &self.0.reason {
             Reason::ClockStopped { event, .. } => related::<RequestEvent>(ctx, *event).await,

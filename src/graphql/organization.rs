@@ -47,7 +47,7 @@ order! {
         Id => ID,
         /// Its name.
         Name => NAME,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -59,13 +59,13 @@ order! {
 object! {
     /// A company or a part of one: a customer, a provider, a supplier.
     impl Organization {
-        /// Its parts, by name. Needs `catalog:read`.
+        /// Its parts, by name. Needs `catalog:read`: else it is null, with an error.
         children: Organization [OrganizationFilter, OrganizationOrder] under store::organization::UNDER_PARENT;
-        /// Its people, by last name. Needs `catalog:read`.
+        /// Its people, by last name. Needs `catalog:read`: else it is null, with an error.
         people: Person [PersonFilter, PersonOrder] under store::person::UNDER_ORGANIZATION;
-        /// The SLAs it pays for, by name. Needs `slas:read`.
+        /// The SLAs it pays for, by name. Needs `slas:read`: else it is null, with an error.
         slas: Sla [SlaFilter, SlaOrder] under store::sla::UNDER_CUSTOMER;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 

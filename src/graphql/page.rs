@@ -406,7 +406,8 @@ pub(super) fn all_under<'a, T: Entity + 'a>(
     .boxed()
 }
 
-/// Declares an object type: its own fields, and the connections that hang under it.
+/// Declares an object type: its own fields, and the connections that hang under it. Those can be null: one that its reader
+/// has no right to, or whose arguments are wrong, leaves the object and the rest of it.
 macro_rules! object {
     (
         $(#[$tdoc:meta])*
@@ -434,10 +435,10 @@ macro_rules! object {
                     #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<Box<$filter>>,
                     #[graphql(desc = "The order, part by part; null = the order documented with the type.")]
                     order_by: Option<Vec<$order>>,
-                ) -> async_graphql::Result<$crate::graphql::page::Connection<$node>> {
+                ) -> async_graphql::Result<Option<$crate::graphql::page::Connection<$node>>> {
                     let args = $crate::graphql::page::Args { first, after, last, before };
                     let parent = $crate::graphql::node::Entity::key(self);
-                    $crate::graphql::page::under(ctx, parent, $under, args, filter, order_by).await
+                    Ok(Some($crate::graphql::page::under(ctx, parent, $under, args, filter, order_by).await?))
                 }
             )*
         }

@@ -56,7 +56,7 @@ order! {
         LastName => LAST_NAME,
         /// Their first name.
         FirstName => FIRST_NAME,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -68,13 +68,13 @@ order! {
 object! {
     /// Somebody: a customer, an agent, one who logs in.
     impl Person {
-        /// The teams they are members of, by name. Needs `catalog:read`.
+        /// The teams they are members of, by name. Needs `catalog:read`: else it is null, with an error.
         teams: Team [TeamFilter, TeamOrder] under store::team::UNDER_MEMBER;
-        /// The requests they asked, the newest first. Needs `requests:read`.
+        /// The requests they asked, the newest first. Needs `requests:read`: else it is null, with an error.
         requests: Request [RequestFilter, RequestOrder] under store::request::UNDER_REQUESTER;
-        /// The roles they were given, in the order in which they were given. Needs `tenants:admin`.
+        /// The roles they were given, in the order in which they were given. Needs `tenants:admin`: else it is null, with an error.
         role_grants: RoleGrant [RoleGrantFilter, RoleGrantOrder] under store::role_grant::UNDER_PERSON;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
@@ -114,7 +114,7 @@ object! {
     }
 
     /// The subject of the tokens that the person signs in with; null = does not sign in. Needs `tenants:admin` in the
-    /// person's tenant.
+    /// person's tenant: else it is null, with an error.
     async fn login(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
         let held = Asking::of(ctx).viewer()?.permissions(self.0.tenant_id);
         if !held.contains(Permission::TenantsAdmin) {

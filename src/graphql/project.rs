@@ -43,7 +43,7 @@ order! {
         Id => ID,
         /// Its name.
         Name => NAME,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -55,11 +55,11 @@ order! {
 object! {
     /// What hours are spent on.
     impl Project {
-        /// Its limits, in the order in which they were made. Needs `service-level-agreement-limits:access`.
+        /// Its limits, in the order in which they were made. Needs `service-level-agreement-limits:access`: else it is null, with an error.
         sla_limits: SlaLimit [SlaLimitFilter, SlaLimitOrder] under store::sla_limit::UNDER_PROJECT;
-        /// The hours spent on it, the newest first. Needs `service-level-agreement-limits:access`.
+        /// The hours spent on it, the newest first. Needs `service-level-agreement-limits:access`: else it is null, with an error.
         time_entries: TimeEntry [TimeEntryFilter, TimeEntryOrder] under store::time_entry::UNDER_PROJECT;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 

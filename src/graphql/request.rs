@@ -66,7 +66,7 @@ order! {
         Status => STATUS,
         /// When it was asked.
         RegisteredAt => REGISTERED_AT,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -78,11 +78,11 @@ order! {
 object! {
     /// Anything a promise can apply to: a ticket, a chat, a call; in the state of its latest event.
     impl Request {
-        /// What happened to it, in the order in which it happened. Needs `requests:read`.
+        /// What happened to it, in the order in which it happened. Needs `requests:read`: else it is null, with an error.
         events: RequestEvent [RequestEventFilter, RequestEventOrder] under store::request_event::UNDER_REQUEST;
-        /// The clocks that run for it, the newest first. Needs `affected-slas:read`.
+        /// The clocks that run for it, the newest first. Needs `affected-slas:read`: else it is null, with an error.
         affected_slas: AffectedSla [AffectedSlaFilter, AffectedSlaOrder] under store::affected_sla::UNDER_REQUEST;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
@@ -141,7 +141,7 @@ object! {
         related::<Team>(ctx, self.0.team_id).await
     }
 
-    /// The SLA named when it was registered; null when none was. Needs `slas:read`.
+    /// The SLA named when it was registered; null when none was. Needs `slas:read`: else it is null, with an error.
     async fn sla(&self, ctx: &Context<'_>) -> Result<Option<Sla>> {
         related::<Sla>(ctx, self.0.sla_id).await
     }

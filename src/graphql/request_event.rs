@@ -1,13 +1,14 @@
 //! RequestEvent: Something that happened to a request.
 
 use async_graphql::{Context, Enum, ID, Result};
+use uuid::Uuid;
 
 use super::filter::{filter, order};
-use super::node::{Entity, entity, related};
+use super::node::{Entity, entity, related, required, through};
 use super::page::{object};
 use super::scalar::{DateTime};
 use super::word::{Impact, RequestStatus};
-use super::{Person, ServiceInstance, Team};
+use super::{Person, Request, RequestEventKind, ServiceInstance, Team};
 
 entity!(RequestEvent over request_event);
 
@@ -60,18 +61,22 @@ filter! {
         /// Its own id.
         id: IdFilter (RequestEvent) => ID,
         /// The tenant of the request.
-        tenant: IdFilter (Tenant) => ID,
+        tenant: IdFilter (Tenant) => TENANT,
+        /// The sender's name of the event.
+        event_key: StringFilter => EVENT_KEY,
         /// When it happened.
         occurred_at: DateTimeFilter => OCCURRED_AT,
     }
 }
 
 order! {
-    /// One part of the order of events of a request. Default: in the order in which they happened.
+    /// One part of the order of events of a request. Default: in the order in which they happened, by instant and sequence.
     RequestEventOrder by RequestEventOrderField over request_event {
         /// When it happened.
         OccurredAt => OCCURRED_AT,
-    } default: OCCURRED_AT Asc
+        /// Its place among what happened at the same instant.
+        Sequence => SEQUENCE,
+    } default: OCCURRED_AT Asc, SEQUENCE Asc
 }
 
 object! {
@@ -84,7 +89,26 @@ object! {
         self.global_id()
     }
 
-    /// When it happened. Events may come late; the result is as if they had come in order.
+    /// The key within its type: what other systems keep.
+    async fn uuid(&self) -> Uuid {
+        self.0.id
+    }
+
+    /// The request it happened to.
+    async fn request(&self, ctx: &Context<'_>) -> Result<Request> {
+        required::<Request>(ctx, self.0.request_id).await
+    }
+
+    /// What happened to a chat or a call, in their own words, as its new status tells; null where that tells nothing of
+    /// the kind, and for a ticket.
+    async fn kind(&self, ctx: &Context<'_>) -> Result<Option<RequestEventKind>> {
+        let Some(status) = self.0.status else { return Ok(None) };
+        let request = through::<Request>(ctx, self.0.request_id, "kind").await?;
+        Ok(RequestEventKind::told_by(request.row().channel, status))
+    }
+
+    /// When it happened. Events may come late; the result is as if they had come in order. What happened before the
+    /// request's `registeredAt` tells how things stood then: no clock counts the time before.
     async fn occurred_at(&self) -> DateTime {
         self.0.occurred_at.into()
     }
@@ -94,9 +118,14 @@ object! {
         self.0.received_at.into()
     }
 
-    /// The sender's name of the event: sent twice, it is stored once.
+    /// The sender's name of the event: sent twice, it is stored once. `registered` is the registration of the request.
     async fn event_key(&self) -> &str {
         &self.0.event_key
+    }
+
+    /// Its place among what happened at the same instant: the sender's number, and 0 where there is none.
+    async fn sequence(&self) -> i64 {
+        self.0.sequence
     }
 
     /// The fields that are empty from here on. Of all others, null = unchanged.

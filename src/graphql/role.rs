@@ -42,9 +42,9 @@ order! {
 object! {
     /// A named set of permissions.
     impl Role {
-        /// To whom it was given, in the order in which it was given. Needs `tenants:admin`.
+        /// To whom it was given, in the order in which it was given. Needs `tenants:admin`: else it is null, with an error.
         role_grants: RoleGrant [RoleGrantFilter, RoleGrantOrder] under store::role_grant::UNDER_ROLE;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 

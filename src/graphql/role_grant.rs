@@ -42,7 +42,7 @@ order! {
 object! {
     /// A role given in a tenant, and so in all tenants below it, to a person or a service token.
     impl RoleGrant {
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
     }
 

@@ -45,7 +45,13 @@ impl ScalarType for DateTime {
             .ok()
             .map(|instant| instant.with_timezone(&Utc))
             .filter(|instant| is_written(instant.year()))
-            .ok_or_else(|| InputValueError::custom("write an instant as 2026-03-29T02:30:00Z"))?;
+            .ok_or_else(|| match text.parse::<NaiveDate>() {
+                // Which instant is meant only its sender knows: a day begins at another one in every zone.
+                Ok(_) => InputValueError::custom(
+                    "a day alone is no instant: write when it begins, with the offset, as 2026-03-29T00:00:00+02:00",
+                ),
+                Err(_) => InputValueError::custom("write an instant as 2026-03-29T02:30:00Z"),
+            })?;
         // Less than a microsecond Postgres does not hold (rule X6).
         Ok(Self(instant.with_nanosecond(instant.nanosecond() / 1_000 * 1_000).unwrap_or(instant)))
     }

@@ -45,7 +45,7 @@ order! {
         Id => ID,
         /// Its name.
         Name => NAME,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -57,11 +57,11 @@ order! {
 object! {
     /// What a provider offers to customers.
     impl Service {
-        /// The conditions it can be had under, by name. Needs `catalog:read`.
+        /// The conditions it can be had under, by name. Needs `catalog:read`: else it is null, with an error.
         service_offerings: ServiceOffering [ServiceOfferingFilter, ServiceOfferingOrder] under store::service_offering::UNDER_SERVICE;
-        /// Its running pieces, by name. Needs `catalog:read`.
+        /// Its running pieces, by name. Needs `catalog:read`: else it is null, with an error.
         service_instances: ServiceInstance [ServiceInstanceFilter, ServiceInstanceOrder] under store::service_instance::UNDER_SERVICE;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 

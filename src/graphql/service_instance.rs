@@ -56,7 +56,7 @@ order! {
         Id => ID,
         /// Its name.
         Name => NAME,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -68,9 +68,9 @@ order! {
 object! {
     /// A running piece of a service: what a request is about.
     impl ServiceInstance {
-        /// The requests about it, the newest first. Needs `requests:read`.
+        /// The requests about it, the newest first. Needs `requests:read`: else it is null, with an error.
         requests: Request [RequestFilter, RequestOrder] under store::request::UNDER_INSTANCE;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 

@@ -54,7 +54,7 @@ order! {
         Id => ID,
         /// Its name.
         Name => NAME,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -66,9 +66,9 @@ order! {
 object! {
     /// The conditions under which a service can be had: targets for each impact, in support hours.
     impl ServiceOffering {
-        /// The SLAs whose active version is of this offering, by name. Needs `slas:read`.
+        /// The SLAs whose active version is of this offering, by name. Needs `slas:read`: else it is null, with an error.
         slas: Sla [SlaFilter, SlaOrder] under store::sla::UNDER_OFFERING;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
@@ -125,7 +125,8 @@ object! {
     }
 
     /// How the promises made of it turned out, in whatever SLA, whose clocks started in a period: a clock counts where it
-    /// started, in its final state, of the tenants in which the viewer holds `affected-slas:read`.
+    /// started, in its final state, of the tenants in which the viewer holds `affected-slas:read`. Needs
+    /// `affected-slas:read`: else it is null, with an error.
     async fn attainment(
         &self,
         ctx: &Context<'_>,
@@ -134,9 +135,9 @@ object! {
         #[graphql(desc = "What to cut it into, at most 400 parts; null = it is not cut.")] by: Option<AttainmentBucket>,
         #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
         time_zone: Option<TimeZone>,
-    ) -> Result<Attainment> {
+    ) -> Result<Option<Attainment>> {
         let of = (store::attainment::Of::ServiceOffering, self.key(), self.0.tenant_id);
-        Ok(Attainment::of(ctx, of, (from, to), by, time_zone)?)
+        Ok(Some(Attainment::of(ctx, of, (from, to), by, time_zone)?))
     }
 
     /// The system it was imported from; null when made here.

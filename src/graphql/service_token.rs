@@ -44,9 +44,9 @@ order! {
 object! {
     /// How an integration logs in. Its secret is shown once, when it is made.
     impl ServiceToken {
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
-        /// The roles it was given, in the order in which they were given. Needs `tenants:admin`.
+        /// The roles it was given, in the order in which they were given. Needs `tenants:admin`: else it is null, with an error.
         role_grants: RoleGrant [RoleGrantFilter, RoleGrantOrder] under store::role_grant::UNDER_SERVICE_TOKEN;
     }
 

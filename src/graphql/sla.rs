@@ -81,7 +81,7 @@ order! {
         StartDate => START_DATE,
         /// The last day it is active.
         ExpiryDate => EXPIRY_DATE,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -94,15 +94,15 @@ object! {
     /// A promise of a tenant, as seen at the moment of reading. What is promised stands in its versions, of which one
     /// is active.
     impl Sla {
-        /// Its versions, the newest first. Needs `slas:read`.
+        /// Its versions, the newest first. Needs `slas:read`: else it is null, with an error.
         versions: SlaVersion [SlaVersionFilter, SlaVersionOrder] under store::sla_version::UNDER_SLA;
-        /// When which version was put in force, and by whom; the latest first. Needs `slas:read`.
+        /// When which version was put in force, and by whom; the latest first. Needs `slas:read`: else it is null, with an error.
         activations: SlaActivation [SlaActivationFilter, SlaActivationOrder] under store::sla_activation::UNDER_SLA;
-        /// The clocks it started, the newest first. Needs `affected-slas:read`.
+        /// The clocks it started, the newest first. Needs `affected-slas:read`: else it is null, with an error.
         affected_slas: AffectedSla [AffectedSlaFilter, AffectedSlaOrder] under store::affected_sla::UNDER_SLA;
-        /// Its records of the breach log, the newest first. Needs `breaches:read`.
+        /// Its records of the breach log, the newest first. Needs `breaches:read`: else it is null, with an error.
         breaches: Breach [BreachFilter, BreachOrder] under store::breach::UNDER_SLA;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 
@@ -158,7 +158,7 @@ object! {
         required::<SlaVersion>(ctx, self.0.active_version_id).await
     }
 
-    /// The version that was in force at an instant; null before the first. Needs `slas:read`.
+    /// The version that was in force at an instant; null before the first. Needs `slas:read`: else it is null, with an error.
     async fn version_at(
         &self,
         ctx: &Context<'_>,
@@ -171,14 +171,14 @@ object! {
     }
 
     /// What changes from one of its versions to another: what each says that the other does not. Empty when both promise
-    /// the same. Needs `slas:read`.
+    /// the same. Needs `slas:read`: else it is null, with an error.
     async fn diff(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The version to begin with, one of this SLA; global id or bare UUID.")] from: ID,
         #[graphql(desc = "The version to compare it with, one of this SLA; global id or bare UUID.")] to: ID,
-    ) -> Result<Vec<TermChange>> {
-        term_change::changes(ctx, self.0.id, &from, &to).await
+    ) -> Result<Option<Vec<TermChange>>> {
+        Ok(Some(term_change::changes(ctx, self.0.id, &from, &to).await?))
     }
 
     /// The offering of the active version; null unless it has service terms.
@@ -230,7 +230,8 @@ object! {
     }
 
     /// How its promises turned out whose clocks started in a period: a clock counts where it started, in its final state,
-    /// of the tenants in which the viewer holds `affected-slas:read`.
+    /// of the tenants in which the viewer holds `affected-slas:read`. Needs `affected-slas:read`: else it is null, with an
+    /// error.
     async fn attainment(
         &self,
         ctx: &Context<'_>,
@@ -239,9 +240,9 @@ object! {
         #[graphql(desc = "What to cut it into, at most 400 parts; null = it is not cut.")] by: Option<AttainmentBucket>,
         #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
         time_zone: Option<TimeZone>,
-    ) -> Result<Attainment> {
+    ) -> Result<Option<Attainment>> {
         let of = (store::attainment::Of::Sla, self.key(), self.0.tenant_id);
-        Ok(Attainment::of(ctx, of, (from, to), by, time_zone)?)
+        Ok(Some(Attainment::of(ctx, of, (from, to), by, time_zone)?))
     }
 
     /// Anything else worth knowing, at most 64 KiB.

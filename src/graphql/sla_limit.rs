@@ -70,7 +70,7 @@ order! {
         Contact => CONTACT,
         /// Whether it is not evaluated now.
         DeactivatedUntilNextPeriod => DEACTIVATED,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -83,9 +83,9 @@ object! {
     /// A budget of hours of a project per week or month. When it is used up, a breach of kind LIMIT is recorded and
     /// the contact is told.
     impl SlaLimit {
-        /// Its records of the breach log, the newest first. Needs `breaches:read`.
+        /// Its records of the breach log, the newest first. Needs `breaches:read`: else it is null, with an error.
         breaches: Breach [BreachFilter, BreachOrder] under store::breach::UNDER_LIMIT;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
         /// The messages to its contact, the newest first: one for each period in which it was reached.
         notifications: LimitNotification [LimitNotificationFilter, LimitNotificationOrder] under store::limit_notification::UNDER_LIMIT;

@@ -43,7 +43,7 @@ order! {
         Id => ID,
         /// Its name.
         Name => NAME,
-        /// Its id in the system it was imported from.
+        /// Its id in the system it was imported from, as text: `10` comes before `9`.
         SourceId => SOURCE_ID,
         /// When it was made.
         CreatedAt => CREATED_AT,
@@ -55,9 +55,9 @@ order! {
 object! {
     /// People who work on requests together.
     impl Team {
-        /// Its members, by last name. Needs `catalog:read`.
+        /// Its members, by last name. Needs `catalog:read`: else it is null, with an error.
         members: Person [PersonFilter, PersonOrder] under store::person::UNDER_TEAM;
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
     }
 

@@ -59,41 +59,41 @@ object! {
     impl Tenant {
         /// The tenants right below it that the viewer knows, by name.
         children: Tenant [TenantFilter, TenantOrder] under store::tenant::UNDER_PARENT;
-        /// Its organizations, by name. Needs `catalog:read`.
+        /// Its organizations, by name. Needs `catalog:read`: else it is null, with an error.
         organizations: Organization [OrganizationFilter, OrganizationOrder] under store::organization::UNDER_TENANT;
-        /// Its sites, by name. Needs `catalog:read`.
+        /// Its sites, by name. Needs `catalog:read`: else it is null, with an error.
         sites: Site [SiteFilter, SiteOrder] under store::site::UNDER_TENANT;
-        /// Its teams, by name. Needs `catalog:read`.
+        /// Its teams, by name. Needs `catalog:read`: else it is null, with an error.
         teams: Team [TeamFilter, TeamOrder] under store::team::UNDER_TENANT;
-        /// Its people, by last name. Needs `catalog:read`.
+        /// Its people, by last name. Needs `catalog:read`: else it is null, with an error.
         people: Person [PersonFilter, PersonOrder] under store::person::UNDER_TENANT;
-        /// Its calendars, by name. Needs `catalog:read`.
+        /// Its calendars, by name. Needs `catalog:read`: else it is null, with an error.
         calendars: Calendar [CalendarFilter, CalendarOrder] under store::calendar::UNDER_TENANT;
-        /// Its services, by name. Needs `catalog:read`.
+        /// Its services, by name. Needs `catalog:read`: else it is null, with an error.
         services: Service [ServiceFilter, ServiceOrder] under store::service::UNDER_TENANT;
-        /// Its service offerings, by name. Needs `catalog:read`.
+        /// Its service offerings, by name. Needs `catalog:read`: else it is null, with an error.
         service_offerings: ServiceOffering [ServiceOfferingFilter, ServiceOfferingOrder] under store::service_offering::UNDER_TENANT;
-        /// Its service instances, by name. Needs `catalog:read`.
+        /// Its service instances, by name. Needs `catalog:read`: else it is null, with an error.
         service_instances: ServiceInstance [ServiceInstanceFilter, ServiceInstanceOrder] under store::service_instance::UNDER_TENANT;
-        /// Its projects, by name. Needs `catalog:read`.
+        /// Its projects, by name. Needs `catalog:read`: else it is null, with an error.
         projects: Project [ProjectFilter, ProjectOrder] under store::project::UNDER_TENANT;
-        /// Its limits, in the order in which they were made. Needs `service-level-agreement-limits:access`.
+        /// Its limits, in the order in which they were made. Needs `service-level-agreement-limits:access`: else it is null, with an error.
         sla_limits: SlaLimit [SlaLimitFilter, SlaLimitOrder] under store::sla_limit::UNDER_TENANT;
-        /// Its requests, the newest first. Needs `requests:read`.
+        /// Its requests, the newest first. Needs `requests:read`: else it is null, with an error.
         requests: Request [RequestFilter, RequestOrder] under store::request::UNDER_TENANT;
-        /// Its affected SLAs, the newest first. Needs `affected-slas:read`.
+        /// Its affected SLAs, the newest first. Needs `affected-slas:read`: else it is null, with an error.
         affected_slas: AffectedSla [AffectedSlaFilter, AffectedSlaOrder] under store::affected_sla::UNDER_TENANT;
-        /// Its records of the breach log, the newest first. Needs `breaches:read`.
+        /// Its records of the breach log, the newest first. Needs `breaches:read`: else it is null, with an error.
         breaches: Breach [BreachFilter, BreachOrder] under store::breach::UNDER_TENANT;
-        /// Its roles, by name. Needs `tenants:admin`.
+        /// Its roles, by name. Needs `tenants:admin`: else it is null, with an error.
         roles: Role [RoleFilter, RoleOrder] under store::role::UNDER_TENANT;
-        /// The grants given in it, in the order in which they were given. Needs `tenants:admin`.
+        /// The grants given in it, in the order in which they were given. Needs `tenants:admin`: else it is null, with an error.
         role_grants: RoleGrant [RoleGrantFilter, RoleGrantOrder] under store::role_grant::UNDER_TENANT;
-        /// Its service tokens, by name. Needs `tenants:admin`.
+        /// Its service tokens, by name. Needs `tenants:admin`: else it is null, with an error.
         service_tokens: ServiceToken [ServiceTokenFilter, ServiceTokenOrder] under store::service_token::UNDER_TENANT;
-        /// Its webhooks, by name. Needs `tenants:admin`.
+        /// Its webhooks, by name. Needs `tenants:admin`: else it is null, with an error.
         webhooks: Webhook [WebhookFilter, WebhookOrder] under store::webhook::UNDER_TENANT;
-        /// What was written in it, the newest first. Needs `tenants:admin`.
+        /// What was written in it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_TENANT;
     }
 
@@ -127,12 +127,12 @@ object! {
         related::<Tenant>(ctx, self.0.parent_id).await
     }
 
-    /// The SLA of chats and calls that name none; null = the nearest shared one above, if any. Needs `slas:read`.
+    /// The SLA of chats and calls that name none; null = the nearest shared one above, if any. Needs `slas:read`: else it is null, with an error.
     async fn default_sla(&self, ctx: &Context<'_>) -> Result<Option<Sla>> {
         related::<Sla>(ctx, self.0.default_sla_id).await
     }
 
-    /// Its SLAs and, by default, those that the tenants above share with it, by name. Needs `slas:read`.
+    /// Its SLAs and, by default, those that the tenants above share with it, by name. Needs `slas:read`: else it is null, with an error.
     #[expect(clippy::too_many_arguments, reason = "they are the arguments of a connection")]
     async fn slas(
         &self,
@@ -145,17 +145,17 @@ object! {
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only rows that fit all conditions.")] filter: Option<Box<SlaFilter>>,
         #[graphql(desc = "The order, part by part; null = the order documented with the type.")] order_by: Option<Vec<SlaOrder>>,
-    ) -> Result<Connection<Sla>> {
+    ) -> Result<Option<Connection<Sla>>> {
         let args = Args { first, after, last, before };
         let under = match include_shared {
             true => store::sla::UNDER_TENANT_AND_SHARED,
             false => store::sla::UNDER_TENANT,
         };
-        super::page::under(ctx, self.key(), under, args, filter, order_by).await
+        Ok(Some(super::page::under(ctx, self.key(), under, args, filter, order_by).await?))
     }
 
     /// How the promises over its own requests turned out whose clocks started in a period: a clock counts where it started,
-    /// in its final state. Tenants below are not counted. Needs `affected-slas:read`.
+    /// in its final state. Tenants below are not counted. Needs `affected-slas:read`: else it is null, with an error.
     async fn attainment(
         &self,
         ctx: &Context<'_>,
@@ -164,9 +164,9 @@ object! {
         #[graphql(desc = "What to cut it into, at most 400 parts; null = it is not cut.")] by: Option<AttainmentBucket>,
         #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
         time_zone: Option<TimeZone>,
-    ) -> Result<Attainment> {
+    ) -> Result<Option<Attainment>> {
         let of = (store::attainment::Of::Tenant, self.key(), self.0.id);
-        Ok(Attainment::of(ctx, of, (from, to), by, time_zone)?)
+        Ok(Some(Attainment::of(ctx, of, (from, to), by, time_zone)?))
     }
 
     /// Rises by one with each update; send it as `expectedRevision` so as not to overwrite others.

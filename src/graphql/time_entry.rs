@@ -24,12 +24,24 @@ filter! {
         id: IdFilter (TimeEntry) => ID,
         /// The tenant that owns it. `eq` and `in` answer `NOT_FOUND` for a tenant that the viewer does not know.
         tenant: IdFilter (Tenant) => TENANT,
+        /// The project.
+        project: IdFilter (Project) => PROJECT,
+        /// Who spent them.
+        person: IdFilter (Person) => PERSON,
         /// What they were spent on.
         category: StringFilter => CATEGORY,
         /// From when.
         started_at: DateTimeFilter => STARTED_AT,
         /// Until when.
         ended_at: DateTimeFilter => ENDED_AT,
+        /// The system it was imported from.
+        source: StringFilter => SOURCE,
+        /// Its id in that system.
+        source_id: StringFilter => SOURCE_ID,
+        /// When they were logged.
+        created_at: DateTimeFilter => CREATED_AT,
+        /// When the entry was last corrected.
+        updated_at: DateTimeFilter => UPDATED_AT,
     }
 }
 
@@ -48,7 +60,7 @@ order! {
 object! {
     /// Hours that were spent on a project.
     impl TimeEntry {
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
     }
 

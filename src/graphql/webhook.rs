@@ -64,7 +64,7 @@ object! {
     /// failure: the same message is tried again, after rests that double from a second to an hour, and nothing after
     /// it is sent meanwhile. Redirects are not followed, and the host must be one of the internet.
     impl Webhook {
-        /// What was written to it, the newest first. Needs `tenants:admin`.
+        /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;
     }
 

@@ -177,7 +177,8 @@ enums! {
         /// A call: its promise is named, or the tenant's default.
         Call,
     }
-    /// The status of a request.
+    /// The status of a request. Becoming one of `IN_PROGRESS`, `WAITING_FOR`, `WAITING_FOR_CUSTOMER`, `WORKFLOW_PENDING` and
+    /// `COMPLETED` is the response to a ticket, if none was given before; only `COMPLETED` is its resolution.
     RequestStatus is RequestStatus, RequestStatusFilter {
         /// Refused; of a chat or call: abandoned.
         Declined,
@@ -187,19 +188,19 @@ enums! {
         Assigned,
         /// Taken on.
         Accepted,
-        /// Worked on; of a chat: taken, of a call: answered.
+        /// Worked on; of a chat: taken, of a call: answered. Counts as response.
         InProgress,
-        /// Waits for somebody.
+        /// Waits for somebody. Counts as response.
         WaitingFor,
         /// Waits for the customer: counts as response, then stops the resolution clock.
         WaitingForCustomer,
         /// Waits for a reservation.
         ReservationPending,
-        /// Waits for a workflow.
+        /// Waits for a workflow. Counts as response.
         WorkflowPending,
         /// Waits for a project.
         ProjectPending,
-        /// Done.
+        /// Done. Counts as response where none was given before, and as resolution; a reopening takes the resolution back.
         Completed,
     }
     /// Who answers for an affected SLA.

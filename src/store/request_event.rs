@@ -22,10 +22,12 @@ noun! {
     request_event as RequestEvent, "request event", tenant: tenant_id, visible: Own,
     by_id: Some(Permission::RequestsRead), list: Some(Permission::RequestsRead),
     relations: [
+        relation!("request" via request_id => request, lifted: ["kind"]),
         relation!("serviceInstance" via service_instance_id => service_instance),
         relation!("team" via team_id => team),
         relation!("requester" via requester_id => person),
     ],
+    reads: ["kind" of [request_id, status]],
     {
         /// The root of its tenant.
         root_id: Uuid,
@@ -72,8 +74,14 @@ pub mod key {
 
     /// Its key.
     pub static ID: Key = Key::new("t.id", Kind::Uuid);
+    /// The tenant of the request.
+    pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// The sender's name of it.
+    pub static EVENT_KEY: Key = Key::new("t.event_key", Kind::Text);
     /// When it happened.
     pub static OCCURRED_AT: Key = Key::new("t.occurred_at", Kind::Time);
+    /// Its place among what happened at the same instant.
+    pub static SEQUENCE: Key = Key::new("t.sequence", Kind::Long);
 }
 
 /// The history of a request.

@@ -7,8 +7,9 @@ use serde_json::json;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::id;
+use super::{connect, id};
 use crate::access::Permission;
+use crate::error::{Mistakes, WriteError};
 
 /// A tree to be begun.
 #[derive(Clone, Debug)]
@@ -28,8 +29,10 @@ pub struct Root<'a> {
 pub enum RootError {
     /// Another root has the slug.
     Taken,
-    /// The slug, the name or the login breaks a rule of the table.
+    /// The slug, or what of the login becomes a name, breaks a rule of the table.
     Refused,
+    /// The name or the login is none: what each mistake is about, and the sentence that says what to do.
+    Mistaken(Vec<(String, String)>),
     /// The database failed.
     Database(tokio_postgres::Error),
 }
@@ -40,9 +43,12 @@ impl fmt::Display for RootError {
             Self::Taken => write!(f, "another tenant has this slug; choose another with --slug"),
             Self::Refused => write!(
                 f,
-                "the slug takes small letters, digits and hyphens, at most 63; the name 1 to 160 characters; the \
-                 administrator 1 to 80"
+                "the slug takes small letters, digits and hyphens, at most 63; the administrator 1 to 80 before the @"
             ),
+            Self::Mistaken(mistakes) => {
+                let told = mistakes.iter().map(|(what, why)| format!("--{what}: {why}"));
+                write!(f, "{}", told.collect::<Vec<_>>().join(" "))
+            }
             Self::Database(cause) => match cause.as_db_error() {
                 Some(said) => write!(f, "the tenant could not be made: {said}"),
                 None => write!(f, "the tenant could not be made: {cause}"),
@@ -70,7 +76,13 @@ pub async fn begin(client: &mut Client, root: &Root<'_>) -> Result<(), RootError
     let [tenant, role, person, grant, audit] = [(); 5].map(|()| id::new().to_string());
     let permissions: Vec<&str> = Permission::ALL.iter().map(|permission| permission.wire_name()).collect();
     let zone = root.time_zone.name();
-    let called = crate::error::name(root.name);
+    let mut mistakes = Mistakes::default();
+    let called = mistakes.name("name", root.name, 160);
+    mistakes.text("administrator", root.administrator, 254);
+    if let Err(WriteError::Input(found)) = mistakes.none() {
+        let told = found.into_iter().map(|mistake| (mistake.path.join("."), mistake.message));
+        return Err(RootError::Mistaken(told.collect()));
+    }
     let name = root.administrator.split('@').next().unwrap_or_default();
     let transaction = client.transaction().await?;
     // Two that begin at once wait for each other here.
@@ -126,4 +138,13 @@ pub async fn begin(client: &mut Client, root: &Root<'_>) -> Result<(), RootError
         .await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Whether somebody of any tree signs in so.
+///
+/// # Errors
+/// When the store cannot be asked.
+pub async fn is_known(url: &str, login: &str) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    let client = connect::client(url).await?;
+    Ok(client.query_one("SELECT EXISTS (SELECT FROM person WHERE login = $1)", &[&login]).await?.get(0))
 }

@@ -55,12 +55,24 @@ pub mod key {
     pub static ID: Key = Key::new("t.id", Kind::Uuid);
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// The project.
+    pub static PROJECT: Key = Key::new("t.project_id", Kind::Uuid);
+    /// Who spent them.
+    pub static PERSON: Key = Key::nullable("t.person_id", Kind::Uuid);
     /// What the hours were spent on.
     pub static CATEGORY: Key = Key::new("t.category", Kind::Text);
     /// From when.
     pub static STARTED_AT: Key = Key::new("t.started_at", Kind::Time);
     /// Until when.
     pub static ENDED_AT: Key = Key::new("t.ended_at", Kind::Time);
+    /// The system it came from.
+    pub static SOURCE: Key = Key::nullable("t.source", Kind::Text);
+    /// Its id in that system.
+    pub static SOURCE_ID: Key = Key::nullable("t.source_id", Kind::Text);
+    /// When it was logged.
+    pub static CREATED_AT: Key = Key::new("t.created_at", Kind::Time);
+    /// When it was last corrected.
+    pub static UPDATED_AT: Key = Key::new("t.updated_at", Kind::Time);
 }
 
 /// The entries of a project.

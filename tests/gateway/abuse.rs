@@ -17,6 +17,7 @@ use crate::toy::Toy;
 
 const READER: &str = "reader@wna.example.com";
 const MANAGER: &str = "manager@wna.example.com";
+const OPERATOR: &str = "operator@example.com";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_operation_was_given_up_with_is_not_waited_for_by_others() {
@@ -60,6 +61,37 @@ async fn one_viewer_does_not_take_the_connections_of_others() {
     };
     let (answers, ()) = tokio::join!(join_all(stuck), others);
     assert!(answers.iter().all(|answer| answer["errors"] == Value::Null), "none of them is refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_viewers_together_leave_connections_to_whoever_comes_next() {
+    let app = App::sampled().await;
+    let mut client = app.database.client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE site IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let query = "{ sites { nodes { name } } }";
+    let asked = |login: &'static str| {
+        let app = app.clone();
+        (0..24).map(move |_| {
+            let app = app.clone();
+            async move { app.send(login, query, json!({})).await }
+        })
+    };
+    let stuck = join_all(asked(READER).chain(asked(MANAGER)));
+    let others = async {
+        // Each holds its first connection, and together they hold half of all besides.
+        let watch = app.database.client().await;
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let held = async || watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0);
+        while held().await < 6 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        let others = (0..3).map(|_| app.data(OPERATOR, "{ teams { nodes { name } } }", json!({})));
+        join_all(others).await;
+        assert_eq!(held().await, 6, "the next is answered only when the others are given up");
+        lock.rollback().await.unwrap();
+    };
+    tokio::join!(stuck, others);
 }
 
 #[tokio::test(flavor = "multi_thread")]

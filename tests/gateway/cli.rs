@@ -62,6 +62,29 @@ fn token_prints_a_token_of_the_data_directory_and_nothing_else() {
     assert_eq!(key.verify(token.strip_suffix('\n').unwrap(), now).unwrap().subject, "a@b.c");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn token_remarks_that_nobody_in_the_store_logs_in_so_and_prints_it_all_the_same() {
+    let app = App::sampled().await;
+    let token = |person: &str, url: &str| {
+        let mut command = gateway(&["token", "--person", person]);
+        command.env("SLA_GATEWAY_TOKEN_SECRET", SECRET).env("DATABASE_URL", url).output().unwrap()
+    };
+    for (person, remarked) in [("reader@wna.example.com", false), ("nobody@wna.example.com", true)] {
+        let Output { status, stdout, stderr } = token(person, &app.database.url);
+        let told = String::from_utf8(stderr).unwrap();
+        assert!(status.success() && String::from_utf8(stdout).unwrap().lines().count() == 1, "{told}");
+        assert_eq!(
+            told.contains("nobody in the store logs in as \"nobody@wna.example.com\""),
+            remarked,
+            "{told}"
+        );
+        assert_eq!(told.is_empty(), !remarked, "{told}");
+    }
+    // A store that is away is no hindrance.
+    let away = token("nobody@wna.example.com", "postgres://u@127.0.0.1:1/d");
+    assert!(away.status.success() && away.stderr.is_empty(), "{}", String::from_utf8_lossy(&away.stderr));
+}
+
 #[test]
 fn token_without_a_key_says_where_one_comes_from() {
     let data = data_directory();
@@ -96,6 +119,15 @@ async fn tenant_begins_a_tree_on_an_empty_store_and_its_administrator_may_do_eve
     assert!(text.contains("another tenant has this slug"), "{text}");
     let text = refusal(&mut tenant("A slug", &app.database.url));
     assert!(text.contains("small letters"), "{text}");
+    // What is called through GraphQL by the same rules.
+    for (name, why) in
+        [("two\nlines", "U+000A"), (" ", "must not be blank"), ("x".repeat(161).as_str(), "at most 160")]
+    {
+        let mut named =
+            gateway(&["tenant", "--slug=named", "--administrator=you@acme.example", "--name", name]);
+        let text = refusal(named.env("DATABASE_URL", &app.database.url));
+        assert!(text.contains("--name: ") && text.contains(why), "{text}");
+    }
     let behind = Database::unmigrated().await;
     let text = refusal(&mut tenant("acme", &behind.url));
     assert!(text.contains("sla-gateway migrate"), "{text}");
@@ -117,6 +149,29 @@ async fn serve_refuses_a_schema_that_is_behind_and_names_the_command_that_mends_
     assert!(gateway(&["migrate", "--check"]).env("DATABASE_URL", &database.url).status().unwrap().success());
     // Two at once are no error: one waits for the other and has nothing to do.
     assert!(gateway(&["migrate"]).env("DATABASE_URL", &database.url).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_warns_that_other_replicas_do_not_have_the_key_of_its_data_directory() {
+    let app = App::new().await;
+    let data = data_directory();
+    for (secret, warned) in [(None, true), (Some(SECRET), false)] {
+        let mut serve = gateway(&["serve", "--listen=127.0.0.1:0", "--log=info", &data_flag(&data)]);
+        serve.env("DATABASE_URL", &app.database.url);
+        if let Some(secret) = secret {
+            serve.env("SLA_GATEWAY_TOKEN_SECRET", secret);
+        }
+        let mut process = serve.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(process.stderr.take().unwrap());
+        let mut told = String::new();
+        while !told.contains(" serving") {
+            assert_ne!(output.read_line(&mut told).unwrap(), 0, "it ended: {told}");
+        }
+        let pid = process.id().to_string();
+        assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+        process.wait().unwrap();
+        assert_eq!(told.contains("WARN") && told.contains("no token secret is given"), warned, "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,6 +65,46 @@ async fn everything_in_the_schema_is_described_in_sentences() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_takes_a_right_of_its_own_can_be_null_and_says_so() {
+    let app = App::new().await;
+    let types = Types::of(&app).await;
+    // What the contract promises never to be null.
+    let promised = ["AffectedSla.sla", "AffectedSla.request"];
+    let roots = ["Query", "Mutation", "Subscription"];
+    let (mut faults, mut seen) = (Vec::new(), 0);
+    for ty in types.all().filter(|ty| ty.kind == "OBJECT" && !roots.contains(&ty.name.as_str())) {
+        for field in ty.fields() {
+            let name = format!("{}.{}", ty.name, field.name);
+            let told = field.description.clone().unwrap_or_default().replace('\n', " ");
+            let can_be_null = !field.r#type.written().ends_with('!');
+            let right = match (told.contains("Needs `"), promised.contains(&name.as_str())) {
+                (true, true) => !can_be_null && told.contains("is never null"),
+                (true, false) => can_be_null && told.contains("else it is null, with an error"),
+                (false, promised) => !promised && !told.contains("else it is null"),
+            };
+            seen += usize::from(told.contains("Needs `"));
+            // A list under an object: its arguments can be wrong, and leave the object.
+            let own_list = ty.is_node() && types.rows_of(field).is_some();
+            if !right || own_list && !can_be_null {
+                faults.push(format!("{name}: {} {told}", field.r#type.written()));
+            }
+        }
+    }
+    assert!(seen > 60, "{seen}");
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn introspection_tells_of_which_inputs_exactly_one_member_is_given() {
+    let app = App::new().await;
+    let query = "{ terms: __type(name: \"SlaTermsInput\") { isOneOf } sla: __type(name: \"SlaCreateInput\") { isOneOf }
+        object: __type(name: \"Sla\") { isOneOf } }";
+    let expected =
+        json!({ "terms": { "isOneOf": true }, "sla": { "isOneOf": false }, "object": { "isOneOf": null } });
+    assert_eq!(app.data("", query, json!({})).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_starter_of_graphiql_runs_without_errors() {
     let app = App::sampled().await;
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/src/starters");

@@ -155,3 +155,24 @@ async fn an_sla_that_something_hangs_on_is_not_deleted_and_the_message_counts_it
     let new = app.data(MANAGER, create, json!({ "input": input })).await["slaCreate"]["sla"].take();
     assert_eq!(delete(new["id"].clone()).await["deletedId"], new["id"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s6_an_sla_of_a_queue_is_scheduled_only_for_a_day_that_it_has() {
+    let app = App::sampled().await;
+    let manager = "manager@wna.example.com";
+    let tenant = app.data(manager, "{ tenant(slug: \"wna\") { id } }", json!({})).await;
+    let terms = json!({ "queue": { "slaThreshold": 1, "abandonType": "COUNT_AGAINST_SLA" } });
+    for (name, start, expiry, status) in [
+        ("Open", Value::Null, Value::Null, "ACTIVE"),
+        ("Ends", Value::Null, json!("2998-01-01"), "ACTIVE"),
+        ("Begins", json!("2997-01-01"), json!("2998-01-01"), "SCHEDULED_FOR_ACTIVATION"),
+    ] {
+        let input = json!({
+            "tenantId": tenant["tenant"]["id"], "name": name, "startDate": start, "expiryDate": expiry,
+            "version": { "versionName": "1", "terms": terms },
+        });
+        let query = "mutation($input: SlaCreateInput!) { slaCreate(input: $input) { sla { status } errors { message } } }";
+        let made = app.data(manager, query, json!({ "input": input })).await;
+        assert_eq!(made["slaCreate"], json!({ "sla": { "status": status }, "errors": [] }), "{name}");
+    }
+}

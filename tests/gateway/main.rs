@@ -14,6 +14,7 @@ mod clock;
 mod columns;
 mod contract;
 mod database;
+mod events;
 mod explanations;
 mod faults;
 mod following;

@@ -119,3 +119,47 @@ async fn names_and_keys_have_no_control_characters_and_long_texts_have_lines() {
     let payload = mutate(&app, MANAGER, "siteCreate", "site { name }", input).await;
     assert_eq!(payload["site"]["name"], "\u{e9}".repeat(160), "{payload}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_were_kept_before_are_composed_by_a_migration_where_nothing_stands_in_their_way() {
+    let app = App::new().await;
+    let client = app.database.client().await;
+    let world = "
+        CREATE FUNCTION pg_temp.k(n integer) RETURNS uuid LANGUAGE sql AS
+          $$ SELECT ('b0000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid $$;
+        BEGIN;
+        INSERT INTO tenant (root_id, id, slug, name, time_zone) VALUES (pg_temp.k(1), pg_temp.k(1), 'a', E'Cafe\\u0301', 'UTC');
+        INSERT INTO person (root_id, id, tenant_id, first_name, last_name) VALUES
+          (pg_temp.k(1), pg_temp.k(2), pg_temp.k(1), E'Ne\\u0301e', E'Ne\\u0301e');
+        INSERT INTO role (root_id, id, tenant_id, name, permissions) VALUES
+          (pg_temp.k(1), pg_temp.k(3), pg_temp.k(1), E'Re\\u0301', '{}'), (pg_temp.k(1), pg_temp.k(4), pg_temp.k(1), E'R\\u00e9', '{}'),
+          (pg_temp.k(1), pg_temp.k(5), pg_temp.k(1), E'Le\\u0301', '{}');
+        INSERT INTO sla (root_id, id, tenant_id, kind, name, status, active_version_id, livechat_due_minutes) VALUES
+          (pg_temp.k(1), pg_temp.k(10), pg_temp.k(1), 'livechat', E'Ne\\u0301e', 'active', pg_temp.k(20), 1),
+          (pg_temp.k(1), pg_temp.k(11), pg_temp.k(1), 'livechat', E'N\\u00e9E', 'active', pg_temp.k(21), 2),
+          (pg_temp.k(1), pg_temp.k(12), pg_temp.k(1), 'livechat', E'De\\u0301', 'active', pg_temp.k(22), 3),
+          (pg_temp.k(1), pg_temp.k(13), pg_temp.k(1), 'queue', E'Ne\\u0301e', 'active', pg_temp.k(23), NULL);
+        INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, sla_threshold, abandon_type,
+            due_time_in_minutes)
+          SELECT root_id, active_version_id, tenant_id, id, 1, E'e\\u0301', kind, CASE kind WHEN 'queue' THEN 1 END,
+            CASE kind WHEN 'queue' THEN 'count-against-sla' END, livechat_due_minutes FROM sla;
+        INSERT INTO project (root_id, id, tenant_id, name) VALUES (pg_temp.k(1), pg_temp.k(30), pg_temp.k(1), E'e\\u0301');
+        INSERT INTO sla_limit (root_id, id, tenant_id, project_id, time_limit_in_hours, time_period, contact_type, contact, categories)
+          VALUES (pg_temp.k(1), pg_temp.k(31), pg_temp.k(1), pg_temp.k(30), 1, 'weekly', 'email', 'a@b.c',
+            ARRAY['z', E'e\\u0301', E'\\u00e9', 'a']);
+        COMMIT";
+    client.batch_execute(world).await.unwrap();
+    let migration = include_str!("../../migrations/2026-11-21-000041_composed_names/up.sql");
+    let kept = "SELECT string_agg(name, ' ' ORDER BY noun, id) FROM (
+        SELECT 1 AS noun, id, name FROM tenant UNION ALL SELECT 2, id, first_name || '/' || last_name FROM person
+        UNION ALL SELECT 3, id, name FROM role UNION ALL SELECT 4, id, name FROM sla UNION ALL SELECT 5, id, version_name FROM sla_version
+        UNION ALL SELECT 6, id, array_to_string(categories, ',') FROM sla_limit) n";
+    // Once more it finds nothing to do.
+    for _ in 0..2 {
+        client.batch_execute(migration).await.unwrap();
+        let names: String = client.query_one(kept, &[]).await.unwrap().get(0);
+        let expected = "Caf\u{e9} N\u{e9}e/N\u{e9}e Re\u{301} R\u{e9} L\u{e9} Ne\u{301}e N\u{e9}E D\u{e9} N\u{e9}e \
+            e\u{301} e\u{301} e\u{301} e\u{301} z,\u{e9},a";
+        assert_eq!(names, expected);
+    }
+}

@@ -21,20 +21,22 @@ async fn a_field_that_failed_is_null_where_it_may_be_and_else_what_holds_it() {
     assert_eq!(answer, json!({ "viewer": { "__typename": "Viewer" }, "tenant": null }));
     assert_eq!(data(&app, "{ tenant(slug: \"nope\") { name } }").await, json!({ "tenant": null }));
     let answer = data(&app, "{ viewer { __typename } slas(first: 1, after: \"x\") { nodes { id } } }").await;
-    assert_eq!(answer, Value::Null, "a connection is never null, and nothing around it may be");
-    // The audit log of a tenant is no reader's, and never null.
+    assert_eq!(answer, Value::Null, "a list of the root is never null, and nothing around it may be");
+    // The audit log of a tenant is no reader's, and may be null.
     let log = "auditLog(first: 1) { totalCount }";
     let answer = data(&app, &format!("{{ tenant(slug: \"wna\") {{ name {log} }} }}")).await;
-    assert_eq!(answer, json!({ "tenant": null }));
+    assert_eq!(answer, json!({ "tenant": { "name": "Widget North America", "auditLog": null } }));
+    // The tenants of a viewer are never null.
+    let many = "tenants(first: 1000) { totalCount }";
     let answer = data(
         &app,
         &format!(
-            "{{ t: tenant(slug: \"wna\") {{ name }} u: tenant(slug: \"wna\") {{ ...L }} }}
-        fragment L on Tenant {{ ... on Tenant {{ l: {log} }} }}"
+            "{{ t: viewer {{ __typename }} u: viewer {{ ...L }} }}
+        fragment L on Viewer {{ ... on Viewer {{ l: {many} }} }}"
         ),
     )
     .await;
-    assert_eq!(answer, json!({ "t": { "name": "Widget North America" }, "u": null }));
+    assert_eq!(answer, json!({ "t": { "__typename": "Viewer" }, "u": null }));
     // A person's login may be null: the rows stay.
     let query =
         "{ people(first: 2) { nodes { login firstName } } more: people(first: 2) { nodes { login } } }";
@@ -43,8 +45,10 @@ async fn a_field_that_failed_is_null_where_it_may_be_and_else_what_holds_it() {
     assert!(rows.iter().all(|row| row["login"] == Value::Null && row["firstName"].is_string()), "{answer}");
     assert_eq!(answer["more"]["nodes"], json!([{ "login": null }, { "login": null }]));
     // In a list whose items are never null, the list holds it, and what holds that may be null.
-    let query = format!("{{ tenant(slug: \"wna\") {{ name slas(first: 2) {{ nodes {{ name {log} }} }} }} }}");
-    assert_eq!(data(&app, &query).await, json!({ "tenant": null }));
+    let query = "{ tenant(slug: \"wna\") { name calendars(first: 2) { nodes { name
+        targetAt(start: \"2026-03-02T10:00:00Z\", timeZone: \"UTC\") { targetAt } } } } }";
+    let holds = json!({ "tenant": { "name": "Widget North America", "calendars": null } });
+    assert_eq!(data(&app, query).await, holds);
     let query = "{ nodes(ids: []) { id } node(id: \"0198f000-0000-7000-8000-000000000000\") { id } }";
     assert_eq!(data(&app, query).await, json!({ "nodes": [], "node": null }));
 }

@@ -235,6 +235,9 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("Subscription.breaches", r#"after: "0""#),
 ];
 
+/// What takes a right of its own and is never null all the same: so the contract has it.
+const NEVER_NULL: &[&str] = &["AffectedSla.sla", "AffectedSla.request"];
+
 /// A kind of asker: what the file calls them, and their login.
 type Asker = (String, String);
 
@@ -651,11 +654,23 @@ async fn permissions_are_those_of_the_truth_table() {
         text += &scene.row(&ty.name, &object);
         for (index, field) in ty.fields().iter().enumerate() {
             let of_field = outcomes(index + 1);
-            if of_field != object {
-                text += &scene.row(&format!("{}.{}", ty.name, field.name), &of_field);
+            if of_field == object {
+                continue;
+            }
+            let name = format!("{}.{}", ty.name, field.name);
+            text += &scene.row(&name, &of_field);
+            // Whoever may read the object keeps it, and is told by the schema what the field takes.
+            let told = field.description.clone().unwrap_or_default().replace('\n', " ");
+            let readers = object.iter().zip(&of_field).filter(|(object, _)| *object == "ok");
+            for needed in readers.filter_map(|(_, outcome)| outcome.strip_prefix("FORBIDDEN ")) {
+                let kept = !field.r#type.written().ends_with('!') || NEVER_NULL.contains(&name.as_str());
+                if !kept || !told.contains(&format!("Needs `{needed}`")) {
+                    faults.push(format!("{name} takes {needed}: {} {told}", field.r#type.written()));
+                }
             }
         }
     }
+    assert!(faults.is_empty(), "{faults:#?}");
     equals_file("tests/gateway/permissions.txt", &text, "UPDATE=1 cargo test --test gateway permissions");
 }
 

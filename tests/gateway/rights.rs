@@ -379,3 +379,41 @@ async fn a_service_token_is_shown_once_kept_as_a_hash_narrowed_ended_and_revoked
     let log = log.to_string();
     assert!(!log.contains(secret) && !log.contains("secret_hash") && log.contains("revoked_at"), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_what_one_may_not_read_of_an_object_is_null_with_an_error_and_the_rest_of_it_stands() {
+    let app = App::sampled().await;
+    let login = "slas@wna.example.com";
+    admin(&app, &tenant(&app, "wna").await, login, &["SLAS_READ"]).await;
+    let query = "{ tenant(slug: \"wna\") { name requests { totalCount } slas(first: 1) { nodes { name
+        versions { totalCount } activations { totalCount } affectedSlas { totalCount } breaches { totalCount }
+        auditLog { totalCount } attainment(from: \"2016-03-01T00:00:00Z\", to: \"2016-04-01T00:00:00Z\") { timeZone } } } } }";
+    let answer = app.ask(login, query, json!({})).await;
+    let tenant = &answer["data"]["tenant"];
+    let sla = &tenant["slas"]["nodes"][0];
+    assert_eq!((&tenant["name"], &tenant["requests"]), (&json!("Widget North America"), &Value::Null));
+    assert!(sla["name"].is_string(), "{answer}");
+    assert!(sla["versions"]["totalCount"].as_i64() >= Some(1), "{answer}");
+    let mut told: Vec<(String, &str)> = Vec::new();
+    for error in answer["errors"].as_array().unwrap() {
+        assert_eq!(error["extensions"]["code"], "FORBIDDEN", "{error}");
+        let path = error["path"].as_array().unwrap().iter().map(|step| step.to_string().replace('"', ""));
+        told.push((path.collect::<Vec<_>>().join("."), error["extensions"]["permission"].as_str().unwrap()));
+    }
+    told.sort_unstable();
+    let below = |field: &str| format!("tenant.slas.nodes.0.{field}");
+    let expected = [
+        ("tenant.requests".to_owned(), "requests:read"),
+        (below("affectedSlas"), "affected-slas:read"),
+        (below("attainment"), "affected-slas:read"),
+        (below("auditLog"), "tenants:admin"),
+        (below("breaches"), "breaches:read"),
+    ];
+    assert_eq!(told, expected);
+    // So with what is wrong in the arguments of a list.
+    let query = "{ tenant(slug: \"wna\") { name children(after: \"x\") { totalCount } } }";
+    let answer = app.ask(login, query, json!({})).await;
+    let stands = json!({ "name": "Widget North America", "children": null });
+    assert_eq!(answer["data"]["tenant"], stands);
+    assert_eq!(refusal(&answer).map(|(code, _)| code), Some("CURSOR_INVALID"));
+}

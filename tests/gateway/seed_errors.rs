@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::intake::with;
 use crate::introspection::Types;
 
 const UNKNOWN: &str = "0cd85449-05fe-4866-9802-8192e6785fc7";
@@ -414,6 +415,41 @@ async fn four_me_slas_are_refused_by_the_rules_of_their_fields_on_create_and_upd
     unlinked["version"] = terms(service);
     let expected = set(&["NOT_FOUND input.version.terms.service.serviceInstanceId"]);
     assert_eq!(seed.mutate(&manager, "slaCreate", unlinked).await, expected);
+    // "People Using CIs of the Service Instance": of which, then?
+    let cis = json!({ "serviceOfferingId": offering["id"], "coverage": "CIS_OF_SERVICE_INSTANCE" });
+    let mut uncovered = right.clone();
+    uncovered["version"] = terms(cis);
+    let expected = set(&["REQUIRED input.version.terms.service.serviceInstanceId"]);
+    assert_eq!(seed.mutate(&manager, "slaCreate", uncovered.clone()).await, expected);
+    let version = json!({ "slaId": id, "version": uncovered["version"] });
+    assert_eq!(seed.mutate(&manager, "slaVersionCreate", version).await, expected);
+    // "The first day during which the service level agreement is active": what is scheduled has one (rule S6).
+    let expected = set(&["REQUIRED input.startDate"]);
+    let mut scheduled = right.clone();
+    scheduled["status"] = json!("SCHEDULED_FOR_ACTIVATION");
+    assert_eq!(seed.mutate(&manager, "slaCreate", scheduled.clone()).await, expected);
+    scheduled["startDate"] = json!("2030-01-01");
+    scheduled = with(scheduled, json!({ "source": "scheduled", "sourceId": "1", "upsert": true }));
+    assert_eq!(seed.mutate(&manager, "slaCreate", scheduled.clone()).await, set(&[]));
+    // Where it has one already, it need not be said again, and it cannot be emptied.
+    scheduled["startDate"] = Value::Null;
+    assert_eq!(seed.mutate(&manager, "slaCreate", scheduled).await, set(&[]));
+    let query = "{ slas(filter: { source: { eq: \"scheduled\" } }) { nodes { id startDate status } } }";
+    let data = seed.app.data(&manager, query, json!({})).await;
+    let own = &data["slas"]["nodes"][0];
+    assert_eq!(
+        (&own["startDate"], &own["status"]),
+        (&json!("2030-01-01"), &json!("SCHEDULED_FOR_ACTIVATION"))
+    );
+    let emptied = |rest: Value| with(json!({ "id": own["id"], "startDate": null }), rest);
+    assert_eq!(seed.mutate(&manager, "slaUpdate", emptied(json!({}))).await, expected);
+    let active = emptied(json!({ "status": "ACTIVE" }));
+    assert_eq!(seed.mutate(&manager, "slaUpdate", active).await, set(&[]));
+    let again = json!({ "id": own["id"], "status": "SCHEDULED_FOR_ACTIVATION" });
+    assert_eq!(seed.mutate(&manager, "slaUpdate", again).await, expected);
+    // "Optional string" each: one may stand without the other.
+    let alone = json!({ "id": own["id"], "sourceId": null });
+    assert_eq!(seed.mutate(&manager, "slaUpdate", alone).await, set(&[]));
     // An SLA of another account is one that there is not.
     for (login, id) in [(manager.as_str(), json!(UNKNOWN)), ("manager@itrp.example.com", id)] {
         assert_eq!(seed.query(login, "sla(id: $id) { id }", &id).await, set(&["NOT_FOUND"]));

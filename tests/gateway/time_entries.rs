@@ -234,3 +234,36 @@ async fn p2_p3_time_is_logged_by_whoever_may_write_requests_and_its_mistakes_are
     assert_eq!(answer["data"]["payload"]["errors"][0]["path"], json!(["input", "endedAt"]));
     assert_eq!(number(&app, "SELECT count(*) FROM time_entry").await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_is_found_by_its_project_its_person_its_source_and_when_it_was_logged() {
+    let app = projects().await;
+    let (from, until) = ("2026-03-02T08:00:00Z", "2026-03-02T09:00:00Z");
+    let sourced = json!({ "source": "tracker", "sourceId": "7", "personId": key(30) });
+    let one = logged(&app, with(entry(from, until), sourced)).await;
+    let two = logged(&app, with(entry(from, until), json!({ "projectId": key(OTHER) }))).await;
+    let grant = "UPDATE role SET permissions = permissions || '{service-level-agreement-limits:access}' WHERE name = 'reader'";
+    app.database.client().await.batch_execute(grant).await.unwrap();
+    let noon = "2026-03-02T12:00:00Z";
+    let times = format!(
+        "UPDATE time_entry SET created_at = '{noon}', updated_at = '{noon}' WHERE id = '{}'",
+        two["uuid"].as_str().unwrap()
+    );
+    app.database.client().await.batch_execute(&times).await.unwrap();
+    for (filter, found) in [
+        (format!("project: {{ eq: \"{}\" }}", key(PROJECT)), vec![&one]),
+        (format!("project: {{ notIn: [\"{}\"] }}", key(PROJECT)), vec![&two]),
+        (format!("person: {{ in: [\"{}\"] }}", key(30)), vec![&one]),
+        ("person: { isNull: true }".to_owned(), vec![&two]),
+        ("source: { eq: \"tracker\" }, sourceId: { eq: \"7\" }".to_owned(), vec![&one]),
+        ("source: { eq: \"tracker\" }, sourceId: { eq: \"8\" }".to_owned(), vec![]),
+        ("sourceId: { isNull: true }".to_owned(), vec![&two]),
+        (format!("createdAt: {{ lte: \"{noon}\" }}"), vec![&two]),
+        (format!("updatedAt: {{ gt: \"{noon}\" }}"), vec![&one]),
+    ] {
+        let query = format!("{{ timeEntries(filter: {{ {filter} }}) {{ nodes {{ uuid }} }} }}");
+        let data = app.data("reader", &query, json!({})).await;
+        let expected: Vec<Value> = found.iter().map(|entry| json!({ "uuid": entry["uuid"] })).collect();
+        assert_eq!(data["timeEntries"]["nodes"], json!(expected), "{filter}");
+    }
+}

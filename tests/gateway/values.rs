@@ -297,6 +297,13 @@ async fn arguments_within_the_answer_and_in_fragments_are_checked_too() {
         errors[0].message,
         "Argument at: This is no DateTime: write an instant as 2026-03-29T02:30:00Z."
     );
+    // A day, as the filters of other interfaces take it.
+    let day = "{ slas(filter: { createdAt: { gte: \"2026-03-29\" } }) { totalCount } }";
+    let errors = schema.refused(day, json!({}));
+    assert_eq!(paths(&errors), ["filter.createdAt.gte"]);
+    let told =
+        "a day alone is no instant: write when it begins, with the offset, as 2026-03-29T00:00:00+02:00.";
+    assert!(errors[0].message.ends_with(told), "{}", errors[0].message);
     let nested = "query ($at: DateTime!) { slas { nodes { versionAt(at: $at) { id } } } }";
     assert_eq!(paths(&schema.refused(nested, json!({ "at": 5 }))), ["at"]);
     // A document that is wrong besides tells of both, in the order of its text.

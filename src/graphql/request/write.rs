@@ -86,8 +86,9 @@ pub struct RequestRecordInput {
     source: Option<String>,
     /// The id of the request in that system; only without `requestId`.
     source_id: Option<String>,
-    /// When it happened, however late it is told: the clocks come out as if all had been told in order. Null = now; at
-    /// most five minutes ahead of the gateway's clock.
+    /// When it happened, however late it is told: the clocks come out as if all had been told in order. Before the
+    /// request's `registeredAt`, it tells how things stood when the clocks started; what the registration says, as it
+    /// always does of the status, goes over it. Null = now; at most five minutes ahead of the gateway's clock.
     occurred_at: Option<DateTime>,
     /// The sender's name of the event, 1 to 128 characters: told again under it, the event is ignored. Null = the
     /// `sequence` in decimal; without either, each call is an event of its own.
@@ -130,6 +131,19 @@ pub enum RequestEventKind {
     Answered,
     /// Whoever waited gave up: its status becomes `DECLINED`.
     Abandoned,
+}
+
+impl RequestEventKind {
+    /// What a new status tells of a chat or a call; a ticket has none of these words.
+    pub(in crate::graphql) fn told_by(channel: word::Channel, status: word::RequestStatus) -> Option<Self> {
+        use word::{Channel, RequestStatus};
+        match (channel, status) {
+            (Channel::Chat, RequestStatus::InProgress) => Some(Self::Taken),
+            (Channel::Call, RequestStatus::InProgress) => Some(Self::Answered),
+            (Channel::Chat | Channel::Call, RequestStatus::Declined) => Some(Self::Abandoned),
+            _ => None,
+        }
+    }
 }
 
 impl From<RequestEventKind> for word::RequestStatus {

@@ -57,7 +57,8 @@ pub struct LivechatTermsInput {
 pub struct ServiceTermsInput {
     /// The conditions: an offering of the tenant or of one above it.
     service_offering_id: ID,
-    /// The instance it is about, one of the offering's service; null = any of the service.
+    /// The instance it is about, one of the offering's service; null = any of the service. Required by the coverage
+    /// `CIS_OF_SERVICE_INSTANCE`, which selects by it.
     service_instance_id: Option<ID>,
     /// How the people it covers are selected; null = nobody yet.
     coverage: Option<SlaCoverage>,
@@ -89,14 +90,14 @@ pub struct SlaCreateInput {
     tenant_id: ID,
     /// Its name, 1 to 160 characters. Unique among the livechat SLAs of a tenant, whatever the case.
     name: String,
-    /// What it is about.
+    /// What it is about. Optional with terms of every kind, also where Rocket.Chat's own interface asks for it.
     description: Option<String>,
     /// Whether all tenants below use it too; null = no, or, in an upsert, as it is. Cannot be turned off again.
     shared: Option<bool>,
     /// The switch; null = on, or, in an upsert, as it is.
     active: Option<bool>,
-    /// The stage of its lifecycle; null = `BEING_PREPARED` with service terms, else `ACTIVE` when it has no dates and
-    /// `SCHEDULED_FOR_ACTIVATION` when it has.
+    /// The stage of its lifecycle; null = `BEING_PREPARED` with service terms, else `SCHEDULED_FOR_ACTIVATION` with a start
+    /// date, which makes it active on that day, and `ACTIVE` without. `SCHEDULED_FOR_ACTIVATION` needs a start date.
     status: Option<SlaStatus>,
     /// Its first version, which will be active.
     version: SlaVersionInput,
@@ -116,7 +117,7 @@ pub struct SlaCreateInput {
     remarks: Option<String>,
     /// The system it comes from, at most 30 characters.
     source: Option<String>,
-    /// Its id in that system, at most 128 characters; unique within the tenant and source.
+    /// Its id in that system, at most 128 characters. Either may stand alone; both together are unique within the tenant.
     source_id: Option<String>,
     /// True: when the tenant has an SLA of this `source` and `sourceId` already, that one is changed to what is given here,
     /// as by `slaUpdate`, and gets a new version where the version in force promises something else; what is null stays as
@@ -162,7 +163,7 @@ pub struct SlaUpdateInput {
     shared: MaybeUndefined<bool>,
     /// The switch.
     active: MaybeUndefined<bool>,
-    /// The stage of its lifecycle.
+    /// The stage of its lifecycle; `SCHEDULED_FOR_ACTIVATION` needs a start date.
     status: MaybeUndefined<SlaStatus>,
     /// The organization that pays for it; cannot be emptied with service terms.
     customer_id: MaybeUndefined<ID>,
@@ -170,7 +171,7 @@ pub struct SlaUpdateInput {
     customer_rep_id: MaybeUndefined<ID>,
     /// Who manages it for the provider.
     service_level_manager_id: MaybeUndefined<ID>,
-    /// The first day it is active.
+    /// The first day it is active; cannot be emptied while the status is `SCHEDULED_FOR_ACTIVATION`.
     start_date: MaybeUndefined<Date>,
     /// The last day on which it can be terminated, not after the expiry date.
     notice_date: MaybeUndefined<Date>,
@@ -302,7 +303,6 @@ impl Create for SlaCreateInput {
     if kind == SlaKind::Service && input.customer_id.is_none() {
         mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
     }
-    let dated = input.start_date.is_some() || input.expiry_date.is_some();
     let new = New {
         name,
         description: input.description,
@@ -310,7 +310,7 @@ impl Create for SlaCreateInput {
         active: input.active.unwrap_or(true),
         // Rule S6.
         status: input.status.map_or(
-            match (kind, dated) {
+            match (kind, input.start_date.is_some()) {
                 (SlaKind::Service, _) => word::SlaStatus::BeingPrepared,
                 (_, false) => word::SlaStatus::Active,
                 (_, true) => word::SlaStatus::ScheduledForActivation,
@@ -482,6 +482,10 @@ impl ServiceTermsInput {
         let service_instances = list(Kind::ServiceInstance, "serviceInstanceIds", self.service_instance_ids);
         let offering = format!("{path}.serviceOfferingId");
         let instance = format!("{path}.serviceInstanceId");
+        if coverage == Some(word::Coverage::CisOfServiceInstance) && self.service_instance_id.is_none() {
+            let message = "This coverage selects the people who use configuration items of the instance: name it.";
+            mistakes.add(&instance, InputErrorCode::Required, message);
+        }
         let terms = Terms::Service {
             // An id that cannot be read is a mistake already, so this nil is never looked for.
             service_offering_id: Kind::ServiceOffering

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::Page;
@@ -18,6 +18,8 @@ pub enum Kind {
     Text,
     /// `integer`
     Int,
+    /// `bigint`
+    Long,
     /// `boolean`
     Bool,
     /// `timestamptz`
@@ -33,6 +35,7 @@ impl Kind {
         Some(match self {
             Self::Text => Bind::Text(text.to_owned()),
             Self::Int => Bind::Int(text.parse().ok()?),
+            Self::Long => Bind::Long(text.parse().ok()?),
             Self::Bool => Bind::Bool(text.parse().ok()?),
             // What rows hold is of the years that are written with four digits; Postgres refuses some others.
             Self::Time => {
@@ -53,6 +56,7 @@ impl Kind {
         Ok(match self {
             Self::Text => column::<Nullable<Text>, _>(row, at)?,
             Self::Int => column::<Nullable<Integer>, Option<i32>>(row, at)?.map(|v| v.to_string()),
+            Self::Long => column::<Nullable<BigInt>, Option<i64>>(row, at)?.map(|v| v.to_string()),
             Self::Bool => column::<Nullable<Bool>, Option<bool>>(row, at)?.map(|v| v.to_string()),
             Self::Time => column::<Nullable<Timestamptz>, Option<DateTime<Utc>>>(row, at)?
                 .map(|v| v.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),

@@ -96,6 +96,11 @@ pub(super) async fn put(
     let expiry_date = changes.expiry_date.unwrap_or(row.expiry_date);
     let customer_id = changes.customer_id.unwrap_or(row.customer_id);
     super::write::dates(&mut mistakes, start_date, notice_date, expiry_date);
+    let scheduled = changes.status.unwrap_or(row.status) == SlaStatus::ScheduledForActivation;
+    // Who changes something else is not told of it.
+    if scheduled && start_date.is_none() && (changes.status.is_some() || changes.start_date.is_some()) {
+        super::write::unscheduled(&mut mistakes);
+    }
     if row.kind == SlaKind::Service && customer_id.is_none() {
         mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
     }

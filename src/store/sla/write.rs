@@ -279,6 +279,9 @@ async fn create(
     if let Some(due_time) = new.version.terms.due_time() {
         free(conn, permit, None, (Some(&new.name), Some(due_time)), &mut mistakes).await?;
     }
+    if new.status == SlaStatus::ScheduledForActivation && new.start_date.is_none() {
+        unscheduled(&mut mistakes);
+    }
     mistakes.none()?;
 
     let (sla_id, version_id) = (id::new(), id::new());
@@ -506,6 +509,12 @@ pub(super) fn mistaken(failure: Failure) -> WriteError {
         _ => return failure.into(),
     };
     crate::error::InputError::at(path, code, message).into()
+}
+
+/// Rule S6: what is scheduled becomes active on a day, so there must be one.
+pub(super) fn unscheduled(mistakes: &mut Mistakes) {
+    let message = "SCHEDULED_FOR_ACTIVATION needs the first day on which it is active: give a start date.";
+    mistakes.add("input.startDate", InputErrorCode::Required, message);
 }
 
 /// Rule S7: the order of the dates.
