@@ -256,6 +256,14 @@ impl Viewer {
         self.reach_any.clone()
     }
 
+    /// The service token that asks, if one does, and the reach to read that token by: what it is, it may know. For nothing
+    /// else than this key.
+    pub fn itself(&self) -> Option<(Uuid, Reach)> {
+        let Actor::ServiceToken(root, token) = self.actor else { return None };
+        let reach = Reach { roots: vec![root], tenants: Vec::new(), visible: Vec::new(), complete: true };
+        Some((token, reach))
+    }
+
     /// A reach of this viewer's, but of these tenants only, and of their roots.
     pub fn narrow(&self, reach: &Reach, tenants: &[Uuid]) -> Reach {
         let mut narrow = reach.within(tenants);

@@ -39,6 +39,8 @@ pub enum Error {
     Unavailable,
     /// Our fault. The cause is in the log under this id.
     Internal(Uuid),
+    /// One of the others, about what the input names at a path, as [`InputError::path`] has it.
+    Placed(Box<Self>, Vec<String>),
 }
 
 impl Error {
@@ -55,6 +57,7 @@ impl Error {
             Self::Timeout => "TIMEOUT",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
+            Self::Placed(error, _) => error.code(),
         }
     }
 
@@ -91,21 +94,33 @@ impl Error {
             Self::Internal(id) => {
                 format!("Something went wrong on our side. It is in the log as {id}; please report that id.")
             }
+            Self::Placed(error, _) => error.message(),
         }
     }
 
-    /// The same as a mistake of one row of many, at the field that names what it is about.
+    /// The same with its place, given as `input.tenantId`, where it is about what the input names there.
+    #[must_use]
+    pub fn at(self, path: &str) -> Self {
+        match self {
+            Self::NotFound(_) | Self::Forbidden(_) | Self::BadRequest(_) => {
+                Self::Placed(Box::new(self), steps(path))
+            }
+            whole => whole,
+        }
+    }
+
+    /// The same as a mistake of one row of many.
     ///
     /// # Errors
-    /// What concerns all rows stays what it is.
-    pub fn at(self, path: &str) -> Result<InputError, Self> {
-        let code = match self {
+    /// What has no place concerns all rows, and stays what it is.
+    pub fn of_row(self) -> Result<InputError, Self> {
+        let Self::Placed(error, path) = self else { return Err(self) };
+        let code = match *error {
             Self::NotFound(_) => InputErrorCode::NotFound,
             Self::Forbidden(_) => InputErrorCode::Forbidden,
-            Self::BadRequest(_) => InputErrorCode::Invalid,
-            whole => return Err(whole),
+            _ => InputErrorCode::Invalid,
         };
-        Ok(InputError::at(path, code, self.message()))
+        Ok(InputError { code, path, message: error.message() })
     }
 
     /// Logs the cause of a failure of ours and keeps only the id that finds it again.
@@ -114,6 +129,11 @@ impl Error {
         tracing::error!(error_id = %id, cause = ?cause, "internal error");
         Self::Internal(id)
     }
+}
+
+/// The steps of a path that is given as `input.version.versionName`.
+fn steps(path: &str) -> Vec<String> {
+    path.split('.').map(str::to_owned).collect()
 }
 
 /// What is wrong with one field of an input. Part of a payload, beside the object, and never an exception:
@@ -131,7 +151,7 @@ pub struct InputError {
 impl InputError {
     /// An error at a path given as `input.version.versionName`.
     pub fn at(path: &str, code: InputErrorCode, message: impl Into<String>) -> Self {
-        Self { code, path: path.split('.').map(str::to_owned).collect(), message: message.into() }
+        Self { code, path: steps(path), message: message.into() }
     }
 
     /// That an object has another revision than the one that is expected.
@@ -221,6 +241,16 @@ impl Mistakes {
         self.0.push(mistake);
     }
 
+    /// Whether one is at a path already.
+    pub fn has(&self, path: &str) -> bool {
+        self.0.iter().any(|mistake| mistake.path == steps(path))
+    }
+
+    /// Adds those that were found elsewhere.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
     /// What something is called: a text of one line, kept as [`name`] has it, which is given.
     pub fn name(&mut self, path: &str, text: &str, longest: usize) -> String {
         let kept = name(text);
@@ -285,6 +315,11 @@ impl Mistakes {
             let message = format!("This holds the control character U+{code:04X}: leave it out.");
             self.add(path, InputErrorCode::Invalid, message);
         }
+    }
+
+    /// All of them.
+    pub fn into_vec(self) -> Vec<InputError> {
+        self.0
     }
 
     /// Nothing, or all that was found.

@@ -33,17 +33,28 @@ nouns! {
     term_change, time_entry, webhook,
 }
 
-use async_graphql::{ErrorExtensions, MergedObject, SDLExportOptions, ValidationMode};
+use async_graphql::{ErrorExtensions, InputType, MergedObject, SDLExportOptions, ValidationMode};
 
 use crate::error::Error;
 use subscription::Subscription;
 
 impl From<Error> for async_graphql::Error {
     fn from(error: Error) -> Self {
-        async_graphql::Error::new(error.message()).extend_with(|_, extensions| {
+        let told = async_graphql::Error::new(error.message());
+        let (error, path) = match error {
+            Error::Placed(error, path) => (*error, path),
+            error => (error, Vec::new()),
+        };
+        told.extend_with(|_, extensions| {
             extensions.set("code", error.code());
+            if !path.is_empty() {
+                extensions.set("inputPath", path);
+            }
             match &error {
-                Error::Forbidden(permission) => extensions.set("permission", permission.wire_name()),
+                Error::Forbidden(permission) => {
+                    extensions.set("permission", permission.wire_name());
+                    extensions.set("permissionEnum", viewer::Permission::from(*permission).to_value());
+                }
                 Error::CursorExpired { oldest } => extensions.set("oldest", oldest.as_str()),
                 Error::Internal(id) => extensions.set("errorId", id.to_string()),
                 _ => {}
@@ -82,9 +93,10 @@ pub struct Query(
     WebhookQuery,
 );
 
-/// Everything that can be written. Who may not is told so before the input is looked at; what is wrong with an input is
-/// data, in the payload, all of it at once. What does not fit its type is refused before, with the same path as
-/// `extensions.inputPath`. Names are kept without white space around them, in Unicode's normal form C.
+/// Everything that can be written. Who may not is told so before the input is looked at, by the error `FORBIDDEN`, or
+/// `NOT_FOUND` of what they may not see, with the path of the id that names it as `extensions.inputPath`. What is wrong with
+/// an input is data, in the payload, all of it at once, ids that are none among it. What does not fit its type is refused
+/// before, with its `extensions.inputPath` too. Names are kept without white space around them, in Unicode's normal form C.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     SlaMutation,

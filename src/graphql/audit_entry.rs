@@ -8,7 +8,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime};
-use super::{Person, Tenant};
+use super::{Person, ServiceToken, Tenant};
 
 entity!(AuditEntry over audit_entry);
 
@@ -23,6 +23,15 @@ filter! {
         at: DateTimeFilter => AT,
         /// The mutation.
         action: StringFilter => ACTION,
+        /// The type of the object, as `objectType` has it.
+        object_type: StringFilter => OBJECT_TYPE,
+        /// The object, which may be gone: the `deletedId` that its deletion gave, any other global id that it had, or its
+        /// `uuid`.
+        object_uuid: IdFilter => OBJECT,
+        /// The person who did it; null for an integration.
+        actor: IdFilter (Person) => ACTOR,
+        /// The service token that did it; null for a person.
+        actor_service_token: IdFilter (ServiceToken) => ACTOR_SERVICE_TOKEN,
     }
 }
 
@@ -61,6 +70,11 @@ object! {
         related::<Person>(ctx, self.0.actor_person_id).await
     }
 
+    /// The service token that did it; null for a person.
+    async fn actor_service_token(&self, ctx: &Context<'_>) -> Result<Option<ServiceToken>> {
+        related::<ServiceToken>(ctx, self.0.actor_service_token_id).await
+    }
+
     /// The name of the person or integration at that time.
     async fn actor_name(&self) -> &str {
         &self.0.actor_name
@@ -81,12 +95,14 @@ object! {
         self.0.object_id
     }
 
-    /// The object before, as JSON; null when it was made.
+    /// The object before, as JSON; null when it was made. It is the row as the store keeps it, under the names of its
+    /// columns, with the rows of other tables that belong to it; never a secret. For people to read: unlike the fields of
+    /// the schema, columns may be called otherwise one day, and entries are kept as they were written.
     async fn before(&self, ctx: &Context<'_>) -> Result<Option<&serde_json::Value>> {
         long(ctx, self.0.before.as_ref())
     }
 
-    /// The object after, as JSON; null when it was deleted.
+    /// The object after, as JSON, as in `before`; null when it was deleted.
     async fn after(&self, ctx: &Context<'_>) -> Result<Option<&serde_json::Value>> {
         long(ctx, self.0.after.as_ref())
     }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use async_graphql::{Enum, ID, InputObject};
 use chrono::Utc;
 
-use super::node::Kind;
+use super::node::{Kind, key_of_any};
 use super::scalar::{Date, DateTime};
 pub use super::word::*;
 use crate::breach::Ids;
@@ -15,7 +15,7 @@ use crate::store::sql::Bind;
 
 /// The operators of one field of a filter.
 pub trait Operators {
-    /// What they mean; `kind` is the type that ids must be of.
+    /// What they mean; `kind` is the type that ids must be of, none = any.
     fn ops(self, kind: Option<Kind>) -> Result<Vec<Op>, Error>;
 }
 
@@ -93,7 +93,7 @@ pub struct IdFilter {
 
 impl Operators for IdFilter {
     fn ops(self, kind: Option<Kind>) -> Result<Vec<Op>, Error> {
-        let key = |id: ID| kind.map_or(Err(Error::NotFound("object")), |kind| kind.key(&id));
+        let key = |id: ID| kind.map_or_else(|| key_of_any(&id), |kind| kind.key(&id));
         let mut ops = Vec::new();
         ops.extend(self.eq.map(key).transpose()?.map(|v| Op::Eq(Bind::Uuid(v))));
         ops.extend(self.r#in.map(|v| list(v, Bind::Uuids, key)).transpose()?.map(Op::In));

@@ -124,6 +124,11 @@ impl Kind {
     }
 }
 
+/// The key that an id of any kind names.
+pub(super) fn key_of_any(id: &ID) -> Result<Uuid, Error> {
+    parse(id).map(|(_, key)| key)
+}
+
 fn parse(id: &ID) -> Result<(Option<Kind>, Uuid), Error> {
     if let Ok(key) = Uuid::try_parse(id) {
         return Ok((None, key));

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, Object, PathSegment, Result, ServerError, SimpleObject};
 use chrono::Utc;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::clock::fold::fold;
 use crate::clock::state::{Outcome, WarningShare};
 use crate::clock::targets::Hours;
 use crate::clock::waiting::{Abandons, QueueTerms, WaitTerms, wait};
-use crate::error::{Error, Mistakes, WriteError};
+use crate::error::{Error, Mistakes};
 use crate::store::noun::Noun;
 use crate::store::replay::{self, Measured, Offer, Proposal, Replay};
 use crate::store::sla::write::Terms;
@@ -56,70 +56,138 @@ impl SimulationQuery {
         calendar_id: Option<ID>,
     ) -> Result<SimulationResult> {
         let asking = Asking::of(ctx);
-        let sla = asking.row::<sla::Row>(Kind::Sla.key(&sla_id)?).await?.ok_or(Error::NotFound(sla::Row::NAME))?;
-        let held = asking.viewer()?.permissions(sla.tenant_id);
-        for permission in [Permission::SlasRead, Permission::AffectedSlasRead] {
-            if !held.contains(permission) {
-                return Err(Error::Forbidden(permission).into());
+        asking.viewer()?;
+        let mut wrong = Wrong::default();
+        let id = wrong.or("slaId", Kind::Sla.key(&sla_id))?;
+        let sla = match id {
+            Some(id) => Some(simulated(asking, id).await.map_err(|error| error.at("slaId"))?),
+            None => None,
+        };
+        let period = wrong.or("to", Bounds::new(from, to, None, chrono_tz::UTC))?;
+        let calendar = calendar_id.map(|id| Kind::Calendar.key(&id)).transpose();
+        let calendar = wrong.or("calendarId", calendar)?.flatten();
+        let mut mistakes = Mistakes::default();
+        let terms = terms.terms(&mut mistakes);
+        wrong.terms(mistakes);
+        let proposal = match &sla {
+            Some(sla) => proposal(asking, sla, terms, calendar, &mut wrong).await?,
+            None => None,
+        };
+        match (sla, period, proposal) {
+            (Some(sla), Some(period), Some(proposal)) if wrong.0.is_empty() => {
+                Ok(simulate(asking, &sla, period.whole(), &proposal).await?)
             }
+            _ => Err(wrong.told(ctx)),
         }
-        let period = Bounds::new(from, to, None, chrono_tz::UTC)?.whole();
-        let proposal = proposal(asking, &sla, terms, calendar_id.as_ref()).await?;
-        Ok(simulate(asking, &sla, period, &proposal).await?)
     }
 }
 
-/// What is proposed, checked as the terms of a version are.
+/// What is wrong with the arguments, told all at once.
+#[derive(Default)]
+struct Wrong(Vec<Error>);
+
+impl Wrong {
+    /// What was found; else it is noted that the argument at a path is at fault.
+    ///
+    /// # Errors
+    /// What no argument is at fault of.
+    fn or<T>(&mut self, path: &str, found: Result<T, Error>) -> Result<Option<T>, Error> {
+        match found.map_err(|error| error.at(path)) {
+            Ok(found) => Ok(Some(found)),
+            Err(placed @ Error::Placed(..)) => {
+                self.0.push(placed);
+                Ok(None)
+            }
+            Err(whole) => Err(whole),
+        }
+    }
+
+    /// The mistakes of terms, which have the paths that they have in a version to be made.
+    fn terms(&mut self, mistakes: Mistakes) {
+        self.0.extend(mistakes.into_vec().into_iter().map(|mistake| {
+            let path = mistake.path.into_iter().skip_while(|part| *part != "terms").collect();
+            Error::Placed(Box::new(Error::BadRequest(mistake.message)), path)
+        }));
+    }
+
+    /// The last of all errors, which is given back; the others are told before it.
+    fn told(mut self, ctx: &Context<'_>) -> async_graphql::Error {
+        let last = self.0.pop().unwrap_or_else(|| Error::internal("nothing was wrong"));
+        let errors = self.0.into_iter().map(async_graphql::Error::from);
+        let field = PathSegment::Field(ctx.field().alias().unwrap_or(ctx.field().name()).to_owned());
+        errors.for_each(|error| {
+            let error = error.into_server_error(ctx.item.pos);
+            ctx.add_error(ServerError { path: vec![field.clone()], ..error });
+        });
+        last.into()
+    }
+}
+
+/// The SLA whose clocks are replayed.
+async fn simulated(asking: &Asking, id: Uuid) -> Result<Arc<sla::Row>, Error> {
+    let sla = asking.row::<sla::Row>(id).await?.ok_or(Error::NotFound(sla::Row::NAME))?;
+    let held = asking.viewer()?.permissions(sla.tenant_id);
+    let missing = [Permission::SlasRead, Permission::AffectedSlasRead].into_iter().find(|one| !held.contains(*one));
+    missing.map_or(Ok(sla), |permission| Err(Error::Forbidden(permission)))
+}
+
+/// What is proposed, checked as the terms of a version are; none where something is wrong with it.
 async fn proposal(
     asking: &Asking,
     sla: &sla::Row,
-    terms: SlaTermsInput,
-    calendar_id: Option<&ID>,
-) -> Result<Proposal, Error> {
-    let mut mistakes = Mistakes::default();
-    let terms = terms.terms(&mut mistakes);
-    if let Err(WriteError::Input(mistakes)) = mistakes.none() {
-        let said = |mistake: &crate::error::InputError| {
-            let path = mistake.path.iter().skip_while(|part| *part != "terms").cloned().collect::<Vec<_>>();
-            format!("{}: {}", path.join("."), mistake.message)
-        };
-        return Err(Error::BadRequest(mistakes.iter().map(said).collect::<Vec<_>>().join(" ")));
-    }
+    terms: Terms,
+    calendar: Option<Uuid>,
+    wrong: &mut Wrong,
+) -> Result<Option<Proposal>, Error> {
+    let refuse = |sentence: String| Err::<(), _>(Error::BadRequest(sentence));
     if terms.kind() != sla.kind {
         let sentence = format!("The terms of this SLA are of the kind {}: propose such.", sla.kind.word());
-        return Err(Error::BadRequest(sentence));
+        wrong.or("terms", refuse(sentence))?;
     }
-    if calendar_id.is_some() && sla.kind != SlaKind::Service {
-        return Err(Error::BadRequest("Chats and calls are measured around the clock: leave out calendarId.".into()));
+    if calendar.is_some() && sla.kind != SlaKind::Service {
+        let sentence = "Chats and calls are measured around the clock: leave out calendarId.";
+        wrong.or("calendarId", refuse(sentence.to_owned()))?;
     }
     Ok(match terms {
         Terms::Service { service_offering_id, service_instance_id, .. } => {
-            let offering = usable::<service_offering::Row>(asking, sla, service_offering_id).await?;
+            let at = |field: &str| format!("terms.service.{field}");
+            // Nil is what was no id.
+            let offering = match service_offering_id {
+                id if id.is_nil() => None,
+                id => wrong.or(&at("serviceOfferingId"), usable::<service_offering::Row>(asking, sla, id).await)?,
+            };
+            let path = at("serviceInstanceId");
             let instance = match service_instance_id {
                 None => None,
-                Some(id) => Some(usable::<service_instance::Row>(asking, sla, id).await?),
+                Some(id) => wrong.or(&path, usable::<service_instance::Row>(asking, sla, id).await)?,
             };
             // Rule S7.
-            if instance.as_ref().is_some_and(|instance| instance.service_id != offering.service_id) {
+            if let (Some(offering), Some(instance)) = (&offering, &instance)
+                && instance.service_id != offering.service_id
+            {
                 let sentence = "The service instance must be one of the offering's service.";
-                return Err(Error::BadRequest(sentence.into()));
+                wrong.or(&path, refuse(sentence.to_owned()))?;
             }
-            let hours = match calendar_id {
-                None => None,
-                Some(id) => Some(hours(asking, sla, Kind::Calendar.key(id)?).await?),
+            let hours = match calendar {
+                Some(id) if sla.kind == SlaKind::Service => wrong.or("calendarId", hours(asking, sla, id).await)?,
+                _ => None,
             };
+            let Some(offering) = offering.filter(|_| wrong.0.is_empty()) else { return Ok(None) };
             let reach = asking.reach_by_id::<service_offering::Row>()?;
-            Proposal::Service(Box::new(Offer::of(&asking.conn(), &reach, &offering, instance, hours).await?))
+            let offer = Offer::of(&asking.conn(), &reach, &offering, instance, hours).await?;
+            Some(Proposal::Service(Box::new(offer)))
         }
         Terms::Queue { sla_threshold, abandon_type, abandon_threshold } => {
             let abandons = match (abandon_type, abandon_threshold) {
                 (AbandonType::IgnoreAbandons, Some(seconds)) => Abandons::IgnoreWithin(seconds.unsigned_abs()),
                 _ => Abandons::CountAgainstSla,
             };
-            Proposal::Wait(WaitTerms::Queue(QueueTerms { sla_threshold: sla_threshold.unsigned_abs(), abandons }))
+            let terms = QueueTerms { sla_threshold: sla_threshold.unsigned_abs(), abandons };
+            Some(Proposal::Wait(WaitTerms::Queue(terms)))
         }
         Terms::Livechat { due_time_in_minutes } => {
-            Proposal::Wait(WaitTerms::Livechat { due_time_in_minutes: due_time_in_minutes.unsigned_abs() })
+            let due_time_in_minutes = due_time_in_minutes.unsigned_abs();
+            Some(Proposal::Wait(WaitTerms::Livechat { due_time_in_minutes }))
         }
     })
 }

@@ -8,57 +8,57 @@ use super::write::check_count;
 use crate::error::{self, Error, Mistakes, WriteError};
 use crate::store::write::Together;
 
-/// The rows of a bulk input: those that can be written, and what is wrong with the others.
+/// The rows of a bulk input: those that could be read, and what is wrong with each.
 pub(super) struct Rows<T> {
-    right: Vec<(usize, T)>,
+    read: Vec<(usize, T)>,
     wrong: Vec<Vec<error::InputError>>,
 }
 
 impl<T> Rows<T> {
     /// Looks at each row by itself; the mistakes it finds are at `input` there. A row that cannot be read at all is none,
-    /// and its mistakes say why.
+    /// and its mistakes say why. What is refused at its place is the one mistake of its row (rule P3).
     pub(super) fn read<I>(
         inputs: Vec<I>,
         mut read: impl FnMut(I, &mut Mistakes) -> Result<Option<T>, Error>,
     ) -> Result<Self, Error> {
         check_count(inputs.len())?;
         let mut rows =
-            Self { right: Vec::with_capacity(inputs.len()), wrong: Vec::with_capacity(inputs.len()) };
+            Self { read: Vec::with_capacity(inputs.len()), wrong: Vec::with_capacity(inputs.len()) };
         for (number, input) in inputs.into_iter().enumerate() {
             let mut mistakes = Mistakes::default();
-            let row = read(input, &mut mistakes)?;
-            let mut wrong = found(mistakes)?;
+            let (row, mut wrong) = match read(input, &mut mistakes) {
+                Ok(row) => (row, mistakes.into_vec()),
+                Err(refusal) => (None, vec![refusal.of_row()?]),
+            };
             wrong.iter_mut().for_each(|mistake| {
                 mistake.path.splice(1..1, ["rows".to_owned(), number.to_string()]);
             });
-            rows.right.extend(row.filter(|_| wrong.is_empty()).map(|row| (number, row)));
+            rows.read.extend(row.map(|row| (number, row)));
             rows.wrong.push(wrong);
         }
         Ok(rows)
     }
 
-    /// Takes in mistakes at `input.rows.NUMBER`: those rows are not right.
-    pub(super) fn without(&mut self, mistakes: Mistakes) -> Result<(), Error> {
-        for mistake in found(mistakes)? {
+    /// Takes in mistakes at `input.rows.NUMBER`.
+    pub(super) fn add(&mut self, mistakes: Mistakes) {
+        for mistake in mistakes.into_vec() {
             let number = mistake.path.get(2).and_then(|number| number.parse::<usize>().ok());
             if let Some(wrong) = number.and_then(|number| self.wrong.get_mut(number)) {
                 wrong.push(mistake);
             }
         }
-        self.right.retain(|(number, _)| self.wrong[*number].is_empty());
-        Ok(())
     }
 
-    /// The rows that are right so far, with their numbers.
-    pub(super) fn right(&self) -> &[(usize, T)] {
-        &self.right
+    /// The rows that could be read, right or wrong, with their numbers.
+    pub(super) fn read_rows(&self) -> &[(usize, T)] {
+        &self.read
     }
 
     /// The rows to be written, unless one that is wrong keeps all from it; and then what becomes of each row.
     pub(super) fn write(self, together: Together) -> (Vec<T>, Results) {
         let kept = together == Together::Atomic && self.wrong.iter().any(|wrong| !wrong.is_empty());
-        let right = if kept { Vec::new() } else { self.right };
-        let (numbers, right) = right.into_iter().unzip();
+        let right = self.read.into_iter().filter(|(number, _)| !kept && self.wrong[*number].is_empty());
+        let (numbers, right) = right.unzip();
         (right, Results { numbers, wrong: self.wrong })
     }
 }
@@ -99,13 +99,5 @@ pub(super) fn failed(error: WriteError) -> Error {
     match error {
         WriteError::Refused(error) => error,
         other => Error::internal(other),
-    }
-}
-
-fn found(mistakes: Mistakes) -> Result<Vec<error::InputError>, Error> {
-    match mistakes.none() {
-        Ok(()) => Ok(Vec::new()),
-        Err(WriteError::Input(mistakes)) => Ok(mistakes),
-        Err(other) => Err(failed(other)),
     }
 }

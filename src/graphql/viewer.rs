@@ -7,10 +7,15 @@ use super::node::{Kind, related};
 use super::page::{Args, Connection};
 use super::{Person, ServiceToken, Tenant, TenantFilter, TenantOrder};
 use crate::access::{self, Actor};
+use crate::store::noun::Noun;
+use crate::store::page::{self, Wanted};
+use crate::store::service_token;
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// A right. It is held in a tenant, by a role granted there or above, and holds in all tenants below.
+        /// A right. It is held in a tenant, by a role granted there or above, and holds in all tenants below. The error
+        /// `FORBIDDEN` names the one that is missing: as `extensions.permissionEnum` by its name here, as
+        /// `extensions.permission` by its name in the documents of the five APIs, which begins each description.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
         pub enum Permission { $($(#[$doc])* $name),* }
 
@@ -85,13 +90,14 @@ impl Viewer {
         related::<Person>(ctx, person).await
     }
 
-    /// The service token; null for a person.
+    /// The service token; null for a person. A token may always read itself, but not its grants and its log.
     async fn service_token(&self, ctx: &Context<'_>) -> Result<Option<ServiceToken>> {
-        let token = match &Asking::of(ctx).viewer()?.actor {
-            Actor::Person { .. } => None,
-            Actor::ServiceToken(_, token) => Some(*token),
-        };
-        related::<ServiceToken>(ctx, token).await
+        let asking = Asking::of(ctx);
+        let Some((token, reach)) = asking.viewer()?.itself() else { return Ok(None) };
+        let columns = service_token::Row::TARGET.all();
+        let (row, _) =
+            page::one::<service_token::Row>(&asking.conn(), &reach, Wanted::id(token), columns, &[]).await?;
+        Ok(row.map(ServiceToken::from))
     }
 
     /// Their name.

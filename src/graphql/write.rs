@@ -1,6 +1,8 @@
 //! How mutations are declared: the inputs of a noun from one list of fields, each with the rule it is checked by, and
 //! the mutations that make, change and delete its objects.
 
+mod declare;
+
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputType, Result};
@@ -8,7 +10,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::asking::Asking;
-use super::input::{Answer, InputError, as_written, stands, written};
+use super::input::{Answer, InputError, as_written, refused, stands, written};
 use super::node::{Entity, Kind};
 use crate::access::{Permission, Permit};
 use crate::error::{self, Error, InputErrorCode, Mistakes, WriteError};
@@ -16,6 +18,7 @@ use crate::store::noun::Noun;
 use crate::store::page::{self, Wanted};
 use crate::store::sql::Bind;
 use crate::store::write::{self, Draft, Mark, Together};
+pub(super) use declare::{inputs, many, mutations};
 
 /// The input that makes an object.
 pub(super) trait Create: Send + Sync {
@@ -24,10 +27,12 @@ pub(super) trait Create: Send + Sync {
 
     /// The tenant that will own it, and the field that names it; the tenant above it, where it is a tenant itself.
     fn owner(&self) -> (Spot, &ID);
-    /// What it takes, in that tenant.
-    fn needs(&self) -> Permission;
+    /// What it takes, in that tenant, all of it.
+    fn needs(&self) -> Vec<Permission>;
     /// The write.
     fn work(&self, permit: &Permit) -> write::Work<Uuid>;
+    /// What is wrong with it wherever it is to be written.
+    fn mistakes(&self) -> Mistakes;
 }
 
 /// The input that changes an object.
@@ -36,8 +41,8 @@ pub(super) trait Update: Clone + Send + Sync {
     type Object: Entity;
     /// The mutation, as the audit log tells it.
     const ACTION: &'static str;
-    /// What it takes, in the object's tenant.
-    const NEEDS: Permission;
+    /// What it takes, in the object's tenant, all of it.
+    const NEEDS: &'static [Permission];
 
     /// Which.
     fn id(&self) -> &ID;
@@ -48,11 +53,56 @@ pub(super) trait Update: Clone + Send + Sync {
 }
 
 /// Makes an object.
-pub(super) async fn create<I: Create>(ctx: &Context<'_>, input: I) -> Result<Answer<I::Object>> {
-    let asking = Asking::of(ctx);
-    let permit = asking.permit(input.needs(), Kind::Tenant.key(input.owner().1)?)?;
-    let outcome = write::one(&asking.conn(), || input.work(&permit)).await;
-    written(ctx, &permit, outcome).await
+pub(super) async fn create<I: Create>(ctx: &Context<'_>, input: &I) -> Result<Answer<I::Object>> {
+    match permitted(Asking::of(ctx), input)? {
+        Ok(permit) => write_one(ctx, &permit, || input.work(&permit)).await,
+        Err(mistakes) => Ok((None, refused(WriteError::Input(mistakes))?)),
+    }
+}
+
+/// Writes an object that may be written, and reads it anew.
+pub(super) async fn write_one<T: Entity>(
+    ctx: &Context<'_>,
+    permit: &Permit,
+    work: impl FnMut() -> write::Work<Uuid> + Send,
+) -> Result<Answer<T>> {
+    let outcome = write::one(&Asking::of(ctx).conn(), work).await;
+    written(ctx, permit, outcome).await
+}
+
+/// What it takes to write, else the mistakes of the input: all of them, if it does not even name where.
+pub(super) type Allowed<T> = std::result::Result<T, Vec<error::InputError>>;
+
+/// The permit to make an object. Who may not is told so, whatever else is wrong (rule P3).
+fn permitted<I: Create>(asking: &Asking, input: &I) -> Result<Allowed<Permit>, Error> {
+    let (spot, owner) = input.owner();
+    let mut mistakes = Mistakes::default();
+    let permit = permit_in(asking, (&spot.path(), owner), &input.needs(), &mut mistakes)?;
+    Ok(permit.ok_or_else(|| {
+        mistakes.append(input.mistakes());
+        mistakes.into_vec()
+    }))
+}
+
+/// The permit to write in the tenant that an id names, refusals at its path; none where it is no id, which is a mistake as
+/// others are.
+pub(super) fn permit_in(
+    asking: &Asking,
+    (path, id): (&str, &ID),
+    needs: &[Permission],
+    mistakes: &mut Mistakes,
+) -> Result<Option<Permit>, Error> {
+    let viewer = asking.viewer()?;
+    let Some(tenant) = Kind::Tenant.key_at(mistakes, path, id) else { return Ok(None) };
+    all_of(needs, |needed| viewer.permit(needed, tenant)).map_err(|error| error.at(path))
+}
+
+/// The last of several permits, if all are given.
+fn all_of(
+    needs: &[Permission],
+    permit: impl FnMut(Permission) -> Result<Permit, Error>,
+) -> Result<Option<Permit>, Error> {
+    Ok(needs.iter().copied().map(permit).collect::<Result<Vec<_>, _>>()?.pop())
 }
 
 /// The most rows of a bulk mutation.
@@ -72,27 +122,20 @@ pub(super) async fn create_many<I: Create>(
     inputs: &[I],
     together: Together,
 ) -> Result<Vec<Answer<I::Object>>> {
-    let asking = Asking::of(ctx);
-    asking.viewer()?;
-    check_count(inputs.len())?;
-    let permits = inputs.iter().map(|input| {
-        let (spot, owner) = input.owner();
-        let permit = Kind::Tenant.key(owner).and_then(|tenant| asking.permit(input.needs(), tenant));
-        allowed(&spot.path(), permit)
-    });
-    let permits = permits.collect::<Result<Vec<_>, Error>>()?;
+    let permits = permits(Asking::of(ctx), inputs)?;
     write_many(ctx, &permits, together, |row, permit| inputs[row].work(permit)).await
 }
 
-/// What it takes to write a row; else the mistake of the row. Who may not write one may write others.
-pub(super) type Allowed<T> = std::result::Result<T, error::InputError>;
+/// What it takes to make each of many objects. Who may not make one may make others.
+fn permits<I: Create>(asking: &Asking, inputs: &[I]) -> Result<Vec<Allowed<Permit>>, Error> {
+    asking.viewer()?;
+    check_count(inputs.len())?;
+    inputs.iter().map(|input| of_row(permitted(asking, input))).collect()
+}
 
-/// Whether a row may be written, which the field at `path` decides.
-pub(super) fn allowed<T>(path: &str, permit: Result<T, Error>) -> Result<Allowed<T>, Error> {
-    match permit {
-        Ok(permit) => Ok(Ok(permit)),
-        Err(error) => error.at(path).map(Err),
-    }
+/// A refusal as the one mistake of a row.
+pub(super) fn of_row<T>(permit: Result<Allowed<T>, Error>) -> Result<Allowed<T>, Error> {
+    permit.or_else(|error| Ok(Err(vec![error.of_row()?])))
 }
 
 /// Writes rows that may be written, together or each; what became of each. The objects are read only where they were
@@ -127,7 +170,7 @@ pub(super) async fn write_many<T: Entity>(
     let told = permits.iter().enumerate().map(|(row, permit)| {
         let outcome = match permit {
             Ok(permit) => outcomes.next().map(|outcome| outcome.map(|id| (permit, id))),
-            Err(mistake) => Some(Err(vec![mistake.clone()])),
+            Err(mistakes) => Some(Err(mistakes.clone())),
         };
         (row, outcome)
     });
@@ -169,20 +212,6 @@ pub(super) fn written_of(together: Together, rows: usize, accepted: usize) -> i3
     i32::try_from(written).unwrap_or(i32::MAX)
 }
 
-/// To make an object of a draft that `fill` fills.
-pub(super) fn creation<T: Entity>(
-    permit: &Permit,
-    action: &'static str,
-    upsert: bool,
-    (input, key): (&impl InputType, Option<&str>),
-    fill: impl FnOnce(&mut Draft),
-) -> write::Work<Uuid> {
-    let mut draft = Draft::new(permit.clone());
-    let mark = mark(input, key, &mut draft.mistakes);
-    fill(&mut draft);
-    write::creation::<T::Row>(action, upsert, mark, draft)
-}
-
 /// The longest mark of a client, in characters.
 const MARK: usize = 255;
 
@@ -201,14 +230,26 @@ pub(super) fn mark(input: &impl InputType, key: Option<&str>, mistakes: &mut Mis
 /// Changes an object.
 pub(super) async fn update<I: Update>(ctx: &Context<'_>, input: I) -> Result<Answer<I::Object>> {
     let asking = Asking::of(ctx);
-    let (id, permit) = permit_on::<I::Object>(asking, input.id(), I::NEEDS).await?;
-    let work = || {
-        let mut draft = Draft::new(permit.clone());
-        input.clone().fill(&mut draft);
-        write::change::<<I::Object as Entity>::Row>(I::ACTION, id, input.expected_revision(), draft)
+    let mut mistakes = Mistakes::default();
+    let found = permit_on::<I::Object>(asking, ("input.id", input.id()), I::NEEDS, &mut mistakes).await?;
+    let Some((id, permit)) = found else {
+        let mut draft = Draft::new(None);
+        input.fill(&mut draft);
+        mistakes.append(draft.mistakes);
+        return Ok((None, refused(mistakes.into())?));
     };
-    let outcome = write::one(&asking.conn(), work).await;
-    written(ctx, &permit, outcome).await
+    let work = || {
+        let mut draft = Draft::new(Some(permit.clone()));
+        input.clone().fill(&mut draft);
+        write::change::<<I::Object as Entity>::Row>(
+            permit.clone(),
+            I::ACTION,
+            id,
+            input.expected_revision(),
+            draft,
+        )
+    };
+    write_one(ctx, &permit, work).await
 }
 
 /// Deletes an object; gives the id it had.
@@ -217,26 +258,32 @@ pub(super) async fn delete<T: Entity>(
     id: &ID,
     expected_revision: Option<i32>,
     action: &'static str,
-    needs: Permission,
+    needs: &[Permission],
 ) -> Result<std::result::Result<ID, WriteError>> {
     let asking = Asking::of(ctx);
-    let (id, permit) = permit_on::<T>(asking, id, needs).await?;
+    let mut mistakes = Mistakes::default();
+    let Some((id, permit)) = permit_on::<T>(asking, ("input.id", id), needs, &mut mistakes).await? else {
+        return Ok(Err(mistakes.into()));
+    };
     let work = || write::deletion::<T::Row>(permit.clone(), action, id, expected_revision);
     let outcome = write::one(&asking.conn(), work).await;
     stands::<T>(asking).await;
     Ok(outcome.map(|()| T::KIND.id(id)))
 }
 
-/// The permit to write an object: it must be visible, and the right be held in its own tenant (rule P2).
+/// The object that an id names and the permit to write it, refusals at its path: it must be visible, and the rights be held
+/// in its own tenant (rule P2). None where it is no id, which is a mistake as others are.
 pub(super) async fn permit_on<T: Entity>(
     asking: &Asking,
-    id: &ID,
-    needs: Permission,
-) -> Result<(Uuid, Permit), Error> {
-    let viewer = asking.viewer()?.clone();
-    let key = T::KIND.key(id)?;
-    let row = seen::<T>(asking, key).await?;
-    Ok((key, viewer.permit_seen(needs, row.tenant_id())?))
+    (path, id): (&str, &ID),
+    needs: &[Permission],
+    mistakes: &mut Mistakes,
+) -> Result<Option<(Uuid, Permit)>, Error> {
+    let viewer = asking.viewer()?;
+    let Some(key) = T::KIND.key_at(mistakes, path, id) else { return Ok(None) };
+    let row = seen::<T>(asking, key).await.map_err(|error| error.at(path))?;
+    let permit = all_of(needs, |needed| viewer.permit_seen(needed, row.tenant_id()));
+    Ok(permit.map_err(|error| error.at(path))?.map(|permit| (key, permit)))
 }
 
 /// The row of an object that is to be written: who may write it need not have the right to read it.
@@ -344,278 +391,3 @@ pub(super) fn keys<T: Entity>(draft: &mut Draft, spot: Spot, ids: &[ID]) -> Vec<
     }
     keys
 }
-
-/// Declares the two inputs that make and change objects of a noun, from one list of fields, each with its rule. What
-/// is `required` must be given to make one; what is `defaulted` need not; what is `optional` can be null.
-macro_rules! inputs {
-    (
-        $object:ident needs $needs:ident $(or $needs_update:ident)?;
-        $(#[$cdoc:meta])* create $create:ident as $create_action:literal owned by { $(#[$wdoc:meta])* $owner:ident };
-        $(#[$udoc:meta])* update $update:ident as $update_action:literal;
-        required { $($(#[$rdoc:meta])* $required:ident: $rtype:ty => $rrule:expr),* $(,)? }
-        defaulted { $($(#[$ddoc:meta])* $defaulted:ident: $dtype:ty [$($dattr:tt)*] => $drule:expr),* $(,)? }
-        optional { $($(#[$odoc:meta])* $optional:ident: $otype:ty => $orule:expr),* $(,)? }
-        $(sourced { $(#[$sdoc:meta])* $upsert:ident })?
-        $(constraints { $($constraint:literal => $path:literal, $code:ident, $message:literal;)* })?
-        $(then $then:expr;)?
-        $(then_once $then_once:expr;)?
-    ) => {
-        $(#[$cdoc])*
-        #[derive(Clone, Debug, async_graphql::InputObject)]
-        pub struct $create {
-            $(#[$wdoc])*
-            $owner: async_graphql::ID,
-            $($(#[$rdoc])* $required: $rtype,)*
-            $($(#[$ddoc])* #[graphql($($dattr)*)] $defaulted: $dtype,)*
-            $($(#[$odoc])* $optional: Option<$otype>,)*
-            $($(#[$sdoc])* #[graphql(default = false)] $upsert: bool,)?
-            /// A mark of the client's own, at most 255 characters, such as a UUID; given back with the payload. For a
-            /// day, the same input under the same mark makes nothing twice: the first result is given again.
-            client_mutation_id: Option<String>,
-        }
-
-        $(#[$udoc])*
-        #[derive(Clone, Debug, async_graphql::InputObject)]
-        pub struct $update {
-            /// Which.
-            id: async_graphql::ID,
-            /// Its `revision` as last read: if it has another by now, nothing is written and the errors say `CONFLICT`.
-            /// Null = whatever it is.
-            expected_revision: Option<i32>,
-            $($(#[$rdoc])* $required: async_graphql::MaybeUndefined<$rtype>,)*
-            $($(#[$ddoc])* $defaulted: async_graphql::MaybeUndefined<$dtype>,)*
-            $($(#[$odoc])* $optional: async_graphql::MaybeUndefined<$otype>,)*
-            /// A mark of the client's own, given back with the payload.
-            client_mutation_id: Option<String>,
-        }
-
-        impl $create {
-            fn fill(self, draft: &mut $crate::store::write::Draft) {
-                use $crate::graphql::write::Spot;
-                $(($rrule)(draft, Spot(stringify!($required)), self.$required);)*
-                $(($drule)(draft, Spot(stringify!($defaulted)), self.$defaulted);)*
-                $(if let Some(value) = self.$optional {
-                    ($orule)(draft, Spot(stringify!($optional)), value);
-                })*
-                $crate::graphql::write::inputs!(@rest draft, $($($constraint, $path, $code, $message;)*)?);
-                $(($then)(draft);)?
-                $(($then_once)(draft);)?
-            }
-        }
-
-        impl $crate::graphql::write::Create for $create {
-            type Object = $object;
-
-            fn owner(&self) -> ($crate::graphql::write::Spot, &async_graphql::ID) {
-                ($crate::graphql::write::Spot(stringify!($owner)), &self.$owner)
-            }
-
-            fn needs(&self) -> $crate::access::Permission {
-                $crate::access::Permission::$needs
-            }
-
-            fn work(&self, permit: &$crate::access::Permit) -> $crate::store::write::Work<uuid::Uuid> {
-                let upsert = $crate::graphql::write::inputs!(@upsert self $($upsert)?);
-                let marked = (self, self.client_mutation_id.as_deref());
-                $crate::graphql::write::creation::<$object>(permit, $create_action, upsert, marked, |draft| {
-                    self.clone().fill(draft);
-                })
-            }
-        }
-
-        impl $crate::graphql::write::Update for $update {
-            type Object = $object;
-            const ACTION: &'static str = $update_action;
-            const NEEDS: $crate::access::Permission = $crate::graphql::write::inputs!(@needs $needs $($needs_update)?);
-
-            fn id(&self) -> &async_graphql::ID {
-                &self.id
-            }
-
-            fn expected_revision(&self) -> Option<i32> {
-                self.expected_revision
-            }
-
-            fn fill(self, draft: &mut $crate::store::write::Draft) {
-                use $crate::graphql::write::Spot;
-                $(match self.$required {
-                    async_graphql::MaybeUndefined::Undefined => {}
-                    async_graphql::MaybeUndefined::Null => Spot(stringify!($required)).cannot_be_empty(&mut draft.mistakes),
-                    async_graphql::MaybeUndefined::Value(value) => {
-                        ($rrule)(draft, Spot(stringify!($required)), value);
-                    }
-                })*
-                $(match self.$defaulted {
-                    async_graphql::MaybeUndefined::Undefined => {}
-                    async_graphql::MaybeUndefined::Null => Spot(stringify!($defaulted)).cannot_be_empty(&mut draft.mistakes),
-                    async_graphql::MaybeUndefined::Value(value) => {
-                        ($drule)(draft, Spot(stringify!($defaulted)), value);
-                    }
-                })*
-                $(match self.$optional {
-                    async_graphql::MaybeUndefined::Undefined => {}
-                    async_graphql::MaybeUndefined::Null => draft.set(stringify!($optional), None),
-                    async_graphql::MaybeUndefined::Value(value) => {
-                        ($orule)(draft, Spot(stringify!($optional)), value);
-                    }
-                })*
-                $crate::graphql::write::inputs!(@rest draft, $($($constraint, $path, $code, $message;)*)?);
-                $(($then)(draft);)?
-            }
-        }
-    };
-    (@upsert $self:ident $upsert:ident) => { $self.$upsert };
-    (@upsert $self:ident) => { false };
-    (@needs $create:ident $update:ident) => { $crate::access::Permission::$update };
-    (@needs $create:ident) => { $crate::access::Permission::$create };
-    (@rest $draft:ident, $($constraint:literal, $path:literal, $code:ident, $message:literal;)*) => {
-        $($draft.constraint($constraint, $path, $crate::error::InputErrorCode::$code, $message);)*
-    };
-}
-pub(super) use inputs;
-
-/// Declares the mutations of a noun whose inputs are declared by [`inputs!`], with their payloads.
-macro_rules! mutations {
-    (
-        $(#[$doc:meta])* $name:ident over $object:ident as $field:ident;
-        $(#[$cdoc:meta])* create $create:ident($create_input:ident) -> $payload:ident;
-        $(#[$mdoc:meta])* many $many:ident($many_input:ident) -> $many_payload:ident;
-        $(#[$udoc:meta])* update $update:ident($update_input:ident);
-        $(#[$ddoc:meta])* delete $delete:ident($delete_input:ident) -> $delete_payload:ident as $delete_action:literal needs $needs:ident;
-        $($own:tt)*
-    ) => {
-        $crate::graphql::input::payload! {
-            /// What was written, or what is wrong with the input.
-            $payload {
-                /// The object as it is now, also where another has changed it first (`CONFLICT`); null when the input was
-                /// refused for another reason. What tells that it was written is that `errors` is empty.
-                $field: $object
-            }
-        }
-
-        $crate::graphql::input::delete_payload! {
-            /// What is gone, or why it is not.
-            $delete_payload
-        }
-
-        $crate::graphql::write::many! { $many_input of $create_input -> $many_payload of $payload }
-
-        /// What is to be deleted.
-        #[derive(Clone, Debug, async_graphql::InputObject)]
-        pub struct $delete_input {
-            /// Which.
-            id: async_graphql::ID,
-            /// Its `revision` as last read: if it has another by now, nothing is deleted and the errors say `CONFLICT`.
-            /// Null = whatever it is.
-            expected_revision: Option<i32>,
-            /// A mark of the client's own, given back with the payload.
-            client_mutation_id: Option<String>,
-        }
-
-        $(#[$doc])*
-        #[derive(Default)]
-        pub struct $name;
-
-        #[async_graphql::Object]
-        impl $name {
-            $(#[$cdoc])*
-            async fn $create(
-                &self,
-                ctx: &async_graphql::Context<'_>,
-                #[graphql(desc = "What is to be made.")] input: $create_input,
-            ) -> async_graphql::Result<$payload> {
-                let client_mutation_id = input.client_mutation_id.clone();
-                Ok($payload::of($crate::graphql::write::create(ctx, input).await?, client_mutation_id))
-            }
-
-            $(#[$mdoc])*
-            async fn $many(
-                &self,
-                ctx: &async_graphql::Context<'_>,
-                #[graphql(desc = "What is to be made.")] input: $many_input,
-            ) -> async_graphql::Result<$many_payload> {
-                let together = $crate::graphql::write::together(input.atomic, input.dry_run);
-                let answers = $crate::graphql::write::create_many(ctx, &input.rows, together).await?;
-                let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
-                let results = answers.into_iter().zip(marks).map(|(answer, mark)| $payload::of(answer, mark));
-                Ok($many_payload::of(results.collect(), together, input.client_mutation_id))
-            }
-
-            $(#[$udoc])*
-            async fn $update(
-                &self,
-                ctx: &async_graphql::Context<'_>,
-                #[graphql(desc = "What changes.")] input: $update_input,
-            ) -> async_graphql::Result<$payload> {
-                let client_mutation_id = input.client_mutation_id.clone();
-                Ok($payload::of($crate::graphql::write::update(ctx, input).await?, client_mutation_id))
-            }
-
-            $(#[$ddoc])*
-            async fn $delete(
-                &self,
-                ctx: &async_graphql::Context<'_>,
-                #[graphql(desc = "Which.")] input: $delete_input,
-            ) -> async_graphql::Result<$delete_payload> {
-                let needs = $crate::access::Permission::$needs;
-                let gone = $crate::graphql::write::delete::<$object>(
-                    ctx, &input.id, input.expected_revision, $delete_action, needs,
-                );
-                $delete_payload::of(gone.await?, input.client_mutation_id)
-            }
-
-            $($own)*
-        }
-    };
-}
-pub(super) use mutations;
-
-/// Declares the input and the payload of a bulk mutation, over those of one row.
-macro_rules! many {
-    ($many_input:ident of $input:ident -> $many_payload:ident of $payload:ident) => {
-        /// Many at once.
-        #[derive(Clone, Debug, async_graphql::InputObject)]
-        pub struct $many_input {
-            /// The rows, at most 1 000. A later row may not refer to an earlier one.
-            rows: Vec<$input>,
-            /// True: all are written, or, when one is refused, none. False: each that is right is written.
-            #[graphql(default = true)]
-            atomic: bool,
-            /// True: nothing is written; the results tell what would be refused.
-            #[graphql(default = false)]
-            dry_run: bool,
-            /// A mark of the client's own, given back with the payload. What makes a retry safe is said with the rows.
-            client_mutation_id: Option<String>,
-        }
-
-        /// What became of each row.
-        #[derive(async_graphql::SimpleObject)]
-        pub struct $many_payload {
-            /// In the order of the rows. The path of an error begins with `input`, `rows` and the number of the row, from 0.
-            /// A row of which the viewer does not know the tenant, or where the right is missing, has the error `NOT_FOUND`
-            /// or `FORBIDDEN` at the field that names it.
-            results: Vec<$payload>,
-            /// How many rows have no errors; they are written unless `atomic` and another is refused, or `dryRun`.
-            accepted: i32,
-            /// How many rows were written: all that are accepted, or none, where `atomic` and one is refused, and under
-            /// `dryRun`.
-            written: i32,
-            /// The mark that the client sent along.
-            client_mutation_id: Option<String>,
-        }
-
-        impl $many_payload {
-            fn of(
-                results: Vec<$payload>,
-                together: $crate::store::write::Together,
-                client_mutation_id: Option<String>,
-            ) -> Self {
-                let accepted = results.iter().filter(|result| result.errors.is_empty()).count();
-                let written = $crate::graphql::write::written_of(together, results.len(), accepted);
-                let accepted = i32::try_from(accepted).unwrap_or(i32::MAX);
-                Self { accepted, written, results, client_mutation_id }
-            }
-        }
-    };
-}
-pub(super) use many;

@@ -16,6 +16,7 @@ noun! {
     relations: [
         relation!("tenant" via tenant_id => tenant),
         relation!("actor" via actor_person_id => person),
+        relation!("actorServiceToken" via actor_service_token_id => service_token),
     ],
     {
         /// The root of its tenant.
@@ -57,8 +58,14 @@ pub mod key {
     pub static AT: Key = Key::new("t.at", Kind::Time);
     /// The mutation.
     pub static ACTION: Key = Key::new("t.action", Kind::Text);
+    /// The type of the object.
+    pub static OBJECT_TYPE: Key = Key::new("t.object_type", Kind::Text);
     /// The object.
     pub static OBJECT: Key = Key::new("t.object_id", Kind::Uuid);
+    /// The person who did it.
+    pub static ACTOR: Key = Key::nullable("t.actor_person_id", Kind::Uuid);
+    /// The token that did it.
+    pub static ACTOR_SERVICE_TOKEN: Key = Key::nullable("t.actor_service_token_id", Kind::Uuid);
 }
 
 /// Those of a tenant.

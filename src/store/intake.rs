@@ -113,6 +113,8 @@ pub enum About {
     New(Box<Registration>),
     /// One that is there.
     Known(Uuid),
+    /// One that is not: of what is told of it only the mistakes count.
+    Unknown,
 }
 
 /// What became of what was told.
@@ -135,39 +137,20 @@ pub enum Subject {
     First,
 }
 
-/// Registers a request, or finds it by its source, and brings its clocks up to date; gives the request as it is now.
-pub async fn register(
+/// Takes in what is told of one request, whenever it is told, and brings its clocks up to date; gives the request as it is
+/// now. The mistakes found before are told with those of what it refers to.
+pub async fn tell(
     conn: &Conn,
     permit: &Permit,
     now: DateTime<Utc>,
-    registration: Registration,
+    telling: Telling,
     mut mistakes: Mistakes,
 ) -> Result<Arc<request::Row>, WriteError> {
     let mut references = References::default();
-    registration.refer(permit, "input", &mut references);
+    telling.refer(permit, "input", &mut references);
     let mut conn = conn.exclusive().await?;
     references.check(&mut conn, &mut mistakes).await?;
     mistakes.none()?;
-    let telling = Telling { about: About::New(Box::new(registration)), events: Vec::new() };
-    one(&mut conn, permit, now, telling).await
-}
-
-/// Records that something happened to a request, whenever it is told, and brings its clocks up to date; gives the
-/// request as it is now.
-pub async fn record(
-    conn: &Conn,
-    permit: &Permit,
-    now: DateTime<Utc>,
-    request_id: Uuid,
-    event: Event,
-    mut mistakes: Mistakes,
-) -> Result<Arc<request::Row>, WriteError> {
-    let mut references = References::default();
-    event.refer(permit, "input", request_id, &mut references);
-    let mut conn = conn.exclusive().await?;
-    references.check(&mut conn, &mut mistakes).await?;
-    mistakes.none()?;
-    let telling = Telling { about: About::Known(request_id), events: vec![event] };
     one(&mut conn, permit, now, telling).await
 }
 
@@ -179,13 +162,7 @@ pub async fn check(
 ) -> Result<(), WriteError> {
     let mut references = References::default();
     for (number, (permit, telling)) in told {
-        let at = format!("input.rows.{number}");
-        match &telling.about {
-            About::New(registration) => registration.refer(permit, &at, &mut references),
-            About::Known(id) => {
-                telling.events.iter().for_each(|event| event.refer(permit, &at, *id, &mut references));
-            }
-        }
+        telling.refer(permit, &format!("input.rows.{number}"), &mut references);
     }
     let mut conn = conn.exclusive().await?;
     Ok(references.check(&mut conn, mistakes).await?)
@@ -325,7 +302,7 @@ async fn take(
         let Some(request) = *request else { continue };
         let first = match &telling.about {
             About::New(registration) => Some(Cow::Owned(registration.event())),
-            About::Known(_) => None,
+            About::Known(_) | About::Unknown => None,
         };
         for event in first.into_iter().chain(telling.events.iter().map(Cow::Borrowed)) {
             let key = event.event_key.clone().unwrap_or_else(|| id::new().to_string());
@@ -359,6 +336,11 @@ async fn find(
                 requests.push(*id);
                 continue;
             }
+            About::Unknown => {
+                // Nil is nobody's.
+                requests.push(Uuid::nil());
+                continue;
+            }
             About::New(registration) => registration,
         };
         let source = registration.source.as_deref().zip(registration.source_id.as_deref());
@@ -387,7 +369,7 @@ async fn find(
     }
     let known = tellings.iter().filter_map(|telling| match telling.about {
         About::Known(id) => Some(id),
-        About::New(_) => None,
+        About::New(_) | About::Unknown => None,
     });
     let known: Vec<Uuid> = known.collect();
     if !known.is_empty() {
@@ -418,6 +400,17 @@ impl Change {
         references.add::<service_instance::Row>(permit, format!("{at}.serviceInstanceId"), instance);
         references.add::<team::Row>(permit, format!("{at}.teamId"), self.team_id.flatten());
         references.add::<person::Row>(permit, format!("{at}.requesterId"), self.requester_id.flatten());
+    }
+}
+
+impl Telling {
+    fn refer(&self, permit: &Permit, at: &str, references: &mut References) {
+        let known = match &self.about {
+            About::New(registration) => return registration.refer(permit, at, references),
+            About::Known(id) => Some(*id),
+            About::Unknown => None,
+        };
+        self.events.iter().for_each(|event| event.refer(permit, at, known, references));
     }
 }
 
@@ -476,9 +469,9 @@ impl Registration {
 }
 
 impl Event {
-    fn refer(&self, permit: &Permit, at: &str, request_id: Uuid, references: &mut References) {
+    fn refer(&self, permit: &Permit, at: &str, request_id: Option<Uuid>, references: &mut References) {
         self.change.refer(permit, at, references);
-        if self.of_queue {
+        if let Some(request_id) = request_id.filter(|_| self.of_queue) {
             references.must_be::<request::Row>(
                 permit,
                 format!("{at}.kind"),

@@ -1,13 +1,17 @@
 //! A service token: how an integration logs in. The secret is not here.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
+use diesel::sql_types::{Binary, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::Conn;
-use super::noun::{noun, relation};
-use super::page::{Key, Kind, Under};
+use super::noun::{Noun, column, noun, relation};
+use super::page::{Key, Kind, Under, within};
 use super::sql::{Bind, Sql};
-use crate::access::Permission;
+use super::{Conn, PgRow};
+use crate::access::{Permission, Reach};
 use crate::error::Error;
 
 noun! {
@@ -70,6 +74,15 @@ pub(crate) async fn used(conn: &Conn, ids: Vec<Uuid>) -> Result<(), Error> {
          WHERE s.root_id = due.root_id AND s.id = due.id",
     );
     conn.rows(sql).await.map(drop)
+}
+
+/// The SHA-256 of the secrets of tokens: for whoever has just made them.
+pub async fn hashes(conn: &Conn, reach: &Reach, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Vec<u8>>, Error> {
+    let mut sql = Sql::new("SELECT t.id, t.secret_hash FROM service_token t WHERE t.id = ANY(");
+    sql.bind(Bind::Uuids(ids)).push(")");
+    within(Row::TARGET, "t", reach, true, &mut sql);
+    let hash = |row: &PgRow| Ok((column::<SqlUuid, _>(row, 0)?, column::<Binary, _>(row, 1)?));
+    Ok(conn.rows(sql).await?.iter().map(hash).collect::<QueryResult<_>>()?)
 }
 
 /// Those of a tenant.

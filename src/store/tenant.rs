@@ -76,8 +76,8 @@ pub fn of_slug(slug: String) -> Wanted {
 
 /// Puts a new tenant below the one that the permit is for.
 pub fn goes_below(draft: &mut Draft) {
-    let parent = draft.permit.tenant_id;
-    draft.set("parent_id", Some(Bind::Uuid(parent)));
+    let parent = draft.permit.as_ref().map(|permit| permit.tenant_id);
+    draft.set("parent_id", parent.map(Bind::Uuid));
     draft.then(Box::new(|conn, permit, id| {
         async move {
             let mut sql = Sql::new(

@@ -1,8 +1,10 @@
 //! A webhook: where records of the breach log are sent, and how far that has come.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -12,8 +14,8 @@ use super::page::{self, Key, Kind, Under};
 use super::sql::{Bind, Sql};
 use super::word::{BreachKind, BreachPhase};
 use super::write::Draft;
-use super::{Conn, breach, rows};
-use crate::access::{Permission, Permit};
+use super::{Conn, PgRow, breach, rows};
+use crate::access::{Permission, Reach};
 use crate::error::Error;
 
 noun! {
@@ -360,12 +362,11 @@ impl Turn {
     }
 }
 
-/// What messages of a webhook are signed with.
-pub async fn secret(conn: &Conn, permit: &Permit, id: Uuid) -> Result<Vec<u8>, Error> {
-    let mut sql = Sql::new("SELECT s.secret FROM webhook_secret s WHERE s.root_id = ");
-    sql.bind(Bind::Uuid(permit.root_id)).push(" AND s.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
-    sql.push(" AND s.webhook_id = ").bind(Bind::Uuid(id));
-    let rows = conn.rows(sql).await?;
-    let row = rows.first().ok_or(Error::NotFound(Row::NAME))?;
-    Ok(column::<Binary, _>(row, 0)?)
+/// What messages of webhooks are signed with: for whoever has just made them.
+pub async fn secrets(conn: &Conn, reach: &Reach, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Vec<u8>>, Error> {
+    let mut sql = Sql::new("SELECT t.webhook_id, t.secret FROM webhook_secret t WHERE t.webhook_id = ANY(");
+    sql.bind(Bind::Uuids(ids)).push(")");
+    page::within(Row::TARGET, "t", reach, true, &mut sql);
+    let secret = |row: &PgRow| Ok((column::<SqlUuid, _>(row, 0)?, column::<Binary, _>(row, 1)?));
+    Ok(conn.rows(sql).await?.iter().map(secret).collect::<QueryResult<_>>()?)
 }

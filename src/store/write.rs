@@ -32,8 +32,9 @@ pub type Then = Box<
 /// What is to be written of one object: its columns, the rows that belong to it, what it refers to, and the mistakes
 /// found so far. The same for making and for changing: what is not set stays, or takes the table's default.
 pub struct Draft {
-    /// Proof that it may be written, and where.
-    pub permit: Permit,
+    /// Proof that it may be written, and where; none where the input does not even name where: then nothing is written, and
+    /// only the mistakes count.
+    pub permit: Option<Permit>,
     /// What is wrong with the input.
     pub mistakes: Mistakes,
     columns: Vec<(&'static str, Option<Bind>)>,
@@ -69,7 +70,7 @@ struct Constraint {
 
 impl Draft {
     /// Nothing yet.
-    pub fn new(permit: Permit) -> Self {
+    pub fn new(permit: Option<Permit>) -> Self {
         Self {
             permit,
             mistakes: Mistakes::default(),
@@ -96,18 +97,42 @@ impl Draft {
 
     /// Writes a column that refers to an object, which must be one that may be used in the tenant.
     pub fn refer<N: Noun>(&mut self, column: &'static str, path: &str, id: Option<Uuid>) {
-        self.references.add::<N>(&self.permit, path, id);
+        if let Some(permit) = &self.permit {
+            self.references.add::<N>(permit, path, id);
+        }
         self.set(column, id.map(Bind::Uuid));
     }
 
     /// That an id in one of its parts names an object that may be used in the tenant.
     pub fn uses<N: Noun>(&mut self, path: &str, id: Uuid) {
-        self.references.add::<N>(&self.permit, path, Some(id));
+        self.uses_if::<N>(path, id, "");
     }
 
     /// The same on a further condition on the object `t`, which begins with ` AND `.
     pub fn uses_if<N: Noun>(&mut self, path: &str, id: Uuid, condition: &'static str) {
-        self.references.add_if::<N>(&self.permit, path, Some(id), condition, |_| {});
+        if let Some(permit) = &self.permit {
+            self.references.add_if::<N>(permit, path, Some(id), condition, |_| {});
+        }
+    }
+
+    /// Writes who made it, if it is a person.
+    pub fn set_author(&mut self) {
+        let person = self.permit.as_ref().and_then(|permit| permit.person_id);
+        self.set("created_by", person.map(Bind::Uuid));
+    }
+
+    /// That it can be found again by its source.
+    pub fn needs_source(&mut self) {
+        if self.source().is_none() {
+            let message = "An upsert needs source and sourceId.";
+            self.mistakes.add("input.sourceId", InputErrorCode::Required, message);
+        }
+    }
+
+    /// Its source, and its id there.
+    fn source(&self) -> Option<(String, String)> {
+        let text = |column| self.text(column).map(str::to_owned);
+        text("source").zip(text("source_id"))
     }
 
     /// Writes all rows of `table` that belong to the object by the column `owner`, instead of those there were.
@@ -202,19 +227,30 @@ pub type Work<T> =
 
 /// To make an object, or, with `upsert`, to change the one of its source and sourceId; gives its id. Under a mark that
 /// was used before with the same input, it gives what was made then.
-pub fn creation<N: Noun>(action: &'static str, upsert: bool, mark: Option<Mark>, draft: Draft) -> Work<Uuid> {
-    let permit = draft.permit.clone();
-    marking(permit, action, mark, Box::new(move |conn| create::<N>(conn, action, upsert, draft).boxed()))
+pub fn creation<N: Noun>(
+    permit: Permit,
+    action: &'static str,
+    upsert: bool,
+    mark: Option<Mark>,
+    draft: Draft,
+) -> Work<Uuid> {
+    let held = permit.clone();
+    let work: Work<Uuid> =
+        Box::new(move |conn| async move { create::<N>(conn, &held, action, upsert, draft).await }.boxed());
+    marking(permit, action, mark, work)
 }
 
 /// To change an object, if it still has the revision that the client expects; gives its id.
 pub fn change<N: Noun>(
+    permit: Permit,
     action: &'static str,
     id: Uuid,
     expected_revision: Option<i32>,
     draft: Draft,
 ) -> Work<Uuid> {
-    Box::new(move |conn| update::<N>(conn, action, id, expected_revision, draft).boxed())
+    Box::new(move |conn| {
+        async move { update::<N>(conn, &permit, action, id, expected_revision, draft).await }.boxed()
+    })
 }
 
 /// To delete an object, where nothing refers to it any more.

@@ -101,7 +101,12 @@ async fn all_rows_are_taken_in_or_none_or_each_that_is_right_or_nothing_at_all()
         // Told before, in the same call: one request, called as it was told last.
         with(sourced(0), json!({ "subject": "Renamed" })),
     ]);
-    let expected = ["input.rows.1.subject REQUIRED", "input.rows.2.slaId INVALID"];
+    let expected = [
+        "input.rows.1.subject REQUIRED",
+        "input.rows.1.teamId NOT_FOUND",
+        "input.rows.2.slaId INVALID",
+        "input.rows.2.teamId NOT_FOUND",
+    ];
     let atomic = done(&app, "requestRegisterMany", json!({ "rows": rows })).await;
     assert_eq!(mistakes(&atomic), expected);
     assert_eq!(atomic["results"][0]["request"], Value::Null);
@@ -136,7 +141,7 @@ async fn all_rows_are_taken_in_or_none_or_each_that_is_right_or_nothing_at_all()
     let events = json!([
         { "requestId": id, "status": "ACCEPTED" },
         { "requestId": key(999), "status": "ACCEPTED" },
-        { "tenantId": key(1), "source": "desk", "sourceId": "none", "sequence": -1 },
+        { "tenantId": key(1), "source": "desk", "sourceId": "none", "sequence": -1, "teamId": key(999) },
         { "status": "ACCEPTED" },
         { "requestId": id, "source": "desk", "status": "ACCEPTED" },
     ]);
@@ -145,7 +150,7 @@ async fn all_rows_are_taken_in_or_none_or_each_that_is_right_or_nothing_at_all()
         "input.rows.1.requestId NOT_FOUND",
         "input.rows.2.sourceId NOT_FOUND",
         "input.rows.2.sequence INVALID",
-        "input.rows.2 REQUIRED",
+        "input.rows.2.teamId NOT_FOUND",
         "input.rows.3 REQUIRED",
         "input.rows.4.requestId INVALID",
     ];
@@ -190,6 +195,7 @@ async fn p2_bulk_intake_needs_the_right_in_the_tenant_of_each_row_and_is_bounded
     let expected = [
         "input.rows.1.projectId NOT_FOUND",
         "input.rows.2.category REQUIRED",
+        "input.rows.2.personId NOT_FOUND",
         "input.rows.3.personId NOT_FOUND",
     ];
     assert_eq!(mistakes(&payload), expected);

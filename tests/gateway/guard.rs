@@ -385,7 +385,7 @@ fn the_values_of_variables_fit_their_types_or_are_refused_with_their_place() {
         code(&cost("query($i: [ID!]!) { nodes(ids: $i) { id } }", long).unwrap_err()),
         "LIMIT_EXCEEDED"
     );
-    let long = json!({ "t": "x".repeat(70_000) });
+    let long = json!({ "t": "x".repeat(200_000) });
     assert_eq!(code(&cost("query($t: String) { echo(text: $t) }", long).unwrap_err()), "LIMIT_EXCEEDED");
 }
 

@@ -45,6 +45,10 @@ const EXAMPLES: &[(&str, &str)] = &[
         "webhookCreate",
         r#"{ "tenantId": "$tenant", "name": "W$n", "url": "https://hooks.example.com/breaches" }"#,
     ),
+    (
+        "webhookCreateMany",
+        r#"{ "rows": [{ "tenantId": "$tenant", "name": "W$n", "url": "https://hooks.example.com/breaches" }] }"#,
+    ),
     ("webhookDelete", r#"{ "id": "$fresh:webhook" }"#),
     ("webhookSecretRotate", r#"{ "id": "$one:webhook" }"#),
     ("webhookUpdate", r#"{ "id": "$one:webhook", "name": "W$n" }"#),
@@ -107,6 +111,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("serviceOfferingDelete", r#"{ "id": "$fresh:serviceOffering" }"#),
     ("serviceOfferingUpdate", r#"{ "id": "$one:serviceOffering", "name": "O$n" }"#),
     ("serviceTokenCreate", r#"{ "tenantId": "$tenant", "name": "T$n", "scopes": ["TENANTS_ADMIN"] }"#),
+    (
+        "serviceTokenCreateMany",
+        r#"{ "rows": [{ "tenantId": "$tenant", "name": "T$n", "scopes": ["TENANTS_ADMIN"] }] }"#,
+    ),
     ("serviceTokenRevoke", r#"{ "id": "$fresh:serviceToken" }"#),
     ("siteCreate", r#"{ "tenantId": "$tenant", "name": "S$n" }"#),
     ("siteCreateMany", r#"{ "rows": [{ "tenantId": "$tenant", "name": "S$n" }] }"#),

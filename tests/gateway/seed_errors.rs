@@ -28,7 +28,7 @@ use crate::introspection::Types;
 
 const UNKNOWN: &str = "0cd85449-05fe-4866-9802-8192e6785fc7";
 
-/// What an answer refuses: codes, each with the permission or the place it names.
+/// What an answer refuses: codes, each with the permission that is missing or the place of what does not fit its type.
 fn told(answer: &Value) -> BTreeSet<String> {
     let joined = |path: &Value| {
         let steps = path.as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -39,7 +39,9 @@ fn told(answer: &Value) -> BTreeSet<String> {
         let refusal = |error: &Value| {
             let extensions = &error["extensions"];
             let permission = extensions["permission"].as_str().unwrap_or_default();
-            named(&extensions["code"], permission.to_owned() + &joined(&extensions["inputPath"]))
+            let unfit = extensions["code"] == "VALIDATION_FAILED";
+            let place = if unfit { joined(&extensions["inputPath"]) } else { String::new() };
+            named(&extensions["code"], permission.to_owned() + &place)
         };
         return errors.iter().map(refusal).collect();
     }
@@ -389,7 +391,7 @@ async fn four_me_slas_are_refused_by_the_rules_of_their_fields_on_create_and_upd
     update["id"] = id.clone();
     assert_eq!(seed.mutate(&manager, "slaUpdate", update).await, set(&mistakes));
     let long = json!({ "id": id, "remarks": "é".repeat(32_769) });
-    assert_eq!(seed.mutate(&manager, "slaUpdate", long).await, set(&["LIMIT_EXCEEDED input.remarks"]));
+    assert_eq!(seed.mutate(&manager, "slaUpdate", long).await, set(&["TOO_LONG input.remarks"]));
     // Enumerations and dates that are none.
     let none = json!({ "id": id, "status": "deleted", "startDate": "2016-02-30", "expiryDate": "soon" });
     let expected = [

@@ -13,31 +13,31 @@ const MANAGER: &str = "manager@wna.example.com";
 const OPERATOR: &str = "operator@example.com";
 
 /// What the inputs of one test refer to: objects that it made before, by the name of their type.
-struct World {
-    app: Arc<App>,
-    tenant: String,
+pub(crate) struct World {
+    pub(crate) app: Arc<App>,
+    pub(crate) tenant: String,
     made: BTreeMap<&'static str, String>,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let app = App::sampled().await;
         let tenant = app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await;
         let tenant = tenant["tenant"]["id"].as_str().unwrap().to_owned();
         Self { app, tenant, made: BTreeMap::new() }
     }
 
-    fn id(&self, kind: &str) -> &str {
+    pub(crate) fn id(&self, kind: &str) -> &str {
         self.made.get(kind).unwrap_or_else(|| panic!("no {kind} was made yet"))
     }
 
     /// The payload of a mutation, with `selection` of its object.
-    async fn mutate(&self, mutation: &str, input: Value, selection: &str) -> Value {
+    pub(crate) async fn mutate(&self, mutation: &str, input: Value, selection: &str) -> Value {
         mutate(&self.app, mutation, input, selection).await
     }
 
     /// All that can be said of each noun, in an order in which each may refer to those before.
-    fn nouns(&self) -> Vec<Noun> {
+    pub(crate) fn nouns(&self) -> Vec<Noun> {
         let made = |kind| json!(self.made.get(kind));
         let own = json!(self.tenant);
         let sourced = |fields: Value| {
@@ -146,7 +146,7 @@ impl World {
     }
 
     /// Makes one of each.
-    async fn make_all(&mut self) {
+    pub(crate) async fn make_all(&mut self) {
         for index in 0..self.nouns().len() {
             let noun = self.nouns().swap_remove(index);
             let payload = self.mutate(&format!("{}Create", noun.name), noun.input, "id").await;
@@ -156,9 +156,9 @@ impl World {
     }
 }
 
-struct Noun {
-    name: &'static str,
-    input: Value,
+pub(crate) struct Noun {
+    pub(crate) name: &'static str,
+    pub(crate) input: Value,
     change: Value,
 }
 
@@ -281,10 +281,7 @@ async fn every_mutation_that_makes_something_has_a_bulk_form_and_inputs_of_every
     let tried: BTreeSet<&str> = world.nouns().iter().map(|noun| noun.name).collect();
     for mutation in &mutations {
         let Some(noun) = mutation.strip_suffix("Create") else { continue };
-        // The secret of a token is shown once, to whoever makes that one.
-        let bulk =
-            mutations.contains(&format!("{mutation}Many")) || ["serviceToken", "webhook"].contains(&noun);
-        assert!(bulk, "{mutation} has no bulk form");
+        assert!(mutations.contains(&format!("{mutation}Many")), "{mutation} has no bulk form");
         let elsewhere = ["tenant", "slaVersion", "role", "serviceToken", "webhook"];
         assert!(tried.contains(noun) || elsewhere.contains(&noun), "no input of {mutation} is tried here");
         if let Some(said) = world.nouns().iter().find(|tried| tried.name == noun) {
@@ -391,6 +388,45 @@ async fn an_upsert_of_an_sla_makes_a_version_only_where_other_terms_are_promised
     assert_eq!(other["object"]["id"], world.id("sla"));
     assert_eq!(other["object"]["versions"]["totalCount"], 2, "{other}");
     assert_eq!(other["object"]["activeVersion"], json!({ "number": 2, "versionName": "2.0" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upsert_leaves_as_it_is_what_it_does_not_say_or_says_is_null_of_every_noun() {
+    let mut world = World::new().await;
+    world.make_all().await;
+    let types = Types::of(&world.app).await;
+    let mut unsaid = BTreeSet::new();
+    for noun in world.nouns() {
+        let mutation = format!("{}Create", noun.name);
+        let ty = types.get(&format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]));
+        let mut little = noun.input.clone();
+        little["upsert"] = json!(true);
+        for field in ty.inputs() {
+            let kept = field.r#type.written().ends_with('!') || field.name.starts_with("source");
+            if !kept
+                && little.as_object_mut().unwrap().remove(&field.name).is_some_and(|said| !said.is_null())
+            {
+                unsaid.insert(format!("{}.{}", noun.name, field.name));
+            }
+        }
+        little["upsert"] = json!(true);
+        let mut null = little.clone();
+        for field in ty.inputs().iter().filter(|field| !field.r#type.written().ends_with('!')) {
+            if null.get(&field.name).is_none() {
+                null[&field.name] = Value::Null;
+            }
+        }
+        let id = world.id(noun.name).to_owned();
+        for input in [little, null] {
+            let payload = world.mutate(&mutation, input, "id revision").await;
+            assert_eq!(payload["errors"], json!([]), "{mutation}: {payload}");
+            assert_eq!(payload["object"], json!({ "id": id, "revision": 1 }), "{mutation}");
+            compare(&world, noun.name, &id, &noun.input).await;
+        }
+    }
+    for field in ["calendar.holidays", "organization.external", "serviceOffering.status", "team.memberIds"] {
+        assert!(unsaid.contains(field), "{field} of {unsaid:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use uuid::Uuid;
 
 use crate::access::{Permission, Permit};
-use crate::error::{self, Error, InputErrorCode};
+use crate::error::{self, Error, InputErrorCode, Mistakes, WriteError};
 use crate::graphql::asking::Asking;
 use crate::graphql::input::{InputError, refused};
 use crate::graphql::node::{Kind, related};
@@ -15,7 +15,7 @@ use crate::graphql::scalar::DateTime;
 use crate::graphql::word::NextTarget;
 use crate::graphql::{AffectedSla, Calendar};
 use crate::store;
-use crate::store::intake::recalculate::{self, Found, Which};
+use crate::store::intake::recalculate::{self, Found, Recalculated, Which};
 
 /// The most clocks that are recalculated at once.
 const MOST: usize = 1_000;
@@ -156,17 +156,9 @@ impl AffectedSlaMutation {
     ) -> Result<RecalculationPayload> {
         let asking = Asking::of(ctx);
         asking.viewer()?;
-        let (path, which) = which(&input)?;
-        let clocks = clocks(asking, &which).await?;
-        let client_mutation_id = input.client_mutation_id;
+        let client_mutation_id = input.client_mutation_id.clone();
         let none = RecalculationPayload { recalculated_count: None, moved: Vec::new(), errors: Vec::new(), client_mutation_id };
-        let Some(clocks) = clocks else {
-            let message = format!("More than {MOST} clocks run there: name at most so many of them at a time.");
-            let mistake = error::InputError::at(path, InputErrorCode::Invalid, message);
-            return Ok(RecalculationPayload { errors: vec![mistake.into()], ..none });
-        };
-        let permits = by_tenant(asking, clocks)?;
-        match recalculate::recalculate(&asking.conn(), asking.now(), &permits, input.dry_run).await {
+        match recalculate(asking, &input).await {
             Ok(done) => {
                 asking.renew();
                 asking.services().breaches.wake();
@@ -184,57 +176,110 @@ impl AffectedSlaMutation {
     }
 }
 
-fn which(input: &AffectedSlasRecalculateInput) -> Result<(&'static str, Which), Error> {
-    match (&input.sla_id, &input.request_id, &input.affected_sla_ids) {
-        (Some(id), None, None) => Ok(("input.slaId", Which::Sla(Kind::Sla.key(id)?))),
-        (None, Some(id), None) => Ok(("input.requestId", Which::Request(Kind::Request.key(id)?))),
+async fn recalculate(
+    asking: &Asking,
+    input: &AffectedSlasRecalculateInput,
+) -> Result<Vec<Recalculated>, WriteError> {
+    let (path, which) = which(input)?;
+    let Some(clocks) = clocks(asking, path, &which).await? else {
+        let message = format!("More than {MOST} clocks run there: name at most so many of them at a time.");
+        return Err(error::InputError::at(path, InputErrorCode::Invalid, message).into());
+    };
+    let permits = by_tenant(asking, |clock| place(&which, path, clock), clocks)?;
+    recalculate::recalculate(&asking.conn(), asking.now(), &permits, input.dry_run).await
+}
+
+/// The clocks that are meant, and the field that says so.
+fn which(input: &AffectedSlasRecalculateInput) -> Result<(&'static str, Which), WriteError> {
+    let mut mistakes = Mistakes::default();
+    let which = match (&input.sla_id, &input.request_id, &input.affected_sla_ids) {
+        (Some(id), None, None) => {
+            let key = Kind::Sla.key_at(&mut mistakes, SLA, id);
+            key.map(|key| (SLA, Which::Sla(key)))
+        }
+        (None, Some(id), None) => {
+            let key = Kind::Request.key_at(&mut mistakes, REQUEST, id);
+            key.map(|key| (REQUEST, Which::Request(key)))
+        }
         (None, None, Some(ids)) => {
             if ids.len() > MOST {
-                return Err(Error::LimitExceeded(format!("At most {MOST} clocks at a time: ask several times.")));
+                let sentence = format!("At most {MOST} clocks at a time: ask several times.");
+                return Err(Error::LimitExceeded(sentence).into());
             }
-            let mut keys = ids.iter().map(|id| Kind::AffectedSla.key(id)).collect::<Result<Vec<Uuid>, Error>>()?;
-            keys.sort_unstable();
-            keys.dedup();
-            Ok(("input.affectedSlaIds", Which::AffectedSlas(keys)))
+            let key = |(place, id)| Kind::AffectedSla.key_at(&mut mistakes, &format!("{CLOCKS}.{place}"), id);
+            let keys = ids.iter().enumerate().filter_map(key).collect();
+            Some((CLOCKS, Which::AffectedSlas(keys)))
         }
         _ => {
             let message = "Say which clocks: pass exactly one of slaId, requestId and affectedSlaIds.";
-            Err(Error::BadRequest(message.into()))
+            mistakes.add("input", InputErrorCode::Required, message);
+            None
         }
+    };
+    match which {
+        Some(which) => mistakes.none().map(|()| which),
+        None => Err(mistakes.into()),
     }
 }
 
+const SLA: &str = "input.slaId";
+const REQUEST: &str = "input.requestId";
+const CLOCKS: &str = "input.affectedSlaIds";
+
 /// The clocks meant; none where they are too many. What the viewer may not see is not found (rule P2).
-async fn clocks(asking: &Asking, which: &Which) -> Result<Option<Vec<Found>>, Error> {
+async fn clocks(asking: &Asking, path: &str, which: &Which) -> Result<Option<Vec<Found>>, Error> {
     let viewer = asking.viewer()?.clone();
     let reach = viewer.reach_any();
-    match which {
+    let tenant = match which {
         Which::Sla(id) => {
-            let sla = asking.row::<store::sla::Row>(*id).await?.ok_or(Error::NotFound("SLA"))?;
-            viewer.permit_seen(Permission::SlasWrite, sla.tenant_id)?;
+            let sla = asking.row::<store::sla::Row>(*id).await;
+            sla.and_then(|sla| Ok(Some(sla.ok_or(Error::NotFound("SLA"))?.tenant_id)))
         }
         Which::Request(id) => {
             let tenant = store::request::tenant(&asking.conn(), &reach, *id).await?;
-            viewer.permit_seen(Permission::SlasWrite, tenant.ok_or(Error::NotFound("request"))?)?;
+            tenant.map(Some).ok_or(Error::NotFound("request"))
         }
-        Which::AffectedSlas(_) => {}
-    }
+        Which::AffectedSlas(_) => Ok(None),
+    };
+    let permit = tenant.and_then(|tenant| match tenant {
+        Some(tenant) => viewer.permit_seen(Permission::SlasWrite, tenant).map(drop),
+        None => Ok(()),
+    });
+    permit.map_err(|error| error.at(path))?;
     let limit = i64::try_from(MOST + 1).unwrap_or(i64::MAX);
     let found = recalculate::find(&asking.conn(), &reach, which, limit).await?;
-    if matches!(which, Which::AffectedSlas(ids) if found.len() < ids.len()) {
-        return Err(Error::NotFound("affected SLA"));
+    if let Which::AffectedSlas(ids) = which
+        && let Some(missing) = ids.iter().find(|id| found.iter().all(|clock| clock.id != **id))
+    {
+        return Err(Error::NotFound("affected SLA").at(&place(which, path, *missing)));
     }
     Ok((found.len() <= MOST).then_some(found))
 }
 
-fn by_tenant(asking: &Asking, clocks: Vec<Found>) -> Result<Vec<(Permit, Vec<Found>)>, Error> {
+/// Where the input names a clock.
+fn place(which: &Which, path: &str, clock: Uuid) -> String {
+    match which {
+        Which::AffectedSlas(ids) => {
+            let at = ids.iter().position(|id| *id == clock).unwrap_or_default();
+            format!("{path}.{at}")
+        }
+        Which::Sla(_) | Which::Request(_) => path.to_owned(),
+    }
+}
+
+fn by_tenant(
+    asking: &Asking,
+    place: impl Fn(Uuid) -> String,
+    clocks: Vec<Found>,
+) -> Result<Vec<(Permit, Vec<Found>)>, Error> {
     let mut tenants: BTreeMap<Uuid, Vec<Found>> = BTreeMap::new();
     for clock in clocks {
         tenants.entry(clock.tenant_id).or_default().push(clock);
     }
     let viewer = asking.viewer()?;
     let permits = tenants.into_iter().map(|(tenant, clocks)| {
-        let permit = viewer.permit_seen(Permission::SlasWrite, tenant)?;
+        let at = clocks.first().map(|clock| place(clock.id)).unwrap_or_default();
+        let permit = viewer.permit_seen(Permission::SlasWrite, tenant).map_err(|error| error.at(&at))?;
         Ok((permit, clocks.into_iter().filter(|clock| clock.runs).collect()))
     });
     permits.collect()

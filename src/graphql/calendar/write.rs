@@ -47,8 +47,8 @@ inputs! {
         hours: Vec<CalendarHoursInput> => hours,
     }
     defaulted {
-        /// When they do not count, all of them.
-        holidays: Vec<HolidayInput> [default] => holidays,
+        /// When they do not count, all of them; left out in a create = never.
+        holidays: Vec<HolidayInput> => holidays,
     }
     optional {
         /// The system it comes from, at most 30 characters.
@@ -58,8 +58,7 @@ inputs! {
     }
     sourced {
         /// True: when the tenant has one of this `source` and `sourceId` already, that one is changed to what is given
-        /// here, as by the update; what has a default and is left out takes it, what is null stays. False: that is the mistake
-        /// `DUPLICATE`.
+        /// here, as by the update; what is left out or null stays as it is. False: that is the mistake `DUPLICATE`.
         upsert
     }
     then calendar::promised_anew;

@@ -32,7 +32,8 @@ pub struct Limits {
     pub list_items: usize,
     /// Rows of a bulk mutation, sent in a variable: the items of a list that is called `rows`.
     pub rows: usize,
-    /// Length of one string, in the document or in a variable, in bytes.
+    /// Length of one string, in the document or in a variable, in bytes. More than the longest text that a field holds, so
+    /// that a text which is somewhat too long is a mistake of its field, and not refused here with all the rest.
     pub string_bytes: usize,
     /// Cost: roughly the objects that an operation can return. A field that returns objects costs 1 and what is
     /// selected below it; below a connection that counts once per row of the page (`first` or `last`, at most
@@ -69,7 +70,7 @@ impl Default for Limits {
             variables: 100,
             list_items: 200,
             rows: 1_000,
-            string_bytes: 64 * 1024,
+            string_bytes: 192 * 1024,
             cost: 50_000,
             values: 250_000,
             page_default: 25,

@@ -21,8 +21,8 @@ inputs! {
         name: String => name(160),
     }
     defaulted {
-        /// Whether it is outside: a supplier, not a part of the house.
-        external: bool [default = false] => flag,
+        /// Whether it is outside: a supplier, not a part of the house; left out in a create = no.
+        external: bool => flag,
     }
     optional {
         /// The organization that it is a part of: one of the tenant or of a tenant above it, and none that is a part of
@@ -35,8 +35,7 @@ inputs! {
     }
     sourced {
         /// True: when the tenant has one of this `source` and `sourceId` already, that one is changed to what is given
-        /// here, as by the update; what has a default and is left out takes it, what is null stays. False: that is the mistake
-        /// `DUPLICATE`.
+        /// here, as by the update; what is left out or null stays as it is. False: that is the mistake `DUPLICATE`.
         upsert
     }
 }

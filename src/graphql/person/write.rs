@@ -42,8 +42,7 @@ inputs! {
     }
     sourced {
         /// True: when the tenant has one of this `source` and `sourceId` already, that one is changed to what is given
-        /// here, as by the update; what has a default and is left out takes it, what is null stays. False: that is the mistake
-        /// `DUPLICATE`.
+        /// here, as by the update; what is left out or null stays as it is. False: that is the mistake `DUPLICATE`.
         upsert
     }
     constraints {

@@ -16,7 +16,7 @@ use crate::graphql::node::Kind;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::told::{Rows, failed};
 use crate::graphql::word::{Impact, RequestChannel, RequestStatus};
-use crate::graphql::write::{Allowed, allowed, check_count, many, together};
+use crate::graphql::write::{check_count, many, permit_in, together};
 use crate::store::intake::{self, AHEAD, About, Change, Event, Registration, Telling};
 use crate::store::write::Together;
 use crate::store::{request, word};
@@ -201,9 +201,8 @@ impl RequestMutation {
         #[graphql(desc = "The request.")] input: RequestRegisterInput,
     ) -> Result<RequestPayload> {
         let asking = Asking::of(ctx);
-        let permit = permit(asking, &input.tenant_id)?;
         let mark = input.client_mutation_id.clone();
-        RequestPayload::of(asking, register(asking, &permit, input).await, mark)
+        RequestPayload::of(asking, register(asking, input).await, mark)
     }
 
     /// Records that something happened to a request, and brings its clocks up to date. Events may be told twice, late
@@ -233,16 +232,9 @@ impl RequestMutation {
         let together = together(input.atomic, input.dry_run);
         let marks = input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
         let rows = Rows::read(input.rows, |row, mistakes| {
-            match allowed("input.tenantId", permit(asking, &row.tenant_id))? {
-                Ok(permit) => {
-                    let about = About::New(Box::new(row.registration(asking, mistakes)));
-                    Ok(Some((permit, Telling { about, events: Vec::new() })))
-                }
-                Err(mistake) => {
-                    mistakes.push(mistake);
-                    Ok(None)
-                }
-            }
+            let permit = permit(asking, &row.tenant_id, mistakes)?;
+            let about = About::New(Box::new(row.registration(asking, mistakes)));
+            Ok(permit.map(|permit| (permit, Telling { about, events: Vec::new() })))
         })?;
         let results = tell(asking, rows, marks, together).await?;
         Ok(RequestRegisterManyPayload::of(results, together, input.client_mutation_id))
@@ -262,18 +254,9 @@ impl RequestMutation {
         let known = Known::find(asking, &input.rows).await?;
         let marks = input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
         let rows = Rows::read(input.rows, |row, mistakes| {
-            let found = match known.of(asking, &row, mistakes)? {
-                Ok(found) => found,
-                Err(mistake) => {
-                    mistakes.push(mistake);
-                    return Ok(None);
-                }
-            };
+            let found = known.of(asking, &row, mistakes)?;
             let event = row.event(asking, mistakes);
-            // Where it is none, its mistake is told: the rest of the row was only looked at for further ones.
-            Ok(found.map(|(permit, request)| {
-                (permit, Telling { about: About::Known(request), events: vec![event] })
-            }))
+            Ok(found.map(|(permit, about)| (permit, Telling { about, events: vec![event] })))
         })?;
         let results = tell(asking, rows, marks, together).await?;
         Ok(RequestRecordManyPayload::of(results, together, input.client_mutation_id))
@@ -288,8 +271,8 @@ async fn tell(
     together: Together,
 ) -> Result<Vec<RequestPayload>> {
     let mut mistakes = Mistakes::default();
-    intake::check(&asking.conn(), rows.right(), &mut mistakes).await.map_err(failed)?;
-    rows.without(mistakes)?;
+    intake::check(&asking.conn(), rows.read_rows(), &mut mistakes).await.map_err(failed)?;
+    rows.add(mistakes);
     let (told, results) = rows.write(together);
     let dry_run = together == Together::DryRun;
     let written = intake::take_in_all(&asking.conn(), asking.now(), told, dry_run).await;
@@ -304,9 +287,9 @@ async fn tell(
     Ok(answers.map(payload).collect())
 }
 
-/// The permit to write requests of a tenant.
-fn permit(asking: &Asking, tenant: &ID) -> Result<Permit, Error> {
-    asking.permit(Permission::RequestsWrite, Kind::Tenant.key(tenant)?)
+/// The permit to write requests of a tenant; none where it is no id, which is a mistake.
+fn permit(asking: &Asking, tenant: &ID, mistakes: &mut Mistakes) -> Result<Option<Permit>, Error> {
+    permit_in(asking, ("input.tenantId", tenant), &[Permission::RequestsWrite], mistakes)
 }
 
 /// The requests that rows are about.
@@ -319,11 +302,14 @@ impl Known {
     async fn find(asking: &Asking, rows: &[RequestRecordInput]) -> Result<Self, Error> {
         let reach = asking.viewer()?.reach_any();
         let ids = rows.iter().filter_map(|row| Kind::Request.key(row.request_id.as_ref()?).ok());
-        let tenants = request::tenants(&asking.conn(), &reach, &ids.collect::<Vec<_>>()).await?;
+        let tenants = match ids.collect::<Vec<_>>() {
+            ids if ids.is_empty() => HashMap::new(),
+            ids => request::tenants(&asking.conn(), &reach, &ids).await?,
+        };
         let mut told: HashMap<Uuid, (Permit, Vec<(String, String)>)> = HashMap::new();
         for row in rows.iter().filter(|row| row.request_id.is_none()) {
             if let (Some(tenant), Some(source), Some(id)) = (&row.tenant_id, &row.source, &row.source_id)
-                && let Ok(permit) = permit(asking, tenant)
+                && let Ok(Some(permit)) = permit(asking, tenant, &mut Mistakes::default())
             {
                 let (_, told) = told.entry(permit.tenant_id).or_insert_with(|| (permit, Vec::new()));
                 told.push((source.clone(), id.clone()));
@@ -337,40 +323,36 @@ impl Known {
         Ok(Self { tenants, by_source })
     }
 
-    /// The request of a row, and the permit to write it; none where there is none, which is a mistake of the row as
-    /// others are. Of a row that may not be written nothing else is told (rule P3).
+    /// The permit to write the request of a row, and which it is; none where the row does not say. That there is none is
+    /// a mistake as others are. Who may not write is told nothing else (rule P3).
     fn of(
         &self,
         asking: &Asking,
         row: &RequestRecordInput,
         mistakes: &mut Mistakes,
-    ) -> Result<Allowed<Option<(Permit, Uuid)>>, Error> {
-        let by_source = [row.tenant_id.is_some(), row.source.is_some(), row.source_id.is_some()];
+    ) -> Result<Option<(Permit, About)>, Error> {
         match (&row.request_id, &row.tenant_id, &row.source, &row.source_id) {
-            (Some(id), ..) => {
-                let found = Kind::Request.key(id).and_then(|request| {
-                    let tenant = self.tenants.get(&request).ok_or(Error::NotFound("request"))?;
-                    Ok((asking.permit(Permission::RequestsWrite, *tenant)?, request))
-                });
-                if found.is_ok() && by_source.contains(&true) {
-                    mistakes.add("input.requestId", InputErrorCode::Invalid, BY_ID);
+            (Some(id), tenant, source, source_id) => {
+                let path = "input.requestId";
+                let Some(request) = Kind::Request.key_at(mistakes, path, id) else { return Ok(None) };
+                let tenant_id = self.tenants.get(&request).ok_or(Error::NotFound("request"));
+                let permit = tenant_id.and_then(|tenant| asking.permit(Permission::RequestsWrite, *tenant));
+                if tenant.is_some() || source.is_some() || source_id.is_some() {
+                    mistakes.add(path, InputErrorCode::Invalid, BY_ID);
                 }
-                Ok(allowed("input.requestId", found)?.map(Some))
+                Ok(Some((permit.map_err(|error| error.at(path))?, About::Known(request))))
             }
             (None, Some(tenant), Some(source), Some(source_id)) => {
-                let permit = match allowed("input.tenantId", permit(asking, tenant))? {
-                    Ok(permit) => permit,
-                    Err(mistake) => return Ok(Err(mistake)),
-                };
+                let Some(permit) = permit(asking, tenant, mistakes)? else { return Ok(None) };
                 let request = self.by_source.get(&(permit.tenant_id, source.clone(), source_id.clone()));
                 if request.is_none() {
                     mistakes.add("input.sourceId", InputErrorCode::NotFound, UNREGISTERED);
                 }
-                Ok(Ok(request.map(|request| (permit, *request))))
+                Ok(Some((permit, request.map_or(About::Unknown, |request| About::Known(*request)))))
             }
             _ => {
                 mistakes.add("input", InputErrorCode::Required, WHICH);
-                Ok(Ok(None))
+                Ok(None)
             }
         }
     }
@@ -380,25 +362,22 @@ const BY_ID: &str = "The id says which request: leave out tenantId, source and s
 const UNREGISTERED: &str = "No request was registered under this source and sourceId: register it first.";
 const WHICH: &str = "Say which request: pass requestId, or all of tenantId, source and sourceId.";
 
-async fn register(
-    asking: &Asking,
-    permit: &Permit,
-    input: RequestRegisterInput,
-) -> Result<Arc<request::Row>, WriteError> {
+async fn register(asking: &Asking, input: RequestRegisterInput) -> Result<Arc<request::Row>, WriteError> {
     let mut mistakes = Mistakes::default();
-    let registration = input.registration(asking, &mut mistakes);
-    intake::register(&asking.conn(), permit, asking.now(), registration, mistakes).await
+    let permit = permit(asking, &input.tenant_id, &mut mistakes)?;
+    let about = About::New(Box::new(input.registration(asking, &mut mistakes)));
+    let Some(permit) = permit else { return Err(mistakes.into()) };
+    let telling = Telling { about, events: Vec::new() };
+    intake::tell(&asking.conn(), &permit, asking.now(), telling, mistakes).await
 }
 
 async fn record(asking: &Asking, input: RequestRecordInput) -> Result<Arc<request::Row>, WriteError> {
     let mut mistakes = Mistakes::default();
-    let (permit, request) = find(asking, &input, &mut mistakes).await?;
-    let event = input.event(asking, &mut mistakes);
-    let Some(request) = request else {
-        mistakes.none()?;
-        return Err(Error::NotFound("request").into());
-    };
-    intake::record(&asking.conn(), &permit, asking.now(), request, event, mistakes).await
+    let known = Known::find(asking, std::slice::from_ref(&input)).await?;
+    let found = known.of(asking, &input, &mut mistakes)?;
+    let events = vec![input.event(asking, &mut mistakes)];
+    let Some((permit, about)) = found else { return Err(mistakes.into()) };
+    intake::tell(&asking.conn(), &permit, asking.now(), Telling { about, events }, mistakes).await
 }
 
 impl RequestRegisterInput {
@@ -486,42 +465,6 @@ impl RequestRecordInput {
             sequence: self.sequence.unwrap_or_default().into(),
             of_queue: self.kind.is_some(),
             change,
-        }
-    }
-}
-
-/// The request meant, and the permit to write it: by its id, or by its tenant and its source. One that its source never
-/// registered is a mistake of the input.
-async fn find(
-    asking: &Asking,
-    input: &RequestRecordInput,
-    mistakes: &mut Mistakes,
-) -> Result<(Permit, Option<Uuid>), WriteError> {
-    let by_source = [input.tenant_id.is_some(), input.source.is_some(), input.source_id.is_some()];
-    match (&input.request_id, &input.tenant_id, &input.source, &input.source_id) {
-        (Some(id), ..) => {
-            let key = Kind::Request.key(id)?;
-            let reach = asking.viewer()?.reach_any();
-            let tenant_id = request::tenant(&asking.conn(), &reach, key).await?;
-            let tenant_id = tenant_id.ok_or(Error::NotFound("request"))?;
-            if by_source.contains(&true) {
-                mistakes.add("input.requestId", InputErrorCode::Invalid, BY_ID);
-            }
-            Ok((asking.permit(Permission::RequestsWrite, tenant_id)?, Some(key)))
-        }
-        (None, Some(tenant), Some(source), Some(source_id)) => {
-            let permit = permit(asking, tenant)?;
-            let told = (source.clone(), source_id.clone());
-            let found = request::of_sources(&asking.conn(), &permit, vec![told]).await?.into_values().next();
-            if found.is_none() {
-                mistakes.add("input.sourceId", InputErrorCode::NotFound, UNREGISTERED);
-            }
-            Ok((permit, found))
-        }
-        _ => {
-            asking.viewer()?;
-            mistakes.add("input", InputErrorCode::Required, WHICH);
-            Err(std::mem::take(mistakes).into())
         }
     }
 }

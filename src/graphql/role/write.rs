@@ -36,18 +36,24 @@ fn permissions(draft: &mut Draft, spot: Spot, permissions: Vec<Permission>) {
         draft.mistakes.add(&spot.path(), InputErrorCode::Required, "Name at least one permission.");
     }
     let names = within_rights(draft, spot, &permissions);
-    let held = draft.permit.held_in(draft.permit.tenant_id).iter().map(|held| held.wire_name().to_owned()).collect();
-    role::takes_away_only(draft, held);
+    if let Some(held) = held(draft) {
+        role::takes_away_only(draft, held.iter().map(|held| held.wire_name().to_owned()).collect());
+    }
     draft.set(spot.0, Some(Bind::Texts(names)));
+}
+
+/// What the viewer may do in the tenant that is written in.
+fn held(draft: &Draft) -> Option<access::Permissions> {
+    draft.permit.as_ref().map(|permit| permit.held_in(permit.tenant_id))
 }
 
 /// The wire names of permissions, each once: nobody hands on what they do not hold in the tenant themselves.
 pub(in crate::graphql) fn within_rights(draft: &mut Draft, spot: Spot, permissions: &[Permission]) -> Vec<String> {
-    let held = draft.permit.held_in(draft.permit.tenant_id);
+    let held = held(draft);
     let mut names = Vec::new();
     for (index, permission) in permissions.iter().map(|given| access::Permission::from(*given)).enumerate() {
         let name = permission.wire_name();
-        if !held.contains(permission) {
+        if held.is_some_and(|held| !held.contains(permission)) {
             let path = format!("{}.{index}", spot.path());
             let message = format!("You do not hold {name} in this tenant: ask somebody who does.");
             draft.mistakes.add(&path, InputErrorCode::Forbidden, message);

@@ -4,14 +4,14 @@ use async_graphql::{Context, ID, InputObject, Object, Result};
 use uuid::Uuid;
 
 use crate::access::{Permission, Permit};
-use crate::error::InputErrorCode;
+use crate::error::{InputErrorCode, Mistakes};
 use crate::graphql::input::{delete_payload, payload};
 use crate::graphql::node::Entity;
-use crate::graphql::write::{self, Create, Spot, creation, many};
+use crate::graphql::write::{self, Create, Spot, many};
 use crate::graphql::{Person, Role, RoleGrant, ServiceToken};
 use crate::store::role_grant;
 use crate::store::sql::Bind;
-use crate::store::write::{Draft, Work};
+use crate::store::write::{Draft, Mark, Work, creation};
 
 /// To grant a role, to exactly one: a person or a service token.
 #[derive(Clone, Debug, InputObject)]
@@ -31,6 +31,13 @@ pub struct RoleGrantInput {
 }
 
 impl RoleGrantInput {
+    fn draft(&self, permit: Option<&Permit>) -> (Draft, Option<Mark>) {
+        let mut draft = Draft::new(permit.cloned());
+        let mark = write::mark(self, self.client_mutation_id.as_deref(), &mut draft.mistakes);
+        self.fill(&mut draft);
+        (draft, mark)
+    }
+
     fn fill(&self, draft: &mut Draft) {
         if let Some(role) = write::key::<Role>(draft, "input.roleId", &self.role_id) {
             draft.refer::<<Role as Entity>::Row>("role_id", "input.roleId", Some(role));
@@ -49,7 +56,7 @@ impl RoleGrantInput {
                 draft.mistakes.add("input.personId", code, "Give a person or a service token, one of the two.");
             }
         }
-        draft.set("created_by", draft.permit.person_id.map(Bind::Uuid));
+        draft.set_author();
         let nobody = "There is nobody of this id that may be granted it here.";
         for (name, path, code, message) in [
             ("role_grant_root_id_person_id_fkey", "input.personId", InputErrorCode::NotFound, nobody),
@@ -70,13 +77,17 @@ impl Create for RoleGrantInput {
         (Spot("tenant_id"), &self.tenant_id)
     }
 
-    fn needs(&self) -> Permission {
-        Permission::TenantsAdmin
+    fn needs(&self) -> Vec<Permission> {
+        vec![Permission::TenantsAdmin]
     }
 
     fn work(&self, permit: &Permit) -> Work<Uuid> {
-        let marked = (self, self.client_mutation_id.as_deref());
-        creation::<RoleGrant>(permit, "roleGrant", false, marked, |draft| self.fill(draft))
+        let (draft, mark) = self.draft(Some(permit));
+        creation::<role_grant::Row>(permit.clone(), "roleGrant", false, mark, draft)
+    }
+
+    fn mistakes(&self) -> Mistakes {
+        self.draft(None).0.mistakes
     }
 }
 
@@ -118,7 +129,7 @@ impl RoleGrantMutation {
         #[graphql(desc = "What is granted to whom.")] input: RoleGrantInput,
     ) -> Result<RoleGrantPayload> {
         let mark = input.client_mutation_id.clone();
-        Ok(RoleGrantPayload::of(write::create(ctx, input).await?, mark))
+        Ok(RoleGrantPayload::of(write::create(ctx, &input).await?, mark))
     }
 
     /// Grants many roles: all or none, each that is right, or, to see what would be refused, none.
@@ -142,7 +153,7 @@ impl RoleGrantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which.")] input: RoleRevokeInput,
     ) -> Result<RoleRevokePayload> {
-        let gone = write::delete::<RoleGrant>(ctx, &input.id, None, "roleRevoke", Permission::TenantsAdmin);
+        let gone = write::delete::<RoleGrant>(ctx, &input.id, None, "roleRevoke", &[Permission::TenantsAdmin]);
         RoleRevokePayload::of(gone.await?, input.client_mutation_id)
     }
 }

@@ -34,10 +34,12 @@ inputs! {
         name: String => name(160),
     }
     defaulted {
-        /// The instances that it uses, all of them. None of them may use this one, not even through others.
-        uses: Vec<ServiceInstanceUseInput> [default] => uses,
-        /// The people who use its configuration items, all of them: whom the coverage `CIS_OF_SERVICE_INSTANCE` covers.
-        user_ids: Vec<ID> [default] => users,
+        /// The instances that it uses, all of them; left out in a create = none. None of them may use this one, not even
+        /// through others.
+        uses: Vec<ServiceInstanceUseInput> => uses,
+        /// The people who use its configuration items, all of them: whom the coverage `CIS_OF_SERVICE_INSTANCE` covers. Left
+        /// out in a create = nobody.
+        user_ids: Vec<ID> => users,
     }
     optional {
         /// The team that supports it: one of the tenant or of a tenant above it. Null = none.
@@ -53,8 +55,7 @@ inputs! {
     }
     sourced {
         /// True: when the tenant has one of this `source` and `sourceId` already, that one is changed to what is given
-        /// here, as by the update; what has a default and is left out takes it, what is null stays. False: that is the mistake
-        /// `DUPLICATE`.
+        /// here, as by the update; what is left out or null stays as it is. False: that is the mistake `DUPLICATE`.
         upsert
     }
     constraints {

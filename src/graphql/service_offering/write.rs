@@ -84,11 +84,11 @@ inputs! {
         time_zone: TimeZone => zone,
     }
     defaulted {
-        /// Whether it can be had.
-        status: ServiceOfferingStatus [default_with = "ServiceOfferingStatus::Available"] =>
+        /// Whether it can be had; left out in a create = `AVAILABLE`.
+        status: ServiceOfferingStatus =>
             word(|status: ServiceOfferingStatus| word::OfferingStatus::from(status).word()),
-        /// What it promises, for each impact that it promises anything for.
-        targets: Vec<OfferingTargetInput> [default] => targets,
+        /// What it promises, for each impact that it promises anything for; left out in a create = nothing.
+        targets: Vec<OfferingTargetInput> => targets,
     }
     optional {
         /// When the service is to be available: a calendar with hours. Null = nothing is promised.
@@ -100,8 +100,7 @@ inputs! {
     }
     sourced {
         /// True: when the tenant has one of this `source` and `sourceId` already, that one is changed to what is given
-        /// here, as by the update; what has a default and is left out takes it, what is null stays. False: that is the mistake
-        /// `DUPLICATE`.
+        /// here, as by the update; what is left out or null stays as it is. False: that is the mistake `DUPLICATE`.
         upsert
     }
     then service_offering::promised_anew;

@@ -13,7 +13,7 @@ use crate::graphql::write::{Create, Spot, mark};
 use crate::store::sla::change::Changes;
 use crate::store::sla::write::{self, Listed, New, NewVersion, Terms};
 use crate::store::word::{self, SlaKind};
-use crate::store::write::Work;
+use crate::store::write::{Mark, Work};
 
 /// The longest name (rule S7).
 const NAME: usize = 160;
@@ -101,7 +101,7 @@ pub struct SlaCreateInput {
     status: Option<SlaStatus>,
     /// Its first version, which will be active.
     version: SlaVersionInput,
-    /// The organization that pays for it; required with service terms.
+    /// The organization that pays for it; required with service terms, but for an upsert that leaves it as it is.
     customer_id: Option<ID>,
     /// Who speaks for the customer.
     customer_rep_id: Option<ID>,
@@ -276,64 +276,75 @@ impl Create for SlaCreateInput {
         (Spot("tenant_id"), &self.tenant_id)
     }
 
-    fn needs(&self) -> access::Permission {
-        permission(self.version.terms.kind())
+    fn needs(&self) -> Vec<access::Permission> {
+        vec![permission(self.version.terms.kind())]
     }
 
     fn work(&self, permit: &Permit) -> Work<Uuid> {
-    let mut mistakes = Mistakes::default();
-    let mark = mark(self, self.client_mutation_id.as_deref(), &mut mistakes);
-    let input = self.clone();
-    let upsert = input.upsert.then(|| input.changes());
-    let name = mistakes.name("input.name", &input.name, NAME);
-    described(
-        &mut mistakes,
-        input.description.as_deref(),
-        input.remarks.as_deref(),
-        input.source.as_deref(),
-        input.source_id.as_deref(),
-    );
-    write::dates(
-        &mut mistakes,
-        input.start_date.map(|date| date.0),
-        input.notice_date.map(|date| date.0),
-        input.expiry_date.map(|date| date.0),
-    );
-    let kind = input.version.terms.kind();
-    if kind == SlaKind::Service && input.customer_id.is_none() {
-        mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
+        let mut mistakes = Mistakes::default();
+        let mark = mark(self, self.client_mutation_id.as_deref(), &mut mistakes);
+        let upsert = self.upsert.then(|| self.changes());
+        let new = self.new_sla(&mut mistakes);
+        write::creation(permit.clone(), new, upsert, mistakes, mark)
     }
-    let new = New {
-        name,
-        description: input.description,
-        shared: input.shared.unwrap_or(false),
-        active: input.active.unwrap_or(true),
-        // Rule S6.
-        status: input.status.map_or(
-            match (kind, input.start_date.is_some()) {
-                (SlaKind::Service, _) => word::SlaStatus::BeingPrepared,
-                (_, false) => word::SlaStatus::Active,
-                (_, true) => word::SlaStatus::ScheduledForActivation,
-            },
-            Into::into,
-        ),
-        customer_id: optional(&mut mistakes, Kind::Organization, "input.customerId", input.customer_id),
-        customer_rep_id: optional(&mut mistakes, Kind::Person, "input.customerRepId", input.customer_rep_id),
-        service_level_manager_id: optional(&mut mistakes, Kind::Person, "input.serviceLevelManagerId", input.service_level_manager_id),
-        start_date: input.start_date.map(|date| date.0),
-        notice_date: input.notice_date.map(|date| date.0),
-        expiry_date: input.expiry_date.map(|date| date.0),
-        remarks: input.remarks,
-        source: input.source,
-        source_id: input.source_id,
-        version: version(input.version, &mut mistakes),
-    };
-    write::creation(permit.clone(), new, upsert, mistakes, mark)
+
+    fn mistakes(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        mark(self, self.client_mutation_id.as_deref(), &mut mistakes);
+        let new = self.new_sla(&mut mistakes);
+        write::needs_customer(&mut mistakes, new.version.terms.kind(), new.customer_id);
+        mistakes
     }
 }
 
-
 impl SlaCreateInput {
+    fn new_sla(&self, mistakes: &mut Mistakes) -> New {
+        let input = self.clone();
+        if input.upsert && (input.source.is_none() || input.source_id.is_none()) {
+            mistakes.add("input.sourceId", InputErrorCode::Required, "An upsert needs source and sourceId.");
+        }
+        let name = mistakes.name("input.name", &input.name, NAME);
+        described(
+            mistakes,
+            input.description.as_deref(),
+            input.remarks.as_deref(),
+            input.source.as_deref(),
+            input.source_id.as_deref(),
+        );
+        write::dates(
+            mistakes,
+            input.start_date.map(|date| date.0),
+            input.notice_date.map(|date| date.0),
+            input.expiry_date.map(|date| date.0),
+        );
+        let kind = input.version.terms.kind();
+        New {
+            name,
+            description: input.description,
+            shared: input.shared.unwrap_or(false),
+            active: input.active.unwrap_or(true),
+            // Rule S6.
+            status: input.status.map_or(
+                match (kind, input.start_date.is_some()) {
+                    (SlaKind::Service, _) => word::SlaStatus::BeingPrepared,
+                    (_, false) => word::SlaStatus::Active,
+                    (_, true) => word::SlaStatus::ScheduledForActivation,
+                },
+                Into::into,
+            ),
+            customer_id: optional(mistakes, Kind::Organization, "input.customerId", input.customer_id),
+            customer_rep_id: optional(mistakes, Kind::Person, "input.customerRepId", input.customer_rep_id),
+            service_level_manager_id: optional(mistakes, Kind::Person, "input.serviceLevelManagerId", input.service_level_manager_id),
+            start_date: input.start_date.map(|date| date.0),
+            notice_date: input.notice_date.map(|date| date.0),
+            expiry_date: input.expiry_date.map(|date| date.0),
+            remarks: input.remarks,
+            source: input.source,
+            source_id: input.source_id,
+            version: version(input.version, mistakes),
+        }
+    }
+
     /// What an upsert changes of the SLA that is there: what is given.
     fn changes(&self) -> Changes {
         let update = SlaUpdateInput {
@@ -368,10 +379,15 @@ impl SlaVersionCreateInput {
     /// The write, once the SLA is known.
     pub(super) fn work(&self, permit: &Permit, sla_id: Uuid) -> Work<Uuid> {
         let mut mistakes = Mistakes::default();
-        let mark = mark(self, self.client_mutation_id.as_deref(), &mut mistakes);
-        let version = version(self.version.clone(), &mut mistakes);
+        let (version, mark) = self.new_version(&mut mistakes);
         let expected = self.expected_revision;
         write::version_creation(permit.clone(), (sla_id, expected), version, self.make_active, mistakes, mark)
+    }
+
+    /// The version, and the client's mark.
+    pub(super) fn new_version(&self, mistakes: &mut Mistakes) -> (NewVersion, Option<Mark>) {
+        let mark = mark(self, self.client_mutation_id.as_deref(), mistakes);
+        (version(self.version.clone(), mistakes), mark)
     }
 }
 
@@ -384,10 +400,12 @@ fn described(
     source_id: Option<&str>,
 ) {
     mistakes.prose("input.description", description, DESCRIPTION);
-    if remarks.is_some_and(|remarks| remarks.len() > REMARKS) {
-        mistakes.add("input.remarks", InputErrorCode::TooLong, "This may have at most 64 KiB.");
+    match remarks {
+        Some(remarks) if remarks.len() > REMARKS => {
+            mistakes.add("input.remarks", InputErrorCode::TooLong, "This may have at most 64 KiB.");
+        }
+        remarks => mistakes.prose("input.remarks", remarks, REMARKS),
     }
-    mistakes.prose("input.remarks", remarks, REMARKS);
     for (path, text, longest) in [("input.source", source, 30), ("input.sourceId", source_id, 128)] {
         if let Some(text) = text {
             mistakes.text(path, text, longest);
@@ -487,7 +505,7 @@ impl ServiceTermsInput {
             mistakes.add(&instance, InputErrorCode::Required, message);
         }
         let terms = Terms::Service {
-            // An id that cannot be read is a mistake already, so this nil is never looked for.
+            // An id that cannot be read is a mistake already: nil is not looked for.
             service_offering_id: Kind::ServiceOffering
                 .key_at(mistakes, &offering, &self.service_offering_id)
                 .unwrap_or_default(),

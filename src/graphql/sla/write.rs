@@ -7,11 +7,11 @@ use super::input::{
     SlaCreateInput, SlaDeleteInput, SlaUpdateInput, SlaVersionActivateInput, SlaVersionCreateInput, permission,
 };
 use crate::access::Permit;
-use crate::error::{Error, Mistakes};
+use crate::error::{Error, Mistakes, WriteError};
 use crate::graphql::asking::Asking;
-use crate::graphql::input::{delete_payload, payload, written};
+use crate::graphql::input::{delete_payload, payload, refused};
 use crate::graphql::node::Kind;
-use crate::graphql::write::{self, many, seen, together};
+use crate::graphql::write::{self, Allowed, many, seen, together};
 use crate::graphql::{Sla, SlaVersion};
 use crate::store::sla::change;
 use crate::store::write as store;
@@ -55,7 +55,7 @@ impl SlaMutation {
         #[graphql(desc = "The SLA.")] input: SlaCreateInput,
     ) -> Result<SlaPayload> {
         let client_mutation_id = input.client_mutation_id.clone();
-        Ok(SlaPayload::of(write::create(ctx, input).await?, client_mutation_id))
+        Ok(SlaPayload::of(write::create(ctx, &input).await?, client_mutation_id))
     }
 
     /// Makes many SLAs: all or none, each that is right, or, to see what would be refused, none. Needs, for each, what
@@ -79,12 +79,11 @@ impl SlaMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The version.")] input: SlaVersionCreateInput,
     ) -> Result<SlaVersionPayload> {
-        let asking = Asking::of(ctx);
-        let (sla_id, permit) = permit_on(asking, &input.sla_id).await?;
-        let conn = asking.conn();
-        let outcome = store::one(&conn, || input.work(&permit, sla_id)).await;
-        drop(conn);
-        Ok(SlaVersionPayload::of(written(ctx, &permit, outcome).await?, input.client_mutation_id))
+        let answer = match version_permit(Asking::of(ctx), &input).await? {
+            Ok((sla_id, permit)) => write::write_one(ctx, &permit, || input.work(&permit, sla_id)).await?,
+            Err(mistakes) => (None, refused(WriteError::Input(mistakes))?),
+        };
+        Ok(SlaVersionPayload::of(answer, input.client_mutation_id))
     }
 
     /// Makes many versions, of one or many SLAs: all or none, each that is right, or, to see what would be refused, none.
@@ -100,17 +99,9 @@ impl SlaMutation {
         let mut permits = Vec::with_capacity(input.rows.len());
         let mut slas = Vec::with_capacity(input.rows.len());
         for row in &input.rows {
-            let permit = match permit_on(asking, &row.sla_id).await {
-                Ok((sla_id, permit)) => {
-                    slas.push(sla_id);
-                    Ok(permit)
-                }
-                Err(error) => {
-                    slas.push(Uuid::nil());
-                    Err(error)
-                }
-            };
-            permits.push(write::allowed("input.slaId", permit)?);
+            let allowed = write::of_row(version_permit(asking, row).await)?;
+            slas.push(allowed.as_ref().map_or(Uuid::nil(), |(sla_id, _)| *sla_id));
+            permits.push(allowed.map(|(_, permit)| permit));
         }
         let together = together(input.atomic, input.dry_run);
         let work = |row: usize, permit: &Permit| input.rows[row].work(permit, slas[row]);
@@ -128,17 +119,23 @@ impl SlaMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What changes.")] input: SlaUpdateInput,
     ) -> Result<SlaPayload> {
-        let asking = Asking::of(ctx);
-        let (sla_id, permit) = permit_on(asking, &input.id).await?;
-        let work = || {
-            let mut mistakes = Mistakes::default();
-            let changes = input.clone().changes(&mut mistakes);
-            change::update(permit.clone(), sla_id, changes, input.expected_revision, mistakes)
+        let mut mistakes = Mistakes::default();
+        let id = ("input.id", &input.id);
+        let answer = match permit_on(Asking::of(ctx), id, &mut mistakes).await? {
+            Some((sla_id, permit)) => {
+                let work = || {
+                    let mut mistakes = Mistakes::default();
+                    let changes = input.clone().changes(&mut mistakes);
+                    change::update(permit.clone(), sla_id, changes, input.expected_revision, mistakes)
+                };
+                write::write_one(ctx, &permit, work).await?
+            }
+            None => {
+                input.clone().changes(&mut mistakes);
+                (None, refused(mistakes.into())?)
+            }
         };
-        let conn = asking.conn();
-        let outcome = store::one(&conn, work).await;
-        drop(conn);
-        Ok(SlaPayload::of(written(ctx, &permit, outcome).await?, input.client_mutation_id))
+        Ok(SlaPayload::of(answer, input.client_mutation_id))
     }
 
     /// Deletes an SLA and its versions. Refused with `IN_USE` when requests were measured by it or name it, or a tenant falls
@@ -150,7 +147,11 @@ impl SlaMutation {
         #[graphql(desc = "Which.")] input: SlaDeleteInput,
     ) -> Result<SlaDeletePayload> {
         let asking = Asking::of(ctx);
-        let (sla_id, permit) = permit_on(asking, &input.id).await?;
+        let mut mistakes = Mistakes::default();
+        let found = permit_on(asking, ("input.id", &input.id), &mut mistakes).await?;
+        let Some((sla_id, permit)) = found else {
+            return SlaDeletePayload::of(Err(mistakes.into()), input.client_mutation_id);
+        };
         let conn = asking.conn();
         let work = || change::deletion(permit.clone(), sla_id, input.expected_revision);
         let outcome = store::one(&conn, work).await;
@@ -169,20 +170,48 @@ impl SlaMutation {
     ) -> Result<SlaVersionPayload> {
         let asking = Asking::of(ctx);
         asking.viewer()?;
-        let version = Kind::SlaVersion.key(&input.sla_version_id)?;
-        let row = seen::<SlaVersion>(asking, version).await?;
-        let (sla_id, permit) = permit_on(asking, &Kind::Sla.id(row.sla_id)).await?;
-        let conn = asking.conn();
-        let outcome = store::one(&conn, || change::activation(permit.clone(), (sla_id, input.expected_revision), version)).await;
-        drop(conn);
-        Ok(SlaVersionPayload::of(written(ctx, &permit, outcome).await?, input.client_mutation_id))
+        let path = "input.slaVersionId";
+        let mut mistakes = Mistakes::default();
+        let Some(version) = Kind::SlaVersion.key_at(&mut mistakes, path, &input.sla_version_id) else {
+            let answer = (None, refused(mistakes.into())?);
+            return Ok(SlaVersionPayload::of(answer, input.client_mutation_id));
+        };
+        let row = seen::<SlaVersion>(asking, version).await.map_err(|error| error.at(path))?;
+        let (sla_id, permit) = permit_of(asking, path, row.sla_id).await?;
+        let work = || change::activation(permit.clone(), (sla_id, input.expected_revision), version);
+        let answer = write::write_one(ctx, &permit, work).await?;
+        Ok(SlaVersionPayload::of(answer, input.client_mutation_id))
     }
 }
 
-/// The permit to write an SLA: it must be visible, and the right be held in its own tenant.
-async fn permit_on(asking: &Asking, id: &ID) -> Result<(Uuid, Permit), Error> {
-    let viewer = asking.viewer()?.clone();
-    let key = Kind::Sla.key(id)?;
-    let sla = seen::<Sla>(asking, key).await?;
-    Ok((key, viewer.permit_seen(permission(sla.kind), sla.tenant_id)?))
+/// The permit to write the SLA that an id names, refusals at its path: it must be visible, and the right be held in its own
+/// tenant. None where it is no id, which is a mistake as others are.
+async fn permit_on(
+    asking: &Asking,
+    (path, id): (&str, &ID),
+    mistakes: &mut Mistakes,
+) -> Result<Option<(Uuid, Permit)>, Error> {
+    asking.viewer()?;
+    match Kind::Sla.key_at(mistakes, path, id) {
+        Some(key) => Ok(Some(permit_of(asking, path, key).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn permit_of(asking: &Asking, path: &str, sla_id: Uuid) -> Result<(Uuid, Permit), Error> {
+    let permit = async {
+        let sla = seen::<Sla>(asking, sla_id).await?;
+        asking.viewer()?.permit_seen(permission(sla.kind), sla.tenant_id)
+    };
+    Ok((sla_id, permit.await.map_err(|error| error.at(path))?))
+}
+
+/// The SLA of a version to be made and the permit to write it; else all mistakes of the input.
+async fn version_permit(asking: &Asking, input: &SlaVersionCreateInput) -> Result<Allowed<(Uuid, Permit)>, Error> {
+    let mut mistakes = Mistakes::default();
+    let found = permit_on(asking, ("input.slaId", &input.sla_id), &mut mistakes).await?;
+    Ok(found.ok_or_else(|| {
+        input.new_version(&mut mistakes);
+        mistakes.into_vec()
+    }))
 }

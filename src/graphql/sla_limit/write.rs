@@ -36,8 +36,8 @@ inputs! {
         categories: Vec<String> => categories,
     }
     defaulted {
-        /// Whether it is not evaluated until the current period ends; then it reads false again.
-        deactivated_until_next_period: bool [default = false] => deactivated,
+        /// Whether it is not evaluated until the current period ends; then it reads false again. Left out in a create = no.
+        deactivated_until_next_period: bool => deactivated,
     }
     optional {
         /// The system it comes from, at most 30 characters.
@@ -47,8 +47,7 @@ inputs! {
     }
     sourced {
         /// True: when the tenant has one of this `source` and `sourceId` already, that one is changed to what is given
-        /// here, as by the update; what has a default and is left out takes it, what is null stays. False: that is the mistake
-        /// `DUPLICATE`.
+        /// here, as by the update; what is left out or null stays as it is. False: that is the mistake `DUPLICATE`.
         upsert
     }
     then sla_limit::evaluated_anew;

@@ -21,8 +21,8 @@ inputs! {
         name: String => name(160),
     }
     defaulted {
-        /// The people in it, all of them: of the tenant or of a tenant above it.
-        member_ids: Vec<ID> [default] => members,
+        /// The people in it, all of them: of the tenant or of a tenant above it. Left out in a create = nobody.
+        member_ids: Vec<ID> => members,
     }
     optional {
         /// The system it comes from, at most 30 characters.
@@ -32,8 +32,7 @@ inputs! {
     }
     sourced {
         /// True: when the tenant has one of this `source` and `sourceId` already, that one is changed to what is given
-        /// here, as by the update; what has a default and is left out takes it, what is null stays. False: that is the mistake
-        /// `DUPLICATE`.
+        /// here, as by the update; what is left out or null stays as it is. False: that is the mistake `DUPLICATE`.
         upsert
     }
 }

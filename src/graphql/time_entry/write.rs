@@ -16,7 +16,7 @@ use crate::graphql::node::Kind;
 use crate::graphql::request::sourced;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::told::{Rows, failed};
-use crate::graphql::write::{allowed, check_count, many, together};
+use crate::graphql::write::{check_count, many, together};
 use crate::store::intake::AHEAD;
 use crate::store::time_entry::{self, Entry};
 use crate::store::write::Together;
@@ -80,8 +80,7 @@ impl TimeEntryMutation {
         let asking = Asking::of(ctx);
         let client_mutation_id = input.client_mutation_id.clone();
         let permits = permits(asking, std::slice::from_ref(&input)).await?;
-        let permit = permit_on(&permits, &input.project_id)?;
-        match record(asking, permit, input).await {
+        match record(asking, &permits, input).await {
             Ok(row) => Ok(TimeEntryPayload::of((row.map(Into::into), Vec::new()), client_mutation_id)),
             Err(error) => Ok(TimeEntryPayload::of((None, refused(error)?), client_mutation_id)),
         }
@@ -100,18 +99,13 @@ impl TimeEntryMutation {
         let permits = permits(asking, &input.rows).await?;
         let marks: Vec<Option<String>> = input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
         let mut rows = Rows::read(input.rows, |row, mistakes| {
-            match allowed("input.projectId", permit_on(&permits, &row.project_id))? {
-                Ok(permit) => Ok(row.entry(asking, mistakes).map(|entry| (permit, entry))),
-                Err(mistake) => {
-                    mistakes.push(mistake);
-                    Ok(None)
-                }
-            }
+            let permit = permit_on(&permits, &row.project_id)?;
+            Ok(permit.zip(row.entry(asking, mistakes)))
         })?;
         let mut mistakes = Mistakes::default();
         let at = |row| format!("input.rows.{row}");
-        time_entry::check(&asking.conn(), rows.right(), at, &mut mistakes).await.map_err(failed)?;
-        rows.without(mistakes)?;
+        time_entry::check(&asking.conn(), rows.read_rows(), at, &mut mistakes).await.map_err(failed)?;
+        rows.add(mistakes);
         let (entries, results) = rows.write(together);
         let dry_run = together == Together::DryRun;
         let written = time_entry::record(&asking.conn(), entries, dry_run).await;
@@ -143,18 +137,22 @@ async fn permits(asking: &Asking, inputs: &[TimeEntryRecordInput]) -> Result<Per
     Ok(tenants.into_iter().map(permit).collect())
 }
 
-fn permit_on(permits: &Permits, project: &ID) -> Result<Permit, Error> {
-    permits.get(&Kind::Project.key(project)?).cloned().unwrap_or(Err(Error::NotFound("project")))
+/// The permit to log time on a project; none where it is no id, which is a mistake of the entry.
+fn permit_on(permits: &Permits, project: &ID) -> Result<Option<Permit>, Error> {
+    let Ok(project) = Kind::Project.key(project) else { return Ok(None) };
+    let permit = permits.get(&project).cloned().unwrap_or(Err(Error::NotFound("project")));
+    permit.map(Some).map_err(|error| error.at("input.projectId"))
 }
 
 async fn record(
     asking: &Asking,
-    permit: Permit,
+    permits: &Permits,
     input: TimeEntryRecordInput,
 ) -> Result<Option<Arc<time_entry::Row>>, WriteError> {
     let mut mistakes = Mistakes::default();
-    let entry = input.entry(asking, &mut mistakes);
-    let entries: Vec<_> = entry.map(|entry| (0, (permit, entry))).into_iter().collect();
+    let permit = permit_on(permits, &input.project_id)?;
+    let entry = permit.zip(input.entry(asking, &mut mistakes));
+    let entries: Vec<_> = entry.map(|entry| (0, entry)).into_iter().collect();
     time_entry::check(&asking.conn(), &entries, |_| "input".to_owned(), &mut mistakes).await?;
     mistakes.none()?;
     let entries = entries.into_iter().map(|(_, entry)| entry).collect();

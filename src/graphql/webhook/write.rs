@@ -1,24 +1,27 @@
 //! Writing webhooks.
 
+use std::collections::HashMap;
+
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use uuid::Uuid;
 
-use crate::access::{Permission, Permit};
-use crate::error::{Error, InputErrorCode};
+use crate::access::Permission;
+use crate::error::{Error, InputErrorCode, Mistakes};
 use crate::graphql::Webhook;
 use crate::graphql::asking::Asking;
-use crate::graphql::input::{Answer, InputError, delete_payload, written};
-use crate::graphql::node::{Entity, Kind};
+use crate::graphql::input::{Answer, InputError, delete_payload, refused};
+use crate::graphql::node::Entity;
 use crate::graphql::word::{BreachKind, BreachPhase};
-use crate::graphql::write::{self, Create, Spot, flag, inputs, name, permit_on};
+use crate::graphql::write::{self, Spot, flag, inputs, many, name, permit_on};
 use crate::store::sql::Bind;
-use crate::store::write::{self as store_write, Draft};
+use crate::store::write::{Draft, change};
 use crate::store::{webhook, word};
 use crate::webhook::address::Target;
 
 inputs! {
-    Webhook needs TenantsAdmin;
+    Webhook needs TenantsAdmin and BreachesRead;
     /// To make a webhook.
     create WebhookCreateInput as "webhookCreate" owned by {
         /// The tenant that will own it: its records, and those of the tenants below, are sent.
@@ -34,12 +37,12 @@ inputs! {
         url: String => url,
     }
     defaulted {
-        /// Only records of these kinds; empty = of all.
-        kinds: Vec<BreachKind> [default] => kinds,
-        /// Only records of these phases; empty = of all.
-        phases: Vec<BreachPhase> [default] => phases,
-        /// Whether anything is sent.
-        active: bool [default = true] => flag,
+        /// Only records of these kinds; empty, or left out in a create, = of all.
+        kinds: Vec<BreachKind> => kinds,
+        /// Only records of these phases; empty, or left out in a create, = of all.
+        phases: Vec<BreachPhase> => phases,
+        /// Whether anything is sent; left out in a create = yes.
+        active: bool => flag,
     }
     optional {}
     then webhook::revive;
@@ -79,22 +82,30 @@ pub struct WebhookPayload {
 }
 
 impl WebhookPayload {
-    async fn of(
-        ctx: &Context<'_>,
+    fn of(
         (webhook, errors): Answer<Webhook>,
-        made: Option<&Permit>,
+        secrets: &mut HashMap<Uuid, Vec<u8>>,
         client_mutation_id: Option<String>,
-    ) -> Result<Self> {
-        let secret = match (&webhook, made) {
-            (Some(webhook), Some(permit)) if errors.is_empty() => {
-                let secret = webhook::secret(&Asking::of(ctx).conn(), permit, webhook.row().id).await?;
-                Some(format!("whsec_{}", STANDARD.encode(secret)))
-            }
-            _ => None,
-        };
-        Ok(Self { webhook, secret, errors, client_mutation_id })
+    ) -> Self {
+        let made = webhook.as_ref().filter(|_| errors.is_empty());
+        let secret = made.and_then(|webhook| secrets.remove(&webhook.row().id));
+        let secret = secret.map(|secret| format!("whsec_{}", STANDARD.encode(secret)));
+        Self { webhook, secret, errors, client_mutation_id }
     }
 }
+
+/// The secrets of webhooks that were made or given another one just now.
+async fn secrets(ctx: &Context<'_>, made: &[Answer<Webhook>]) -> Result<HashMap<Uuid, Vec<u8>>, Error> {
+    let made = made.iter().filter(|(_, errors)| errors.is_empty());
+    let made: Vec<Uuid> = made.filter_map(|(webhook, _)| Some(webhook.as_ref()?.row().id)).collect();
+    if made.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let asking = Asking::of(ctx);
+    webhook::secrets(&asking.conn(), &*asking.reach(Permission::TenantsAdmin)?, made).await
+}
+
+many! { WebhookCreateManyInput of WebhookCreateInput -> WebhookCreateManyPayload of WebhookPayload }
 
 delete_payload! {
     /// What is gone, or why it is not.
@@ -125,13 +136,8 @@ pub struct WebhookSecretRotateInput {
     client_mutation_id: Option<String>,
 }
 
-/// The permit to write a webhook: who has records sent must be allowed to read them.
-async fn permit(ctx: &Context<'_>, id: &ID) -> Result<(uuid::Uuid, Permit), Error> {
-    let asking = Asking::of(ctx);
-    let (id, permit) = permit_on::<Webhook>(asking, id, Permission::TenantsAdmin).await?;
-    asking.permit(Permission::BreachesRead, permit.tenant_id)?;
-    Ok((id, permit))
-}
+/// Who has records sent must be allowed to read them.
+const NEEDS: &[Permission] = &[Permission::TenantsAdmin, Permission::BreachesRead];
 
 /// Writing webhooks.
 #[derive(Default)]
@@ -146,13 +152,25 @@ impl WebhookMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What is to be made.")] input: WebhookCreateInput,
     ) -> Result<WebhookPayload> {
-        let asking = Asking::of(ctx);
-        let tenant = Kind::Tenant.key(input.owner().1)?;
-        let permit = asking.permit(Permission::TenantsAdmin, tenant)?;
-        asking.permit(Permission::BreachesRead, tenant)?;
-        let mark = input.client_mutation_id.clone();
-        let answer = write::create(ctx, input).await?;
-        WebhookPayload::of(ctx, answer, Some(&permit), mark).await
+        let answer = write::create(ctx, &input).await?;
+        let mut secrets = secrets(ctx, std::slice::from_ref(&answer)).await?;
+        Ok(WebhookPayload::of(answer, &mut secrets, input.client_mutation_id))
+    }
+
+    /// Makes many webhooks, each with its secret, which is shown here only: all or none, each that is right, or, to see what
+    /// would be refused, none. Needs `tenants:admin` and `breaches:read` in the tenant of each.
+    async fn webhook_create_many(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is to be made.")] input: WebhookCreateManyInput,
+    ) -> Result<WebhookCreateManyPayload> {
+        let together = write::together(input.atomic, input.dry_run);
+        let answers = write::create_many(ctx, &input.rows, together).await?;
+        let mut secrets = secrets(ctx, &answers).await?;
+        let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
+        let results = answers.into_iter().zip(marks);
+        let results = results.map(|(answer, mark)| WebhookPayload::of(answer, &mut secrets, mark)).collect();
+        Ok(WebhookCreateManyPayload::of(results, together, input.client_mutation_id))
     }
 
     /// Changes a webhook, and has it tried at once. What is left out stays. Needs `tenants:admin` and `breaches:read` in
@@ -162,10 +180,8 @@ impl WebhookMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What changes.")] input: WebhookUpdateInput,
     ) -> Result<WebhookPayload> {
-        permit(ctx, &input.id).await?;
         let mark = input.client_mutation_id.clone();
-        let answer = write::update(ctx, input).await?;
-        WebhookPayload::of(ctx, answer, None, mark).await
+        Ok(WebhookPayload::of(write::update(ctx, input).await?, &mut HashMap::new(), mark))
     }
 
     /// Gives a webhook another secret, which is shown here only. For a day messages are signed with the one before as
@@ -175,15 +191,23 @@ impl WebhookMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which.")] input: WebhookSecretRotateInput,
     ) -> Result<WebhookPayload> {
-        let (id, permit) = permit(ctx, &input.id).await?;
-        let work = || {
-            let mut draft = Draft::new(permit.clone());
-            webhook::rotate(&mut draft);
-            store_write::change::<webhook::Row>("webhookSecretRotate", id, input.expected_revision, draft)
+        let asking = Asking::of(ctx);
+        let mut mistakes = Mistakes::default();
+        let found = permit_on::<Webhook>(asking, ("input.id", &input.id), NEEDS, &mut mistakes).await?;
+        let answer = match found {
+            Some((id, permit)) => {
+                let work = || {
+                    let mut draft = Draft::new(Some(permit.clone()));
+                    webhook::rotate(&mut draft);
+                    let action = "webhookSecretRotate";
+                    change::<webhook::Row>(permit.clone(), action, id, input.expected_revision, draft)
+                };
+                write::write_one(ctx, &permit, work).await?
+            }
+            None => (None, refused(mistakes.into())?),
         };
-        let outcome = store_write::one(&Asking::of(ctx).conn(), work).await;
-        let answer = written::<Webhook>(ctx, &permit, outcome).await?;
-        WebhookPayload::of(ctx, answer, Some(&permit), input.client_mutation_id).await
+        let mut secrets = secrets(ctx, std::slice::from_ref(&answer)).await?;
+        Ok(WebhookPayload::of(answer, &mut secrets, input.client_mutation_id))
     }
 
     /// Deletes a webhook and its secret. Needs `tenants:admin` and `breaches:read` in its tenant.
@@ -192,10 +216,7 @@ impl WebhookMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which.")] input: WebhookDeleteInput,
     ) -> Result<WebhookDeletePayload> {
-        permit(ctx, &input.id).await?;
-        let needs = Permission::TenantsAdmin;
-        let gone =
-            write::delete::<Webhook>(ctx, &input.id, input.expected_revision, "webhookDelete", needs).await?;
-        WebhookDeletePayload::of(gone, input.client_mutation_id)
+        let gone = write::delete::<Webhook>(ctx, &input.id, input.expected_revision, "webhookDelete", NEEDS);
+        WebhookDeletePayload::of(gone.await?, input.client_mutation_id)
     }
 }

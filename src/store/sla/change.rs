@@ -10,7 +10,7 @@ use super::super::audit_entry::append;
 use super::super::noun::{Noun, column};
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
-use super::super::word::{SlaKind, SlaStatus};
+use super::super::word::SlaStatus;
 use super::super::write::{self, Work};
 use super::super::{organization, person, rows};
 use super::Row;
@@ -101,9 +101,7 @@ pub(super) async fn put(
     if scheduled && start_date.is_none() && (changes.status.is_some() || changes.start_date.is_some()) {
         super::write::unscheduled(&mut mistakes);
     }
-    if row.kind == SlaKind::Service && customer_id.is_none() {
-        mistakes.add("input.customerId", InputErrorCode::Required, "An SLA with service terms needs a customer.");
-    }
+    super::write::needs_customer(&mut mistakes, row.kind, customer_id);
     mistakes.none()?;
 
     let now = Row {

@@ -148,17 +148,22 @@ impl Terms {
             return;
         };
         let at = |field: &str| format!("input.version.terms.service.{field}");
-        references.add::<service_offering::Row>(permit, at("serviceOfferingId"), Some(*service_offering_id));
-        references.add_if::<service_instance::Row>(
-            permit,
-            at("serviceInstanceId"),
-            *service_instance_id,
-            // Rule S7: the instance belongs to the service of the offering.
-            " AND t.service_id = (SELECT o.service_id FROM service_offering o WHERE o.root_id = t.root_id AND o.id = ",
-            |sql| {
-                sql.bind(Bind::Uuid(*service_offering_id)).push(")");
-            },
-        );
+        if service_offering_id.is_nil() {
+            // What was sent is no id: of which service the instance must be is not known.
+            references.add::<service_instance::Row>(permit, at("serviceInstanceId"), *service_instance_id);
+        } else {
+            references.add::<service_offering::Row>(permit, at("serviceOfferingId"), Some(*service_offering_id));
+            references.add_if::<service_instance::Row>(
+                permit,
+                at("serviceInstanceId"),
+                *service_instance_id,
+                // Rule S7: the instance belongs to the service of the offering.
+                " AND t.service_id = (SELECT o.service_id FROM service_offering o WHERE o.root_id = t.root_id AND o.id = ",
+                |sql| {
+                    sql.bind(Bind::Uuid(*service_offering_id)).push(")");
+                },
+            );
+        }
         for (index, id) in organizations {
             references.add::<organization::Row>(permit, at(&format!("organizationIds.{index}")), Some(*id));
         }
@@ -216,21 +221,24 @@ async fn put(
     upsert: Option<Changes>,
     mut mistakes: Mistakes,
 ) -> Result<Uuid, WriteError> {
-    let Some(changes) = upsert else { return create(conn, &permit, &new, mistakes).await };
-    let (Some(source), Some(source_id)) = (&new.source, &new.source_id) else {
-        mistakes.add("input.sourceId", InputErrorCode::Required, "An upsert needs source and sourceId.");
-        return Err(mistakes.into());
+    let (Some(changes), Some(source), Some(source_id)) = (upsert, &new.source, &new.source_id) else {
+        return create(conn, &permit, &new, mistakes).await;
     };
     let Some(id) = sourced::<super::Row>(conn, &permit, source, source_id).await? else {
         return create(conn, &permit, &new, mistakes).await;
     };
+    let promised = promises(conn, &permit, id, &new.version).await?;
+    if !promised {
+        check_version(conn, &permit, (id, None), &new.version, &mut mistakes).await?;
+    }
     if let Some(due_time) = new.version.terms.due_time() {
         free(conn, &permit, Some(id), (Some(&new.name), Some(due_time)), &mut mistakes).await?;
     }
-    if !promises(conn, &permit, id, &new.version).await? {
-        add_version(conn, &permit, (id, None), &new.version, true, mistakes.clone()).await?;
+    change::put(conn, &permit, id, changes, None, mistakes).await?;
+    if !promised {
+        write_version(conn, &permit, id, &new.version, true).await?;
     }
-    change::put(conn, &permit, id, changes, None, mistakes).await
+    Ok(id)
 }
 
 /// Whether the version in force promises just this, under this name.
@@ -270,6 +278,7 @@ async fn create(
     new: &New,
     mut mistakes: Mistakes,
 ) -> Result<Uuid, WriteError> {
+    needs_customer(&mut mistakes, new.version.terms.kind(), new.customer_id);
     let mut references = References::default();
     references.add::<organization::Row>(permit, "input.customerId", new.customer_id);
     references.add::<person::Row>(permit, "input.customerRepId", new.customer_rep_id);
@@ -345,10 +354,22 @@ async fn add_version(
     activate: bool,
     mut mistakes: Mistakes,
 ) -> Result<Uuid, WriteError> {
-    let mut references = References::default();
-    new.terms.references(permit, &mut references);
-    references.check(conn, &mut mistakes).await?;
+    check_version(conn, permit, (sla_id, expected_revision), new, &mut mistakes).await?;
+    if let Some(due_time) = new.terms.due_time().filter(|_| activate) {
+        free(conn, permit, Some(sla_id), (None, Some(due_time)), &mut mistakes).await?;
+    }
     mistakes.none()?;
+    write_version(conn, permit, sla_id, new, activate).await
+}
+
+/// Locks the SLA and adds the mistakes of a version to be made of it.
+async fn check_version(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    (sla_id, expected_revision): (Uuid, Option<i32>),
+    new: &NewVersion,
+    mistakes: &mut Mistakes,
+) -> Result<(), WriteError> {
     let mut lock = Sql::new("SELECT t.kind, t.revision FROM sla t WHERE t.root_id = ");
     lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id)).push(" FOR UPDATE");
     let locked = rows(conn, lock).await?;
@@ -359,11 +380,22 @@ async fn add_version(
     }
     let kind = column::<Text, SlaKind>(sla, 0)?;
     if kind != new.terms.kind() {
-        let mut mistakes = Mistakes::default();
         let message = format!("The terms of this SLA are of the kind {}: a version cannot change the kind.", kind.word());
         mistakes.add("input.version.terms", InputErrorCode::Invalid, message);
-        mistakes.none()?;
     }
+    let mut references = References::default();
+    new.terms.references(permit, &mut references);
+    Ok(references.check(conn, mistakes).await?)
+}
+
+/// Makes a version of an SLA that is locked.
+async fn write_version(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    sla_id: Uuid,
+    new: &NewVersion,
+    activate: bool,
+) -> Result<Uuid, WriteError> {
     let mut numbers = Sql::new("SELECT coalesce(max(v.number), 0) + 1 FROM sla_version v WHERE v.root_id = ");
     numbers.bind(Bind::Uuid(permit.root_id)).push(" AND v.sla_id = ").bind(Bind::Uuid(sla_id));
     let number = rows(conn, numbers).await?.first().map_or(Ok(1), |row| column::<Integer, i32>(row, 0))?;
@@ -452,7 +484,8 @@ pub(super) async fn free(
     mistakes: &mut Mistakes,
 ) -> Result<(), WriteError> {
     let mut sql = Sql::new("SELECT coalesce(bool_or(lower(t.name) = lower(");
-    match name {
+    // No name that is stored holds it; that it was sent is a mistake which is told with all others.
+    match name.filter(|name| !name.contains('\0')) {
         Some(name) => sql.bind(Bind::Text(name.to_owned())),
         None => sql.push("NULL"),
     };
@@ -517,6 +550,14 @@ pub(super) fn unscheduled(mistakes: &mut Mistakes) {
     mistakes.add("input.startDate", InputErrorCode::Required, message);
 }
 
+/// Rule S7: who pays for an SLA with service terms. That what was sent is no id is told already.
+pub fn needs_customer(mistakes: &mut Mistakes, kind: SlaKind, customer_id: Option<Uuid>) {
+    let path = "input.customerId";
+    if kind == SlaKind::Service && customer_id.is_none() && !mistakes.has(path) {
+        mistakes.add(path, InputErrorCode::Required, "An SLA with service terms needs a customer.");
+    }
+}
+
 /// Rule S7: the order of the dates.
 pub fn dates(
     mistakes: &mut Mistakes,
@@ -524,11 +565,13 @@ pub fn dates(
     notice: Option<NaiveDate>,
     expiry: Option<NaiveDate>,
 ) {
-    let after = |one: Option<NaiveDate>, other: Option<NaiveDate>| matches!((one, other), (Some(a), Some(b)) if a > b);
-    if after(start, expiry) {
-        mistakes.add("input.expiryDate", InputErrorCode::Invalid, "This must not be before the start date.");
-    }
-    if after(notice, expiry) {
-        mistakes.add("input.noticeDate", InputErrorCode::Invalid, "This must not be after the expiry date.");
+    for (path, one, message) in [
+        ("input.expiryDate", start, "This must not be before the start date."),
+        ("input.noticeDate", notice, "This must not be after the expiry date."),
+    ] {
+        // Of an upsert both what is sent and what comes of it are looked at.
+        if one.zip(expiry).is_some_and(|(one, expiry)| one > expiry) && !mistakes.has(path) {
+            mistakes.add(path, InputErrorCode::Invalid, message);
+        }
     }
 }

@@ -17,27 +17,19 @@ use crate::store::{id, rows};
 /// Makes an object, or, with `upsert`, changes the one of its source and sourceId; gives its id.
 pub(super) async fn create<N: Noun>(
     conn: &mut AsyncPgConnection,
+    permit: &Permit,
     action: &'static str,
     upsert: bool,
-    mut draft: Draft,
+    draft: Draft,
 ) -> Result<Uuid, WriteError> {
-    if upsert {
-        let (source, source_id) =
-            (draft.text("source").map(str::to_owned), draft.text("source_id").map(str::to_owned));
-        let (Some(source), Some(source_id)) = (source, source_id) else {
-            draft.mistakes.add(
-                "input.sourceId",
-                InputErrorCode::Required,
-                "An upsert needs source and sourceId.",
-            );
-            return Err(draft.mistakes.into());
-        };
-        if let Some(id) = sourced::<N>(conn, &draft.permit, &source, &source_id).await? {
-            return update::<N>(conn, action, id, None, draft).await;
-        }
+    let source = if upsert { draft.source() } else { None };
+    if let Some((source, source_id)) = source
+        && let Some(id) = sourced::<N>(conn, permit, &source, &source_id).await?
+    {
+        return update::<N>(conn, permit, action, id, None, draft).await;
     }
     let new = id::new();
-    let Draft { permit, mut mistakes, columns, parts, references, then, constraints, guards: _, moves: _ } =
+    let Draft { permit: _, mut mistakes, columns, parts, references, then, constraints, guards: _, moves: _ } =
         draft;
     references.check(conn, &mut mistakes).await?;
     mistakes.none()?;
@@ -51,14 +43,14 @@ pub(super) async fn create<N: Noun>(
     sql.push(table).values(pairs).push(" RETURNING to_jsonb(").push(table).push(".*) AS after)");
     let mut after = Sql::new(", w AS (SELECT s.after");
     for (number, part) in parts.into_iter().enumerate() {
-        insert_part(&mut sql, &permit, new, number, &mut after, part);
+        insert_part(&mut sql, permit, new, number, &mut after, part);
     }
     sql.append(after).push(" AS after FROM s)");
-    append(&mut sql, &permit, action, N::TYPE, new, "NULL", "(SELECT after FROM w)");
+    append(&mut sql, permit, action, N::TYPE, new, "NULL", "(SELECT after FROM w)");
     sql.push(" SELECT 1");
     rows(conn, sql).await.map_err(|failure| Draft::mistaken(&constraints, failure))?;
     for then in then {
-        then(conn, &permit, new).await?;
+        then(conn, permit, new).await?;
     }
     Ok(new)
 }
@@ -66,13 +58,15 @@ pub(super) async fn create<N: Noun>(
 /// Changes an object, if it still has the revision that the client expects; gives its id.
 pub(super) async fn update<N: Noun>(
     conn: &mut AsyncPgConnection,
+    permit: &Permit,
     action: &'static str,
     id: Uuid,
     expected_revision: Option<i32>,
     draft: Draft,
 ) -> Result<Uuid, WriteError> {
-    let Draft { permit, mut mistakes, columns, parts, references, then, constraints, guards, moves } = draft;
-    locked::<N>(conn, &permit, id, expected_revision).await?;
+    let Draft { permit: _, mut mistakes, columns, parts, references, then, constraints, guards, moves } =
+        draft;
+    locked::<N>(conn, permit, id, expected_revision).await?;
     for (condition, mistake) in guards {
         let mut sql = Sql::new("SELECT 1 FROM ");
         sql.push(N::TARGET.table)
@@ -86,7 +80,7 @@ pub(super) async fn update<N: Noun>(
     }
     references.check(conn, &mut mistakes).await?;
     mistakes.none()?;
-    if !moves && !differs::<N>(conn, &permit, id, &columns, &parts).await? {
+    if !moves && !differs::<N>(conn, permit, id, &columns, &parts).await? {
         return Ok(id);
     }
     let table = N::TARGET.table;
@@ -95,9 +89,9 @@ pub(super) async fn update<N: Noun>(
     let mut inserts = Sql::default();
     for (number, part) in parts.into_iter().enumerate() {
         // A statement of its own: within one, the old rows would still stand in the way of the new.
-        let was = delete_part(conn, &permit, id, &part).await?;
+        let was = delete_part(conn, permit, id, &part).await?;
         before.made(format!(" || jsonb_build_object('{}', ", part.table)).bind(Bind::Json(was)).push(")");
-        insert_part(&mut inserts, &permit, id, number, &mut after, part);
+        insert_part(&mut inserts, permit, id, number, &mut after, part);
     }
     let mut sql = Sql::new("WITH s AS (UPDATE ");
     sql.push(table).push(" t SET revision = t.revision + 1, updated_at = now()");
@@ -112,11 +106,11 @@ pub(super) async fn update<N: Noun>(
     sql.bind(Bind::Uuid(permit.root_id))
         .push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
     sql.append(inserts).append(before).push(" AS before").append(after).push(" AS after FROM s)");
-    append(&mut sql, &permit, action, N::TYPE, id, "(SELECT before FROM w)", "(SELECT after FROM w)");
+    append(&mut sql, permit, action, N::TYPE, id, "(SELECT before FROM w)", "(SELECT after FROM w)");
     sql.push(" SELECT 1");
     rows(conn, sql).await.map_err(|failure| Draft::mistaken(&constraints, failure))?;
     for then in then {
-        then(conn, &permit, id).await?;
+        then(conn, permit, id).await?;
     }
     Ok(id)
 }

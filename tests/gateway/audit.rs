@@ -1,0 +1,105 @@
+//! The audit log answers who did what to what, also of what is gone (rule P4).
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+
+const MANAGER: &str = "manager@wna.example.com";
+const CLERK: &str = "clerk@wna.example.com";
+
+async fn log(app: &App, filter: Value) -> Vec<Value> {
+    let query = "query ($filter: AuditEntryFilter) { auditLog(filter: $filter, orderBy: [{ field: ID }]) {
+        nodes { action objectType objectUuid actor { email } actorServiceToken { name } actorName } } }";
+    let data = app.data(MANAGER, query, json!({ "filter": filter })).await;
+    data["auditLog"]["nodes"].as_array().unwrap().clone()
+}
+
+fn actions(entries: &[Value]) -> Vec<&str> {
+    entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_the_log_of_what_is_gone_is_found_by_its_id_its_type_and_who_did_it() {
+    let app = App::sampled().await;
+    let clerk = format!(
+        "WITH t AS (SELECT root_id, id FROM tenant WHERE slug = 'wna'),
+         p AS (INSERT INTO person (root_id, id, tenant_id, first_name, last_name, login, email)
+           SELECT root_id, uuid_v7(), id, 'Some', 'Clerk', '{CLERK}', '{CLERK}' FROM t RETURNING id)
+         INSERT INTO role_grant (root_id, id, tenant_id, role_id, person_id)
+           SELECT t.root_id, uuid_v7(), t.id, r.id, p.id FROM t JOIN role r ON r.root_id = t.root_id AND r.name = 'Manager', p"
+    );
+    app.database.client().await.batch_execute(&clerk).await.unwrap();
+    let data = app.data(CLERK, "{ tenant(slug: \"wna\") { id } viewer { person { id } } }", json!({})).await;
+    let (tenant, person) = (&data["tenant"]["id"], &data["viewer"]["person"]["id"]);
+    let create =
+        "mutation ($t: ID!) { siteCreate(input: { tenantId: $t, name: \"Gone\" }) { site { id uuid } } }";
+    let site = app.data(CLERK, create, json!({ "t": tenant })).await["siteCreate"]["site"].take();
+    let delete = "mutation ($id: ID!) { siteDelete(input: { id: $id }) { deletedId } }";
+    let deleted =
+        app.data(MANAGER, delete, json!({ "id": site["id"] })).await["siteDelete"]["deletedId"].take();
+    let both = ["siteCreate", "siteDelete"];
+    for id in [&deleted, &site["uuid"]] {
+        let entries = log(&app, json!({ "objectUuid": { "eq": id } })).await;
+        assert_eq!(actions(&entries), both, "{id}");
+        assert!(entries.iter().all(|entry| entry["objectUuid"] == site["uuid"]), "{entries:?}");
+        let entries = log(&app, json!({ "objectUuid": { "eq": id }, "actor": { "eq": person } })).await;
+        assert_eq!(actions(&entries), both[..1], "{id}");
+        assert_eq!(entries[0]["actor"]["email"], CLERK);
+    }
+    assert_eq!(actions(&log(&app, json!({ "objectType": { "eq": "Site" } })).await), both);
+    assert_eq!(actions(&log(&app, json!({ "actor": { "eq": person } })).await), both[..1]);
+    let other = log(&app, json!({ "objectUuid": { "eq": "f0000000-0000-0000-0000-000000000007" } })).await;
+    assert_eq!(other, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_integration_did_is_found_by_its_token() {
+    let app = App::sampled().await;
+    let tenant =
+        app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let roles = "{ roles(filter: { name: { eq: \"Manager\" } }) { nodes { id } } }";
+    let role = app.data(MANAGER, roles, json!({})).await["roles"]["nodes"][0]["id"].take();
+    let make = "mutation ($t: ID!) { serviceTokenCreate(input: { tenantId: $t, name: \"Importer\" }) {
+        token serviceToken { id } } }";
+    let made = app.data(MANAGER, make, json!({ "t": tenant })).await["serviceTokenCreate"].take();
+    let id = &made["serviceToken"]["id"];
+    let grant = "mutation ($t: ID!, $r: ID!, $s: ID!) {
+        roleGrant(input: { tenantId: $t, roleId: $r, serviceTokenId: $s }) { errors { code path } } }";
+    let granted = app.data(MANAGER, grant, json!({ "t": tenant, "r": role, "s": id })).await;
+    assert_eq!(granted["roleGrant"]["errors"], json!([]));
+    let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
+    let create =
+        "mutation ($t: ID!) { siteCreate(input: { tenantId: $t, name: \"There\" }) { errors { code } } }";
+    let headers = [("authorization", bearer.as_str())];
+    let (_, answer) = app.post("application/json", &headers, create, json!({ "t": tenant })).await;
+    assert!(answer.contains("\"errors\":[]"), "{answer}");
+    let entries = log(&app, json!({ "actorServiceToken": { "eq": id } })).await;
+    assert_eq!(actions(&entries), ["siteCreate"]);
+    assert_eq!(entries[0]["actorServiceToken"]["name"], "Importer");
+    assert_eq!(entries[0]["actor"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_filter_of_the_log_has_an_index_that_serves_it_the_newest_first() {
+    let app = App::new().await;
+    let client = app.database.client().await;
+    // On an empty table every plan is as good; what matters is which could be used at all.
+    client
+        .batch_execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
+        .await
+        .unwrap();
+    let key = "'f0000000-0000-0000-0000-000000000007'";
+    for (condition, index) in [
+        (format!("object_id = {key}"), "root_id_object_id_id"),
+        (format!("actor_person_id = {key}"), "root_id_actor_person_id_id"),
+        (format!("actor_service_token_id = {key}"), "root_id_actor_service_token_id_id"),
+        ("object_type = 'Site'".to_owned(), "root_id_object_type_id"),
+    ] {
+        let explain = format!(
+            "EXPLAIN SELECT * FROM audit_entry WHERE root_id = {key} AND {condition} ORDER BY id DESC LIMIT 25"
+        );
+        let plan = client.query(&explain, &[]).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+        assert!(plan.join("\n").contains(index), "{condition}: {plan:#?}");
+    }
+}
