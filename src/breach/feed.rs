@@ -38,7 +38,7 @@ const STRIDE: i64 = 10_000;
 /// Above this many tenants a subscriber is rung for whole roots: a bell in each would cost more than it saves.
 const TENANTS: usize = 256;
 
-/// How long a subscription waits for a gateway that has not reached its database yet.
+/// How long a subscription waits for a gateway that does not reach its database.
 const START: Duration = Duration::from_secs(10);
 
 /// Resumes from the oldest position that is kept, whichever that is.
@@ -182,7 +182,8 @@ impl Feed {
     /// # Errors
     /// [`Error::FeedCursorInvalid`] for a cursor this feed never gave out, [`Error::CursorExpired`], here or in the
     /// stream, for one whose records are no longer kept, [`Error::Forbidden`] without the right, [`Error::Timeout`]
-    /// while the database was never reached. An error ends the stream.
+    /// while the database was never reached, [`Error::Unavailable`] where it is needed to tell whether a cursor was ever
+    /// given out, and stays away. An error ends the stream.
     pub async fn subscribe(
         &self,
         filter: Filter,
@@ -236,7 +237,7 @@ impl Feed {
         let mut pos = head.trusted(cursor.epoch, cursor.pos);
         if pos.is_none() {
             // Another replica may have read further than this one.
-            head = breach_log::head(&self.room.store.conn()).await?;
+            head = self.head().await?;
             pos = head.trusted(cursor.epoch, cursor.pos);
         }
         match pos {
@@ -244,6 +245,17 @@ impl Feed {
             // It was never given out.
             None if cursor.epoch == head.epoch => Err(Error::FeedCursorInvalid),
             _ => Err(expired(&head)),
+        }
+    }
+
+    /// Where the log stands by now. A board that resumes after an outage often comes before its end, and is let wait.
+    async fn head(&self) -> Result<Head, Error> {
+        let begun = Instant::now();
+        loop {
+            match breach_log::head(&self.room.store.conn()).await {
+                Err(Error::Unavailable) if begun.elapsed() < START => sleep(jittered(REST.0)).await,
+                read => return read,
+            }
         }
     }
 }

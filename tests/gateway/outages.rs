@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::StreamExt;
 use serde_json::json;
 use sla_gateway::graphql::document::Ask;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::breaches::{SLA, chats};
 use crate::following::{FEED, follow, records, world};
@@ -21,7 +24,17 @@ async fn an_outage_of_the_store_is_told_as_such_and_over_by_itself() {
     let query = "{ breaches { totalCount } }";
     // One who is known already, and one whose token has to be looked up.
     let known = app.gateway.viewer(Some(&app.token("all"))).await.unwrap();
-    let operation = app.gateway.prepare(Ask { query: Some(query.into()), ..Ask::default() }).unwrap();
+    let prepare =
+        |query: &str| app.gateway.prepare(Ask { query: Some(query.into()), ..Ask::default() }).unwrap();
+    let operation = prepare(query);
+    // One who resumes from where this replica has not read yet, so that the store must say what that is.
+    let cursor =
+        app.data("all", "{ feedCursor }", json!({})).await["feedCursor"].as_str().unwrap().to_owned();
+    let mut bytes = URL_SAFE_NO_PAD.decode(cursor).unwrap();
+    bytes[14] = 1;
+    let ahead =
+        format!("subscription {{ breaches(after: \"{}\") {{ cursor }} }}", URL_SAFE_NO_PAD.encode(bytes));
+    let ahead = prepare(&ahead);
     // They fall due while it is away.
     client.batch_execute(&chats(SLA, 3, "now() + interval '1 second'")).await.unwrap();
     app.database.admit(false).await;
@@ -37,7 +50,12 @@ async fn an_outage_of_the_store_is_told_as_such_and_over_by_itself() {
         sleep(Duration::from_millis(500)).await;
     }
     assert!(app.gateway.ready().await.is_err());
+    let mut resumed = app.gateway.subscribe(ahead, known.clone());
+    let early = timeout(Duration::from_millis(700), resumed.next()).await;
+    assert!(early.is_err(), "it waits for the store, but {early:?}");
     app.database.admit(true).await;
+    let answer = resumed.next().await.unwrap();
+    assert!(answer.json().contains("CURSOR_INVALID"), "{}", answer.json());
     let begun = Instant::now();
     while app.gateway.ready().await.is_err() {
         assert!(begun.elapsed() < Duration::from_secs(5), "it does not come back");

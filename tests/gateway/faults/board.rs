@@ -198,6 +198,10 @@ impl Socket {
         if told["type"] != "next" {
             return None;
         }
+        if told["payload"]["errors"][0]["extensions"]["code"] == "UNAVAILABLE" {
+            // To be tried again in a moment, from the same cursor.
+            return None;
+        }
         assert_eq!(told["payload"]["errors"], Value::Null, "{told}");
         Some(told["payload"]["data"]["breaches"].take())
     }
