@@ -72,8 +72,8 @@ fn phases(draft: &mut Draft, spot: Spot, phases: Vec<BreachPhase>) {
 pub struct WebhookPayload {
     /// The object as it is now; null when the input was refused.
     webhook: Option<Webhook>,
-    /// The secret that its messages are signed with, as `whsec_` and base64: shown here when it is made, and never again.
-    /// Null when none was made.
+    /// The secret that its messages are signed with, as `whsec_` and base64: shown here when it is made, and to its maker's
+    /// retry under the same `clientMutationId`, and never again. Null when none was made.
     secret: Option<String>,
     /// What is wrong with the input; empty when it was written.
     errors: Vec<InputError>,
