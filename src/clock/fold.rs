@@ -388,7 +388,6 @@ impl<'a> Replay<'a> {
             resolution,
             next_target: NextTarget::None,
             next_target_at: None,
-            next_target_breaches_at: None,
             stopped_clock_at,
             stopped_clock_duration,
             desired_completion_at: self.now.desired_completion_at,

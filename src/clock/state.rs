@@ -67,18 +67,17 @@ words! {
     }
 }
 
-words! {
-    /// How near the next target is, for colours (rule C11).
-    pub enum AtRiskLevel {
-        /// An hour or more is left, or there is no next target.
-        Green = "green",
-        /// Less than 60 minutes are left.
-        Yellow = "yellow",
-        /// Less than 20 minutes are left.
-        Orange = "orange",
-        /// The target is passed.
-        Past = "past",
-    }
+/// How near a target is, for colours (rule C11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtRiskLevel {
+    /// An hour or more is left.
+    Green,
+    /// Less than 60 minutes are left.
+    Yellow,
+    /// Less than 20 minutes are left, or none that counts (rule X1).
+    Orange,
+    /// It is breached.
+    Past,
 }
 
 words! {
@@ -194,8 +193,6 @@ pub struct AffectedSla {
     pub next_target: NextTarget,
     /// When that is; `None` where [`NextTarget`] has no instant.
     pub next_target_at: Option<DateTime<Utc>>,
-    /// After this instant the next target is passed (rule X1).
-    pub next_target_breaches_at: Option<DateTime<Utc>>,
     /// Since when the clock is stopped; `None` while it runs, and once resolved or not affected (rule C7).
     pub stopped_clock_at: Option<DateTime<Utc>>,
     /// Support hours that ended pauses took off the resolution clock (rule C7).
@@ -246,45 +243,34 @@ impl Measure {
 }
 
 impl AffectedSla {
-    /// How near the next target is at `now` (rule C11).
-    pub fn at_risk(&self, now: DateTime<Utc>) -> AtRiskLevel {
-        at_risk(self.next_target_at, self.next_target_breaches_at, now)
-    }
-
     /// Rule C8.
     pub(super) fn choose_next_target(&mut self) {
         let [response, resolution] = [&self.response, &self.resolution];
         let awaited = if response.actual_at.is_none() { response.promised } else { TargetDuration::None };
-        let (next, at, breaches_at) =
+        (self.next_target, self.next_target_at) =
             if self.accountability == Accountability::SlaNotAffected || resolution.actual_at.is_some() {
-                (NextTarget::None, None, None)
+                (NextTarget::None, None)
             } else if self.stopped_clock_at.is_some() {
-                (NextTarget::ClockStopped, None, None)
+                (NextTarget::ClockStopped, None)
             } else if response.target_at.is_some() && response.actual_at.is_none() {
-                (NextTarget::Response, response.target_at, response.breaches_at)
+                (NextTarget::Response, response.target_at)
             } else if resolution.target_at.is_some() && self.desired_completion_at > resolution.target_at {
-                (NextTarget::DesiredCompletion, self.desired_completion_at, self.desired_completion_at)
+                (NextTarget::DesiredCompletion, self.desired_completion_at)
             } else if resolution.target_at.is_some() {
-                (NextTarget::Resolution, resolution.target_at, resolution.breaches_at)
+                (NextTarget::Resolution, resolution.target_at)
             } else if [awaited, resolution.promised].contains(&TargetDuration::BestEffort) {
-                (NextTarget::BestEffort, None, None)
+                (NextTarget::BestEffort, None)
             } else {
-                (NextTarget::NoTarget, None, None)
+                (NextTarget::NoTarget, None)
             };
-        (self.next_target, self.next_target_at, self.next_target_breaches_at) = (next, at, breaches_at);
     }
 }
 
-/// Rule C11: PAST once the target is breached, ORANGE with less than 20 minutes left, YELLOW with less than 60,
-/// else GREEN; GREEN too without a target.
-pub fn at_risk(
-    target_at: Option<DateTime<Utc>>,
-    breaches_at: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-) -> AtRiskLevel {
-    let Some(target_at) = target_at else { return AtRiskLevel::Green };
+/// Rule C11: PAST once the target is breached (rule X1), ORANGE with less than 20 minutes left, YELLOW with less than
+/// 60, else GREEN.
+pub fn at_risk(target_at: DateTime<Utc>, breaches_at: DateTime<Utc>, now: DateTime<Utc>) -> AtRiskLevel {
     let left = target_at.signed_duration_since(now);
-    if breaches_at.is_some_and(|breaches_at| now > breaches_at) {
+    if now > breaches_at {
         AtRiskLevel::Past
     } else if left < TimeDelta::minutes(20) {
         AtRiskLevel::Orange

@@ -16,7 +16,8 @@ use super::page::{all_under, object, root_fields};
 use super::scalar::{DateTime, TimeZone};
 use super::word::{Impact, Accountability, NextTarget};
 use super::{Breach, Calendar, Explanation, Organization, Request, ServiceInstance, Sla, SlaVersion, StandardServiceRequest, Team, Tenant};
-use crate::store;
+use crate::clock::state::at_risk;
+use crate::store::{self, word};
 
 entity!(AffectedSla over affected_sla);
 
@@ -247,7 +248,8 @@ object! {
         self.0.provider_was_not_accountable
     }
 
-    /// The hours that count, as of when the impact was assigned; null = around the clock.
+    /// The hours that count, as of when the impact was assigned; null without an impact, and where none are promised:
+    /// then a target in minutes or business days is none.
     async fn support_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
         related::<Calendar>(ctx, self.0.support_hours_id).await
     }
@@ -284,13 +286,12 @@ object! {
 
     /// How near the next target is, for colours; null where there is no instant to come near to.
     async fn at_risk(&self, ctx: &Context<'_>) -> Option<AtRiskLevel> {
-        let left = self.0.next_target_at? - Asking::of(ctx).now();
-        Some(match left.num_minutes() {
-            _ if left < chrono::TimeDelta::zero() => AtRiskLevel::Past,
-            ..20 => AtRiskLevel::Orange,
-            20..60 => AtRiskLevel::Yellow,
-            _ => AtRiskLevel::Green,
-        })
+        let breaches_at = match self.0.next_target {
+            word::NextTarget::Response => self.0.response_breaches_at,
+            word::NextTarget::Resolution => self.0.resolution_breaches_at,
+            _ => self.0.next_target_at,
+        };
+        Some(at_risk(self.0.next_target_at?, breaches_at?, Asking::of(ctx).now()).into())
     }
 
     /// Its records of the breach log, in the order in which they were made. Needs `breaches:read`: else it is null, with an error.
@@ -347,10 +348,11 @@ root_fields! {
 
 /// How near a target is, for colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "crate::clock::state::AtRiskLevel")]
 pub enum AtRiskLevel {
-    /// It has passed.
+    /// It is breached: now is later than `responseBreachesAt` or `resolutionBreachesAt`, or than a desired completion.
     Past,
-    /// Less than 20 minutes are left.
+    /// Less than 20 minutes are left, or none while it is not breached yet.
     Orange,
     /// Less than 60 minutes are left.
     Yellow,

@@ -207,7 +207,8 @@ impl OfferingTarget {
         TargetDuration::new(self.0.resolution_kind, self.0.resolution_amount)
     }
 
-    /// The hours that count; null = around the clock.
+    /// The hours that count. Where it is null, which a target made here cannot be in minutes or business days, such a
+    /// target is none.
     async fn support_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
         related::<Calendar>(ctx, self.0.support_hours_id).await
     }

@@ -94,7 +94,8 @@ object! {
         TargetDuration::new(self.0.resolution_kind, self.0.resolution_amount)
     }
 
-    /// The hours that count; null = around the clock.
+    /// The hours that count; null = those of the offering's target for the impact. Where that has none either, a target in
+    /// minutes or business days is none.
     async fn support_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
         related::<Calendar>(ctx, self.0.support_hours_id).await
     }

@@ -43,7 +43,7 @@ noun! {
         relation!("supportHours" via support_hours_id => calendar),
         relation!("serviceHours" via service_hours_id => calendar),
     ],
-    reads: ["atRisk" of [next_target_at], "breaches" of [], "explanation" of []],
+    reads: ["atRisk" of [next_target, next_target_at, response_breaches_at, resolution_breaches_at], "breaches" of [], "explanation" of []],
     {
         /// The root of its tenant.
         root_id: Uuid,
@@ -67,7 +67,7 @@ noun! {
         first_line_team_id: Option<Uuid>,
         /// The instance's provider as of its creation, if external.
         supplier_id: Option<Uuid>,
-        /// The hours that count, as of the impact's assignment; null = around the clock.
+        /// The hours that count, as of the impact's assignment; null without an impact, and where none are promised (rule X11).
         support_hours_id: Option<Uuid>,
         /// The hours in which downtime counts; set for impact TOP only (rule C10).
         service_hours_id: Option<Uuid>,

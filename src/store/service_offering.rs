@@ -102,7 +102,7 @@ pub struct Target {
     pub resolution_kind: TargetKind,
     /// How much of it; null where the kind has no amount.
     pub resolution_amount: Option<i32>,
-    /// The hours that count; null = around the clock.
+    /// The hours that count; null: a target in minutes or business days is none (rule X11).
     pub support_hours_id: Option<Uuid>,
 }
 

@@ -38,7 +38,7 @@ noun! {
         resolution_kind: TargetKind,
         /// How much of it; null where the kind has no amount.
         resolution_amount: Option<i32>,
-        /// The hours that count; null = around the clock.
+        /// The hours that count; null = those of the offering (rule O2).
         support_hours_id: Option<Uuid>,
         /// The system it came from; null when made here.
         source: Option<String>,

@@ -46,6 +46,7 @@ mod seeds;
 mod simulations;
 mod socket;
 mod statements;
+mod targets;
 mod tenants;
 mod time_entries;
 mod tls;

@@ -583,6 +583,10 @@ async fn all_mistakes_of_an_input_are_told_at_once_at_their_fields() {
                         "impact": "LOW", "response": { "kind": "MINUTES", "minutes": -1 },
                         "resolution": { "kind": "BEST_EFFORT" }, "supportHoursId": nobodys,
                     },
+                    {
+                        "impact": "HIGH", "response": { "kind": "NONE" },
+                        "resolution": { "kind": "BUSINESS_DAYS", "businessDays": 1 },
+                    },
                 ],
             }),
             vec![
@@ -591,6 +595,7 @@ async fn all_mistakes_of_an_input_are_told_at_once_at_their_fields() {
                 "INVALID input.targets.2.response.minutes",
                 "NOT_FOUND input.targets.2.supportHoursId",
                 "REQUIRED input.targets.0.response.minutes",
+                "REQUIRED input.targets.3.supportHoursId",
             ],
         ),
         (

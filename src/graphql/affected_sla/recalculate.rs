@@ -133,7 +133,8 @@ impl AffectedSlaTargets {
         self.0.next_target_at.map(Into::into)
     }
 
-    /// The hours that count; null = around the clock.
+    /// The hours that count; null without an impact, and where none are promised: then a target in minutes or business days
+    /// is none.
     async fn support_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
         related::<Calendar>(ctx, self.0.support_hours_id).await
     }

@@ -62,7 +62,8 @@ pub struct OfferingTargetInput {
     response: TargetDurationInput,
     /// The time to resolve.
     resolution: TargetDurationInput,
-    /// The hours that count: a calendar with hours, of the tenant or of a tenant above it. Null = around the clock.
+    /// The hours that count: a calendar with hours, of the tenant or of a tenant above it. Required by a target in minutes
+    /// or business days: for around the clock name a calendar that is open every day from 00:00 until 24:00.
     support_hours_id: Option<ID>,
 }
 
@@ -132,6 +133,10 @@ fn targets(draft: &mut Draft, spot: Spot, inputs: Vec<OfferingTargetInput>) {
         let (response_kind, response_amount) = input.response.checked(draft, &format!("{path}.response"));
         let (resolution_kind, resolution_amount) = input.resolution.checked(draft, &format!("{path}.resolution"));
         let hours = format!("{path}.supportHoursId");
+        if input.support_hours_id.is_none() && response_amount.or(resolution_amount).is_some() {
+            let message = "Name the calendar in whose hours minutes and business days are counted.";
+            draft.mistakes.add(&hours, InputErrorCode::Required, message);
+        }
         let support_hours_id = input.support_hours_id.and_then(|id| key::<Calendar>(draft, &hours, &id));
         if let Some(key) = support_hours_id {
             service_offering::needs_hours(draft, &hours, key);

@@ -34,8 +34,8 @@ inputs! {
     }
     defaulted {}
     optional {
-        /// The hours that count: a calendar with hours, of the tenant or of a tenant above it. Null = those
-        /// of the offering.
+        /// The hours that count: a calendar with hours, of the tenant or of a tenant above it. Null = those of the
+        /// offering's target for the impact; where that has none either, a target in minutes or business days is none.
         support_hours_id: ID => opening_hours,
         /// The system it comes from, at most 30 characters.
         source: String => text(30),

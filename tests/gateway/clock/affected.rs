@@ -10,7 +10,7 @@ use sla_gateway::clock::events::{Change, Event, Status};
 use sla_gateway::clock::fold::{Facts, fold};
 use sla_gateway::clock::state::{
     Accountability, AffectedSla, AtRiskLevel, BreachKind, BreachPhase, NextTarget, Outcome, StopCause,
-    WarningShare,
+    WarningShare, at_risk,
 };
 use sla_gateway::clock::targets::{Effect, Hours, Impact, InForce, OfferingTargets, Promise, TargetDuration};
 use uuid::Uuid;
@@ -329,16 +329,17 @@ fn c8_without_an_impact_there_is_no_target() {
 
 #[test]
 fn c11_colours_turn_at_sixty_and_twenty_minutes_and_past_the_breach() {
-    let state = state(&usual(), []);
+    let (closing, opening) = (at("2024-01-22T17:00:00Z"), at("2024-01-23T09:00:00Z"));
     for (now, level) in [
-        ("2024-01-22T10:00:00Z", AtRiskLevel::Green),
-        ("2024-01-22T10:00:01Z", AtRiskLevel::Yellow),
-        ("2024-01-22T10:40:00Z", AtRiskLevel::Yellow),
-        ("2024-01-22T10:40:01Z", AtRiskLevel::Orange),
-        ("2024-01-22T11:00:00Z", AtRiskLevel::Orange),
-        ("2024-01-22T11:00:01Z", AtRiskLevel::Past),
+        ("2024-01-22T16:00:00Z", AtRiskLevel::Green),
+        ("2024-01-22T16:00:01Z", AtRiskLevel::Yellow),
+        ("2024-01-22T16:40:00Z", AtRiskLevel::Yellow),
+        ("2024-01-22T16:40:01Z", AtRiskLevel::Orange),
+        ("2024-01-22T17:00:01Z", AtRiskLevel::Orange),
+        ("2024-01-23T09:00:00Z", AtRiskLevel::Orange),
+        ("2024-01-23T09:00:01Z", AtRiskLevel::Past),
     ] {
-        assert_eq!(state.at_risk(at(now)), level, "{now}");
+        assert_eq!(at_risk(closing, opening, at(now)), level, "{now}");
     }
 }
 

@@ -1,0 +1,66 @@
+//! Targets as readers of clocks see them.
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::intake::{fields, ticket, with, world, written};
+
+/// The clock of a new ticket about the mail server, registered at an instant.
+async fn clock_of_ticket(app: &App, registered_at: &str) -> Value {
+    let request =
+        written(app, "requestRegister", with(ticket(), json!({ "registeredAt": registered_at }))).await;
+    let query = "query($id: ID!) { request(id: $id) { affectedSlas {
+        nodes { responseTargetAt responseBreachesAt nextTarget nextTargetAt atRisk supportHours { name } sla { name } } } } }";
+    let data = app.data("agent", query, json!({ "id": request["id"] })).await;
+    let mut clocks = data["request"]["affectedSlas"]["nodes"].as_array().unwrap().clone();
+    clocks.retain(|clock| clock["sla"]["name"] == "Mail server");
+    clocks.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c11_x1_a_target_used_up_at_closing_time_is_past_only_when_breached_at_the_next_opening() {
+    let app = world().await;
+    let long_over = clock_of_ticket(&app, "2026-03-02T10:00:00Z").await;
+    assert_eq!(fields(&long_over, &["nextTarget", "atRisk"]), json!({ "nextTarget": "RESPONSE", "atRisk": "PAST" }));
+
+    // Open around the clock, but closed from an hour ago until tomorrow.
+    let client = app.database.client().await;
+    let closed = "
+        DELETE FROM calendar_hours;
+        INSERT INTO calendar_hours (root_id, tenant_id, calendar_id, weekday, from_minute, until_minute)
+          SELECT root_id, tenant_id, id, day, 0, 1440 FROM calendar, generate_series(1, 7) day;
+        INSERT INTO calendar_holiday (root_id, id, tenant_id, calendar_id, name, starts_at, ends_at)
+          SELECT root_id, gen_random_uuid(), tenant_id, id, 'Move', today.minute - interval '1 hour', today.minute + interval '1 day'
+          FROM calendar, (SELECT date_trunc('minute', now() AT TIME ZONE 'UTC') AS minute) today";
+    client.batch_execute(closed).await.unwrap();
+    let instant = async |column: &str, shift: &str| -> String {
+        let sql = format!(
+            "SELECT to_char({column} + interval '{shift}', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM calendar_holiday"
+        );
+        client.query_one(&sql, &[]).await.unwrap().get(0)
+    };
+    let clock = clock_of_ticket(&app, &instant("starts_at", "-1 hour").await).await;
+    let closing = instant("starts_at", "0").await;
+    assert_eq!(
+        fields(&clock, &["responseTargetAt", "responseBreachesAt", "nextTargetAt", "nextTarget", "atRisk"]),
+        json!({
+            "responseTargetAt": closing, "responseBreachesAt": instant("ends_at", "0").await,
+            "nextTargetAt": closing, "nextTarget": "RESPONSE", "atRisk": "ORANGE",
+        })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x11_minutes_of_no_hours_are_no_target_and_never_around_the_clock() {
+    let app = world().await;
+    let without = "UPDATE offering_target SET support_hours_id = NULL";
+    app.database.client().await.batch_execute(without).await.unwrap();
+    let clock = clock_of_ticket(&app, "2026-03-02T10:00:00Z").await;
+    assert_eq!(
+        fields(&clock, &["responseTargetAt", "nextTarget", "nextTargetAt", "atRisk", "supportHours"]),
+        json!({
+            "responseTargetAt": null, "nextTarget": "NO_TARGET", "nextTargetAt": null, "atRisk": null,
+            "supportHours": null,
+        })
+    );
+}
