@@ -1,24 +1,22 @@
 //! A limit: a budget of hours of a project per week or month (rule L1).
 
-use super::write::Draft;
-use super::rows;
-use super::breach;
-use diesel_async::AsyncPgConnection;
-use diesel::result::QueryResult;
-use futures_util::FutureExt;
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use diesel::sql_types::{Double, Integer, Timestamptz, Uuid as SqlUuid};
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::result::QueryResult;
+use diesel::sql_types::{BigInt, Bool, Double, Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel_async::AsyncPgConnection;
+use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, within};
-use super::word::{BreachPhase, ContactType, TimePeriod};
-use crate::access::Permission;
-use super::Conn;
 use super::sql::{Bind, Sql};
-use crate::access::{Permit, Reach};
+use super::word::{BreachPhase, ContactType, TimePeriod};
+use super::write::Draft;
+use super::{Conn, breach, rows};
+use crate::access::{Permission, Permit, Reach};
+use crate::clock::state::WarningShare;
 use crate::error::Error;
 
 noun! {
@@ -110,28 +108,29 @@ pub struct Consumption {
     pub hours: f64,
 }
 
-/// The consumption of limits `t`, each in its current period: that of the database's now (rule X13), in the tenant's
-/// zone. An entry across the bounds counts in part. Without any entry there is none to count: `least` and `greatest` of
-/// nothing would be the bounds themselves.
-const CONSUMPTION: &str = "SELECT t.id, p.starts, p.ends, coalesce(sum(extract(epoch FROM least(e.ended_at, p.ends) \
-     - greatest(e.started_at, p.starts))) FILTER (WHERE e.id IS NOT NULL) / 3600, 0)::float8 AS hours, t.time_limit_in_hours FROM sla_limit t \
-     JOIN tenant z ON z.root_id = t.root_id AND z.id = t.tenant_id \
-     CROSS JOIN LATERAL (SELECT CASE t.time_period WHEN 'weekly' THEN 'week' ELSE 'month' END AS unit, \
-     CASE t.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u \
-     CROSS JOIN LATERAL (SELECT date_trunc(u.unit, now() AT TIME ZONE z.time_zone) AS first) f \
-     CROSS JOIN LATERAL (SELECT f.first AT TIME ZONE z.time_zone AS starts, \
-     (f.first + u.one) AT TIME ZONE z.time_zone AS ends) p \
-     LEFT JOIN time_entry e ON e.root_id = t.root_id AND e.project_id = t.project_id \
-     AND e.category = ANY(t.categories) AND e.ended_at > p.starts AND e.started_at < p.ends WHERE ";
-
-const PER_LIMIT: &str = " GROUP BY t.id, p.starts, p.ends, t.time_limit_in_hours";
+/// The unit and the length of the periods of a limit `l`.
+const UNIT: &str = " CROSS JOIN LATERAL (SELECT CASE l.time_period WHEN 'weekly' THEN 'week' ELSE 'month' END AS unit, \
+     CASE l.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u ";
 
 /// The consumption of many limits, in one statement.
 pub async fn consumption(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<Uuid, Consumption>, Error> {
-    let mut sql = Sql::new(CONSUMPTION);
-    sql.push("t.id = ANY(").bind(Bind::Uuids(ids.to_vec())).push(")");
-    within(Row::TARGET, "t", reach, true, &mut sql);
-    sql.push(PER_LIMIT);
+    // The current period is that of the database's now (rule X13), in the tenant's zone. An entry across the bounds counts
+    // in part. Without any entry there is none to count: `least` and `greatest` of nothing would be the bounds themselves.
+    let mut sql = Sql::new(
+        "SELECT l.id, p.starts, p.ends, coalesce(sum(extract(epoch FROM least(e.ended_at, p.ends) \
+         - greatest(e.started_at, p.starts))) FILTER (WHERE e.id IS NOT NULL) / 3600, 0)::float8 FROM sla_limit l \
+         JOIN tenant z ON z.root_id = l.root_id AND z.id = l.tenant_id",
+    );
+    sql.push(UNIT).push(
+        "CROSS JOIN LATERAL (SELECT date_trunc(u.unit, now() AT TIME ZONE z.time_zone) AS first) f \
+         CROSS JOIN LATERAL (SELECT f.first AT TIME ZONE z.time_zone AS starts, \
+         (f.first + u.one) AT TIME ZONE z.time_zone AS ends) p \
+         LEFT JOIN time_entry e ON e.root_id = l.root_id AND e.project_id = l.project_id \
+         AND e.category = ANY(l.categories) AND e.ended_at > p.starts AND e.started_at < p.ends WHERE l.id = ANY(",
+    );
+    sql.bind(Bind::Uuids(ids.to_vec())).push(")");
+    within(Row::TARGET, "l", reach, true, &mut sql);
+    sql.push(" GROUP BY l.id, p.starts, p.ends");
     let mut found = HashMap::new();
     for row in &conn.rows(sql).await? {
         let consumption = Consumption {
@@ -144,37 +143,72 @@ pub async fn consumption(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Has
     Ok(found)
 }
 
-/// The share of a limit at which it warns (rule L2).
-const WARNING: f64 = 0.8;
+/// What was logged in each period that the stretches of limits, `k`, touch, and which records there are of it. A limit that
+/// was switched off counts nothing in the period of its switching off, and nothing at all until that is over (rule L3).
+const PERIODS: &str = ") k JOIN sla_limit l ON l.root_id = k.root_id AND l.id = k.id \
+    JOIN tenant z ON z.root_id = l.root_id AND z.id = l.tenant_id";
+const CONSUMED: &str = "CROSS JOIN LATERAL generate_series(date_trunc(u.unit, k.\"from\" AT TIME ZONE z.time_zone), \
+        k.until AT TIME ZONE z.time_zone, u.one) first \
+      CROSS JOIN LATERAL (SELECT first AT TIME ZONE z.time_zone AS starts, (first + u.one) AT TIME ZONE z.time_zone AS ends) p \
+      WHERE l.deactivated_until IS NULL OR l.deactivated_until <= p.starts \
+        OR l.deactivated_until > p.ends AND l.deactivated_until <= now() \
+      GROUP BY l.root_id, l.id, p.starts, p.ends) \
+    SELECT l.id, p.starts, l.time_limit_in_hours::bigint * 3600000000, \
+      coalesce((SELECT sum(extract(epoch FROM least(e.ended_at, p.ends) - greatest(e.started_at, p.starts)) * 1000000) \
+        FROM time_entry e WHERE e.root_id = l.root_id AND e.project_id = l.project_id AND e.category = ANY(l.categories) \
+        AND e.ended_at > p.starts AND e.started_at < p.ends), 0)::bigint, \
+      (SELECT b.breach_id FROM breach_key b WHERE b.root_id = l.root_id AND b.subject_id = l.id AND b.kind = 'limit' \
+        AND b.phase = 'warning' AND b.due_at = p.starts), \
+      (SELECT b.breach_id FROM breach_key b WHERE b.root_id = l.root_id AND b.subject_id = l.id AND b.kind = 'limit' \
+        AND b.phase = 'breached' AND b.due_at = p.starts), p.corrected \
+    FROM p JOIN sla_limit l ON l.root_id = p.root_id AND l.id = p.id ORDER BY p.starts, l.id";
 
-/// Records what the current period makes true of a limit: that it is reached, or nearly, once (rule L2). One that is
-/// deactivated is not looked at (rule L3). After the commit, `Breaches::wake`.
+/// Records which limits are reached, or nearly, in the periods that their stretches touch (rule L2): `stretches` selects
+/// `root_id`, `id`, `from`, `until` and `corrected` of limits of the permit's tenant. Where time was `corrected`, what is
+/// not true any more is retracted (rule X14); a limit that was raised takes nothing back (rule B5). After the commit,
+/// `Breaches::wake`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, id: Uuid) -> QueryResult<()> {
-    let mut sql = Sql::new(CONSUMPTION);
-    sql.push("t.root_id = ").bind(Bind::Uuid(permit.root_id));
-    sql.push(" AND coalesce(t.deactivated_until, now()) <= now() AND ");
-    sql.push("t.id = ").bind(Bind::Uuid(id));
-    sql.push(PER_LIMIT);
+pub(super) async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, stretches: Sql) -> QueryResult<()> {
+    let mut sql = Sql::new(
+        "WITH p AS MATERIALIZED (SELECT l.root_id, l.id, p.starts, p.ends, bool_or(k.corrected) AS corrected FROM (",
+    );
+    sql.append(stretches).push(PERIODS).push(UNIT).push(CONSUMED);
+    let mut wrong = Vec::new();
     for row in &rows(conn, sql).await? {
-        let id = column::<SqlUuid, Uuid>(row, 0)?;
-        let period_start = column::<Timestamptz, DateTime<Utc>>(row, 1)?;
-        let share = column::<Double, f64>(row, 3)? / f64::from(column::<Integer, i32>(row, 4)?);
-        for (phase, from) in [(BreachPhase::Warning, WARNING), (BreachPhase::Breached, 1.0)] {
-            if share >= from {
-                breach::record_limit(conn, permit, id, phase, period_start).await?;
+        let limit: Uuid = column::<SqlUuid, _>(row, 0)?;
+        let period: DateTime<Utc> = column::<Timestamptz, _>(row, 1)?;
+        let budget = TimeDelta::microseconds(column::<BigInt, _>(row, 2)?);
+        let used = TimeDelta::microseconds(column::<BigInt, _>(row, 3)?);
+        let corrected: bool = column::<Bool, _>(row, 6)?;
+        let thresholds =
+            [(BreachPhase::Warning, WarningShare::default().of(budget), 4), (BreachPhase::Breached, budget, 5)];
+        for (phase, threshold, at) in thresholds {
+            match column::<Nullable<SqlUuid>, Option<Uuid>>(row, at)? {
+                None if used >= threshold => {
+                    breach::record_limit(conn, permit, limit, phase, period).await?;
+                }
+                Some(record) if used < threshold && corrected => wrong.push(record),
+                _ => {}
             }
         }
     }
-    Ok(())
+    breach::retract(conn, permit, &wrong).await
 }
 
 /// Looks at the limit once it is written: a smaller one may be reached already.
 pub fn evaluated_anew(draft: &mut Draft) {
     draft.then(Box::new(|conn, permit, id| {
-        async move { Ok(evaluate(conn, permit, id).await?) }.boxed()
+        async move {
+            let mut now = Sql::new(
+                "SELECT l.root_id, l.id, now() AS \"from\", now() AS until, false AS corrected FROM sla_limit l \
+                 WHERE l.root_id = ",
+            );
+            now.bind(Bind::Uuid(permit.root_id)).push(" AND l.id = ").bind(Bind::Uuid(id));
+            Ok(evaluate(conn, permit, now).await?)
+        }
+        .boxed()
     }));
 }
 
@@ -188,12 +222,10 @@ pub fn set_deactivated(draft: &mut Draft, deactivated: bool) {
         async move {
             let mut sql = Sql::new(
                 "UPDATE sla_limit t SET deactivated_until = (date_trunc(u.unit, now() AT TIME ZONE z.time_zone) + u.one) \
-                 AT TIME ZONE z.time_zone FROM sla_limit s JOIN tenant z ON z.root_id = s.root_id AND z.id = s.tenant_id \
-                 CROSS JOIN LATERAL (SELECT CASE s.time_period WHEN 'weekly' THEN 'week' ELSE 'month' END AS unit, \
-                 CASE s.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u \
-                 WHERE t.root_id = s.root_id AND t.id = s.id AND s.root_id = ",
+                 AT TIME ZONE z.time_zone FROM sla_limit l JOIN tenant z ON z.root_id = l.root_id AND z.id = l.tenant_id",
             );
-            sql.bind(Bind::Uuid(permit.root_id)).push(" AND s.id = ").bind(Bind::Uuid(id));
+            sql.push(UNIT).push("WHERE t.root_id = l.root_id AND t.id = l.id AND l.root_id = ");
+            sql.bind(Bind::Uuid(permit.root_id)).push(" AND l.id = ").bind(Bind::Uuid(id));
             rows(conn, sql).await?;
             Ok(())
         }

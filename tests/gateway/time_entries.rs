@@ -200,6 +200,85 @@ async fn l2_time_that_is_logged_at_once_is_counted_together() {
     recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 WARNING"]).await;
 }
 
+/// Lets somebody change and make limits of the tenant.
+async fn limiter(app: &App) {
+    let limiter = "
+        INSERT INTO role (root_id, id, tenant_id, name, permissions)
+          SELECT root_id, gen_random_uuid(), id, 'limiter', '{service-level-agreement-limits:create,service-level-agreement-limits:update}'
+          FROM tenant WHERE slug = 'acme';
+        INSERT INTO role_grant (root_id, id, tenant_id, role_id, person_id)
+          SELECT r.root_id, gen_random_uuid(), r.tenant_id, r.id, p.id FROM role r, person p
+          WHERE r.name = 'limiter' AND p.login = 'stranger'";
+    app.database.client().await.batch_execute(limiter).await.unwrap();
+}
+
+async fn limit_written(app: &App, mutation: &str, input: Value) {
+    let kind = format!("{}{}", mutation[..1].to_uppercase(), &mutation[1..]);
+    let query = format!(
+        "mutation($input: {kind}Input!) {{ payload: {mutation}(input: $input) {{ errors {{ path message }} }} }}"
+    );
+    let answer = app.ask("stranger", &query, json!({ "input": input })).await;
+    assert_eq!(answer["data"]["payload"]["errors"], json!([]), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_a_limit_that_is_made_warns_at_exactly_eighty_percent_of_what_was_logged_before() {
+    let app = projects().await;
+    limiter(&app).await;
+    let before = format!(
+        "INSERT INTO time_entry (root_id, id, tenant_id, project_id, category, started_at, ended_at)
+         SELECT root_id, gen_random_uuid(), tenant_id, id, 'thirds', month, month + interval '144 minutes'
+         FROM project, (SELECT date_trunc('month', now(), 'UTC') AS month) today WHERE id = '{}'",
+        key(OTHER)
+    );
+    app.database.client().await.batch_execute(&before).await.unwrap();
+    let limit = json!({
+        "tenantId": key(1), "projectId": key(OTHER), "timeLimitInHours": 3, "timePeriod": "MONTHLY",
+        "contactType": "EMAIL", "contact": "a@example.org", "categories": ["thirds"],
+    });
+    limit_written(&app, "slaLimitCreate", limit).await;
+    let month = app.store.now().date_naive().with_day(1).unwrap();
+    recorded(&app, &[&format!("{month} WARNING")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b5_a_limit_that_was_raised_takes_nothing_back_when_more_time_is_logged() {
+    let app = projects().await;
+    limiter(&app).await;
+    logged(&app, entry("2026-03-02T00:00:00Z", "2026-03-02T10:00:00Z")).await;
+    recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 WARNING"]).await;
+    limit_written(&app, "slaLimitUpdate", json!({ "id": key(210), "timeLimitInHours": 40 })).await;
+    let more = with(
+        entry("2026-03-03T00:00:00Z", "2026-03-03T01:00:00Z"),
+        json!({ "source": "tracker", "sourceId": "1" }),
+    );
+    logged(&app, more.clone()).await;
+    let records = "SELECT count(*) FROM breach WHERE kind = 'limit'";
+    assert_eq!(number(&app, records).await, 2, "nothing is retracted");
+    logged(&app, with(more, json!({ "endedAt": "2026-03-03T00:30:00Z" }))).await;
+    assert_eq!(number(&app, records).await, 4, "X14: time that was taken back is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_a_limit_that_is_lowered_while_time_is_logged_is_recorded_by_whoever_comes_last() {
+    let app = projects().await;
+    limiter(&app).await;
+    let client = app.database.client().await;
+    // The change of a limit, not committed yet.
+    let lowered = format!("BEGIN; UPDATE sla_limit SET time_limit_in_hours = 1 WHERE id = '{}'", key(210));
+    client.batch_execute(&lowered).await.unwrap();
+    let logging = logged(&app, entry("2026-03-02T08:00:00Z", "2026-03-02T09:00:00Z"));
+    let committing = async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        while number(&app, waiting).await == 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        client.batch_execute("COMMIT").await.unwrap();
+    };
+    tokio::join!(logging, committing);
+    recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 WARNING"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn p2_p3_time_is_logged_by_whoever_may_write_requests_and_its_mistakes_are_told_at_once() {
     let app = projects().await;

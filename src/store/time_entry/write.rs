@@ -1,26 +1,24 @@
-//! Logging time, and what it uses up of limits (rules L2, L3).
+//! Logging time, and looking at the limits that it uses up (rule L2).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Row;
 use crate::access::{Permit, Reach};
-use crate::clock::state::WarningShare;
 use crate::error::{Error, Mistakes, WriteError};
 use crate::store::intake::transaction;
 use crate::store::noun::{Noun, column};
 use crate::store::page::{columns, decoded, within};
 use crate::store::reference::References;
 use crate::store::sql::{Bind, Sql};
-use crate::store::word::BreachPhase;
-use crate::store::{Conn, PgRow, audit_entry, breach, id, person, project, rows};
+use crate::store::{Conn, PgRow, audit_entry, id, person, project, rows, sla_limit};
 
 /// Time to be logged, or to be corrected where its source has logged it before.
 #[derive(Clone, Debug)]
@@ -110,23 +108,30 @@ struct New<'a> {
     source_id: Option<&'a str>,
 }
 
-/// A stretch of a project in which time was logged or is no longer.
+/// A stretch of a project in which time was logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Touched {
     project_id: Uuid,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
+    /// It is no longer so: the entry was corrected.
+    corrected: bool,
 }
 
 async fn write(conn: &mut AsyncPgConnection, permit: &Permit, entries: &[Entry]) -> QueryResult<Vec<Arc<Row>>> {
     let stored = stored(conn, permit, entries).await?;
-    // What is logged at once on a project is counted one after the other, and so is a limit that is made meanwhile: each
-    // counts what was logged before it.
+    // What is logged at once on a project is counted one after the other, and so is a limit that is made or changed
+    // meanwhile: each counts what was logged before it.
     let mut projects: BTreeSet<Uuid> = entries.iter().map(|entry| entry.project_id).collect();
     projects.extend(stored.iter().map(|row| row.project_id));
+    let projects: Vec<Uuid> = projects.into_iter().collect();
     let mut lock = Sql::new("SELECT 1 FROM project t WHERE t.root_id = ");
-    lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ANY(");
-    lock.bind(Bind::Uuids(projects.into_iter().collect())).push(") ORDER BY t.id FOR UPDATE");
+    lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ANY(").bind(Bind::Uuids(projects.clone()));
+    lock.push(") ORDER BY t.id FOR UPDATE");
+    rows(conn, lock).await?;
+    let mut lock = Sql::new("SELECT 1 FROM sla_limit t WHERE t.root_id = ");
+    lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.project_id = ANY(").bind(Bind::Uuids(projects));
+    lock.push(") ORDER BY t.id FOR SHARE");
     rows(conn, lock).await?;
 
     // Of what one source logs twice in one go, the last counts; and whoever logs the same waits in the same order.
@@ -155,9 +160,22 @@ async fn write(conn: &mut AsyncPgConnection, permit: &Permit, entries: &[Entry])
             made.iter().chain(&now).find(same).cloned()
         })
         .collect();
-    let touched = found.iter().map(|row| (row.project_id, row.started_at, row.ended_at)).chain(before);
-    let touched = touched.map(|(project_id, from, until)| Touched { project_id, from, until });
-    evaluate(conn, permit, &touched.collect()).await?;
+    let told = found.iter().map(|row| Touched {
+        project_id: row.project_id,
+        from: row.started_at,
+        until: row.ended_at,
+        corrected: false,
+    });
+    let touched: BTreeSet<Touched> = told.chain(before).collect();
+    let mut stretches = Sql::new(
+        "SELECT l.root_id, l.id, t.\"from\", t.until, t.corrected FROM sla_limit l JOIN jsonb_to_recordset(",
+    );
+    stretches.bind(Bind::rows(&touched.into_iter().collect::<Vec<_>>())?).push(
+        ") t(project_id uuid, \"from\" timestamptz, until timestamptz, corrected boolean) \
+         ON t.project_id = l.project_id WHERE l.root_id = ",
+    );
+    stretches.bind(Bind::Uuid(permit.root_id));
+    sla_limit::evaluate(conn, permit, stretches).await?;
     Ok(found)
 }
 
@@ -185,13 +203,9 @@ async fn read(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> Qu
     rows(conn, sql).await?.iter().map(|row| decoded(row, 0)).collect()
 }
 
-/// Makes entries, or corrects those that their source has logged before where they say something else. Gives project
-/// and stretch that the corrected ones had.
-async fn put(
-    conn: &mut AsyncPgConnection,
-    permit: &Permit,
-    new: &[New<'_>],
-) -> QueryResult<Vec<(Uuid, DateTime<Utc>, DateTime<Utc>)>> {
+/// Makes entries, or corrects those that their source has logged before where they say something else. Gives the
+/// stretches that the corrected ones had.
+async fn put(conn: &mut AsyncPgConnection, permit: &Permit, new: &[New<'_>]) -> QueryResult<Vec<Touched>> {
     const CONTENT: &str = "project_id, person_id, category, started_at, ended_at";
     let mut sql = Sql::new("WITH n AS MATERIALIZED (SELECT * FROM jsonb_populate_recordset(NULL::time_entry, ");
     sql.bind(Bind::rows(new)?).push(
@@ -216,61 +230,14 @@ async fn put(
     audit_entry::append_each(&mut sql, permit, &tell);
     sql.push(" SELECT o.project_id, o.started_at, o.ended_at FROM old o JOIN fresh f ON f.id = o.id");
     let was = |row: &PgRow| {
-        Ok((column::<SqlUuid, _>(row, 0)?, column::<Timestamptz, _>(row, 1)?, column::<Timestamptz, _>(row, 2)?))
+        Ok(Touched {
+            project_id: column::<SqlUuid, _>(row, 0)?,
+            from: column::<Timestamptz, _>(row, 1)?,
+            until: column::<Timestamptz, _>(row, 2)?,
+            corrected: true,
+        })
     };
     rows(conn, sql).await?.iter().map(was).collect()
-}
-
-/// What was logged in each period of each limit that counts something of the stretches, and which records there are of
-/// it. A limit that was switched off counts nothing in the period of its switching off, and nothing at all until that is
-/// over (rule L3).
-const CONSUMED: &str = ") k(project_id uuid, \"from\" timestamptz, until timestamptz) \
-      JOIN sla_limit l ON l.project_id = k.project_id AND l.root_id = ";
-const CONSUMED_REST: &str = " JOIN tenant z ON z.root_id = l.root_id AND z.id = l.tenant_id \
-      CROSS JOIN LATERAL (SELECT CASE l.time_period WHEN 'weekly' THEN 'week' ELSE 'month' END AS unit, \
-        CASE l.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u \
-      CROSS JOIN LATERAL generate_series(date_trunc(u.unit, k.\"from\" AT TIME ZONE z.time_zone), \
-        k.until AT TIME ZONE z.time_zone, u.one) first \
-      CROSS JOIN LATERAL (SELECT first AT TIME ZONE z.time_zone AS starts, (first + u.one) AT TIME ZONE z.time_zone AS ends) p \
-      WHERE l.deactivated_until IS NULL OR l.deactivated_until <= p.starts \
-        OR l.deactivated_until > p.ends AND l.deactivated_until <= now()) \
-    SELECT l.id, p.starts, l.time_limit_in_hours::bigint * 3600000000, \
-      coalesce((SELECT sum(extract(epoch FROM least(e.ended_at, p.ends) - greatest(e.started_at, p.starts)) * 1000000) \
-        FROM time_entry e WHERE e.root_id = l.root_id AND e.project_id = l.project_id AND e.category = ANY(l.categories) \
-        AND e.ended_at > p.starts AND e.started_at < p.ends), 0)::bigint, \
-      (SELECT b.breach_id FROM breach_key b WHERE b.root_id = l.root_id AND b.subject_id = l.id AND b.kind = 'limit' \
-        AND b.phase = 'warning' AND b.due_at = p.starts), \
-      (SELECT b.breach_id FROM breach_key b WHERE b.root_id = l.root_id AND b.subject_id = l.id AND b.kind = 'limit' \
-        AND b.phase = 'breached' AND b.due_at = p.starts) \
-    FROM p JOIN sla_limit l ON l.root_id = p.root_id AND l.id = p.id ORDER BY p.starts, l.id";
-
-/// Records which limits are reached, or nearly, in the periods of these stretches, and retracts what is not true of
-/// them any more (rules L2, X14).
-async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, touched: &BTreeSet<Touched>) -> QueryResult<()> {
-    let touched: Vec<Touched> = touched.iter().copied().collect();
-    let mut sql = Sql::new(
-        "WITH p AS MATERIALIZED (SELECT DISTINCT l.root_id, l.id, p.starts, p.ends FROM jsonb_to_recordset(",
-    );
-    sql.bind(Bind::rows(&touched)?).push(CONSUMED).bind(Bind::Uuid(permit.root_id)).push(CONSUMED_REST);
-    let mut wrong = Vec::new();
-    for row in &rows(conn, sql).await? {
-        let limit: Uuid = column::<SqlUuid, _>(row, 0)?;
-        let period: DateTime<Utc> = column::<Timestamptz, _>(row, 1)?;
-        let budget = TimeDelta::microseconds(column::<BigInt, _>(row, 2)?);
-        let used = TimeDelta::microseconds(column::<BigInt, _>(row, 3)?);
-        let thresholds =
-            [(BreachPhase::Warning, WarningShare::default().of(budget), 4), (BreachPhase::Breached, budget, 5)];
-        for (phase, threshold, at) in thresholds {
-            match column::<Nullable<SqlUuid>, Option<Uuid>>(row, at)? {
-                None if used >= threshold => {
-                    breach::record_limit(conn, permit, limit, phase, period).await?;
-                }
-                Some(record) if used < threshold => wrong.push(record),
-                _ => {}
-            }
-        }
-    }
-    breach::retract(conn, permit, &wrong).await
 }
 
 impl Entry {
