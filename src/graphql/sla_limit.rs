@@ -87,7 +87,8 @@ object! {
         breaches: Breach [BreachFilter, BreachOrder] under store::breach::UNDER_LIMIT;
         /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
-        /// The messages to its contact, the newest first: one for each period in which it was reached.
+        /// The messages to its contact, the newest first: one for each period in which it was reached. Needs
+        /// `service-level-agreement-limits:read`: else it is null, with an error.
         notifications: LimitNotification [LimitNotificationFilter, LimitNotificationOrder] under store::limit_notification::UNDER_LIMIT;
     }
 
