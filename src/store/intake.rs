@@ -14,24 +14,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::result::{DatabaseErrorKind, Error as Failure, QueryResult};
+use diesel::result::{Error as Failure, QueryResult};
 use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
 use super::reference::References;
 use super::sql::Bind;
 use super::word::{Channel, Impact, RequestStatus};
+use super::write::{TRIES, mistaken};
 use super::{
     Conn, id, person, request, request_event, service_instance, sla, standard_service_request, team,
 };
 use crate::access::Permit;
-use crate::error::{Error, InputError, InputErrorCode, Mistakes, WriteError};
+use crate::error::{Error, Mistakes, WriteError};
 
 /// The key of the event that every request begins with.
 pub(crate) const REGISTERED: &str = "registered";
-
-/// How often a transaction is tried that lost against another.
-const TRIES: usize = 5;
 
 /// How far ahead of the database's clock an event may say it happened: sources' clocks differ.
 pub const AHEAD: TimeDelta = TimeDelta::minutes(5);
@@ -272,20 +270,13 @@ impl<T> From<Failure> for Ending<T> {
 
 /// What a transaction failed of; none when it is to be tried again.
 pub(super) fn lost(failure: Failure, tries: &mut usize) -> Option<WriteError> {
-    *tries += 1;
-    match &failure {
-        // Serialization failures (40001) and deadlocks (40P01); diesel has a name for the first only.
-        Failure::DatabaseError(DatabaseErrorKind::SerializationFailure, _) if *tries <= TRIES => None,
-        Failure::DatabaseError(DatabaseErrorKind::Unknown, about)
-            if *tries <= TRIES && about.message().contains("deadlock") =>
-        {
+    match mistaken(&[], failure) {
+        WriteError::Again if *tries < TRIES => {
+            *tries += 1;
             None
         }
-        Failure::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => {
-            let message = "Something that the input refers to was deleted meanwhile: read it again.";
-            Some(InputError::at("input", InputErrorCode::NotFound, message).into())
-        }
-        _ => Some(failure.into()),
+        WriteError::Again => Some(Error::internal("a write lost against others every time").into()),
+        failed => Some(failed),
     }
 }
 

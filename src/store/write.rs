@@ -61,11 +61,12 @@ struct Part {
 }
 
 /// A rule of the table, and the mistake of the input that breaks it.
-struct Constraint {
-    name: &'static str,
-    path: &'static str,
-    code: InputErrorCode,
-    message: &'static str,
+#[derive(Clone, Copy)]
+pub(super) struct Constraint {
+    pub(super) name: &'static str,
+    pub(super) path: &'static str,
+    pub(super) code: InputErrorCode,
+    pub(super) message: &'static str,
 }
 
 impl Draft {
@@ -191,30 +192,30 @@ impl Draft {
             _ => None,
         })
     }
+}
 
-    /// Which mistake of the input a broken constraint is. The constraints have the last word: of two racing writes
-    /// only one wins.
-    fn mistaken(constraints: &[Constraint], failure: Failure) -> WriteError {
-        let Failure::DatabaseError(kind, about) = &failure else { return failure.into() };
-        let broken = about.constraint_name().unwrap_or_default();
-        if let Some(rule) = constraints.iter().find(|rule| rule.name == broken) {
-            return InputError::at(rule.path, rule.code, rule.message).into();
-        }
-        match kind {
-            DatabaseErrorKind::UniqueViolation if broken.ends_with(SOURCE_KEY) => InputError::at(
-                "input.sourceId",
-                InputErrorCode::Duplicate,
-                "Another one of this tenant has this source and sourceId: send upsert: true to change that one.",
-            )
-            .into(),
-            DatabaseErrorKind::ForeignKeyViolation => InputError::at(
-                "input",
-                InputErrorCode::NotFound,
-                "Something that the input refers to was deleted meanwhile: read it again.",
-            )
-            .into(),
-            _ => failure.into(),
-        }
+/// Which mistake of the input a broken constraint is. The constraints have the last word: of two racing writes only one
+/// wins.
+pub(super) fn mistaken(constraints: &[Constraint], failure: Failure) -> WriteError {
+    let Failure::DatabaseError(kind, about) = &failure else { return failure.into() };
+    let broken = about.constraint_name().unwrap_or_default();
+    if let Some(rule) = constraints.iter().find(|rule| rule.name == broken) {
+        return InputError::at(rule.path, rule.code, rule.message).into();
+    }
+    match kind {
+        DatabaseErrorKind::UniqueViolation if broken.ends_with(SOURCE_KEY) => InputError::at(
+            "input.sourceId",
+            InputErrorCode::Duplicate,
+            "Another one of this tenant has this source and sourceId: send upsert: true to change that one.",
+        )
+        .into(),
+        DatabaseErrorKind::ForeignKeyViolation => InputError::at(
+            "input",
+            InputErrorCode::NotFound,
+            "Something that the input refers to was deleted meanwhile: read it again.",
+        )
+        .into(),
+        _ => failure.into(),
     }
 }
 
@@ -266,7 +267,7 @@ pub fn deletion<N: Noun>(
 }
 
 /// How often a transaction is tried that lost against another.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// One write, in a transaction of its own; made and done again when it lost against another.
 pub async fn one<T: Send>(conn: &Conn, mut work: impl FnMut() -> Work<T> + Send) -> Result<T, WriteError> {
@@ -388,8 +389,8 @@ pub(super) async fn one_at_a_time(conn: &mut AsyncPgConnection, permit: &Permit)
     Ok(())
 }
 
-/// The object of a source. Two that ask for the same wait for each other: else one of them would be told of the
-/// constraint, which alone decides, that the other has just made it.
+/// The object of a source, which stays until the transaction ends. Two that ask for the same wait for each other: else
+/// one of them would be told of the constraint, which alone decides, that the other has just made it.
 pub(super) async fn sourced<N: Noun>(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
@@ -409,7 +410,8 @@ pub(super) async fn sourced<N: Noun>(
     sql.push(N::TARGET.tenant).push(" = ").bind(Bind::Uuid(permit.tenant_id)).push(" AND t.source = ");
     sql.bind(Bind::Text(source.to_owned()))
         .push(" AND t.source_id = ")
-        .bind(Bind::Text(source_id.to_owned()));
+        .bind(Bind::Text(source_id.to_owned()))
+        .push(" FOR UPDATE");
     let found = rows(conn, sql).await?;
     Ok(found.first().map(|row| column::<SqlUuid, Uuid>(row, 0)).transpose()?)
 }

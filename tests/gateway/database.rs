@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
@@ -15,6 +16,7 @@ use sla_gateway::postgres::Postgres;
 use sla_gateway::sample;
 use tokio::runtime::Builder;
 use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::time::sleep;
 use tokio_postgres::NoTls;
 
 /// A database of one test's own, migrated and empty; gone when this is dropped.
@@ -68,6 +70,15 @@ impl Database {
         if !anybody {
             let everybody = format!("FROM pg_stat_activity WHERE datname = '{}'", self.name);
             server.run(format!("SELECT pg_terminate_backend(pid) {everybody}")).await;
+        }
+    }
+
+    /// Waits until a statement waits for what another has locked.
+    pub(crate) async fn waited_for(&self) {
+        let client = self.client().await;
+        let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while client.query(waiting, &[]).await.unwrap().is_empty() {
+            sleep(Duration::from_millis(10)).await;
         }
     }
 

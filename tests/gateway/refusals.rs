@@ -108,6 +108,36 @@ async fn p2_every_mutation_of_what_is_not_there_is_refused_at_the_id_that_names_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_while_a_write_waits_for_it_is_refused_where_it_is_named_and_made_anew_by_an_upsert() {
+    let all = Refusals::new().await;
+    let tenant = all.app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let site = json!({ "tenantId": tenant, "name": "Pier", "source": "map", "sourceId": "1", "upsert": true });
+    let create = "mutation ($input: SiteCreateInput!) { siteCreate(input: $input) { site { id uuid } errors { path } } }";
+    for (mutation, renamed) in [("siteUpdate", true), ("siteDelete", false), ("siteCreate", true)] {
+        let made = all.app.data(MANAGER, create, json!({ "input": site })).await["siteCreate"]["site"].take();
+        let mut input = if mutation == "siteCreate" { site.clone() } else { json!({ "id": made["id"] }) };
+        if renamed {
+            input["name"] = json!("Quay");
+        }
+        let client = all.app.database.client().await;
+        let delete = format!("BEGIN; DELETE FROM site WHERE id = '{}'", made["uuid"].as_str().unwrap());
+        client.batch_execute(&delete).await.unwrap();
+        let committing = async {
+            all.app.database.waited_for().await;
+            client.batch_execute("COMMIT").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(all.ask(MANAGER, mutation, &input), committing);
+        if mutation == "siteCreate" {
+            assert_eq!(answer["data"]["siteCreate"]["errors"], json!([]), "{answer}");
+            let found = client.query_one("SELECT name FROM site WHERE source = 'map'", &[]).await.unwrap();
+            assert_eq!(found.get::<_, String>(0), "Quay");
+        } else {
+            assert_eq!(refusals(&answer), ["NOT_FOUND input.id"], "{mutation}: {answer}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_id_that_is_none_is_a_mistake_of_every_mutation_told_with_all_its_others() {
     let all = Refusals::new().await;
     for (mutation, own, mut input) in all.mutations() {

@@ -123,6 +123,31 @@ async fn s2_thresholds_are_compared_with_their_units_and_only_own_versions_are()
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn s11_a_version_whose_due_time_another_has_taken_meanwhile_is_refused_at_the_id_that_names_it() {
+    let app = App::sampled().await;
+    let tenant =
+        app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let create = "mutation ($input: SlaCreateInput!) { slaCreate(input: $input) {
+        sla { id activeVersion { id } } errors { code path } } }";
+    let terms = |due: i32| json!({ "livechat": { "dueTimeInMinutes": due } });
+    let policy = async |name: &str, due: i32| {
+        let version = json!({ "versionName": "1", "terms": terms(due) });
+        let input = json!({ "tenantId": tenant, "name": name, "version": version });
+        app.data(MANAGER, create, json!({ "input": input })).await["slaCreate"]["sla"].take()
+    };
+    let first = policy("First", 901).await;
+    version(&app, &first["id"], terms(902)).await;
+    policy("Second", 901).await;
+    let activate = "mutation ($input: SlaVersionActivateInput!) { slaVersionActivate(input: $input) { errors { code path } } }";
+    let input = json!({ "slaVersionId": first["activeVersion"]["id"] });
+    let refused = app.data(MANAGER, activate, json!({ "input": input })).await;
+    assert_eq!(
+        refused["slaVersionActivate"]["errors"],
+        json!([{ "code": "DUPLICATED_SLA", "path": ["input", "slaVersionId"] }])
+    );
+}
+
 const OPERATOR: &str = "operator@example.com";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,10 +11,10 @@ use super::super::noun::{Noun, column};
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
 use super::super::word::SlaStatus;
-use super::super::write::{self, Work};
+use super::super::write::{self, Work, mistaken};
 use super::super::{organization, person, rows};
 use super::Row;
-use super::write::{activate, free, mistaken};
+use super::write::{ACTIVATED_DUE_TIME, TAKEN_NAME, activate, free};
 use crate::access::Permit;
 use crate::error::{Error, InputError, InputErrorCode, Mistakes, WriteError};
 
@@ -82,7 +82,7 @@ pub(super) async fn put(
     references.add::<organization::Row>(permit, "input.customerId", changes.customer_id.flatten());
     references.add::<person::Row>(permit, "input.customerRepId", changes.customer_rep_id.flatten());
     references.add::<person::Row>(permit, "input.serviceLevelManagerId", changes.service_level_manager_id.flatten());
-    let row = locked(conn, permit, id).await?;
+    let row = locked(conn, permit, "input.id", id).await?;
     if expected_revision.is_some_and(|expected| expected != row.revision) {
         return Err(WriteError::Conflict(id));
     }
@@ -151,7 +151,7 @@ pub(super) async fn put(
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
     append(&mut sql, permit, "slaUpdate", "Sla", id, "(SELECT before FROM s)", "(SELECT after FROM s)");
     sql.push(" SELECT 1");
-    rows(conn, sql).await.map_err(mistaken)?;
+    rows(conn, sql).await.map_err(|failure| mistaken(&[TAKEN_NAME], failure))?;
     Ok(id)
 }
 
@@ -214,12 +214,12 @@ pub fn activation(
 ) -> Work<Uuid> {
     Box::new(move |conn| {
         async move {
-            let row = locked(conn, &permit, sla_id).await?;
+            let row = locked(conn, &permit, "input.slaVersionId", sla_id).await?;
             if expected_revision.is_some_and(|expected| expected != row.revision) {
                 return Err(WriteError::Conflict(sla_id));
             }
             if row.active_version_id != version_id {
-                activate(conn, &permit, sla_id, version_id).await?;
+                activate(conn, &permit, sla_id, version_id, ACTIVATED_DUE_TIME).await?;
             }
             Ok(version_id)
         }
@@ -227,8 +227,9 @@ pub fn activation(
     })
 }
 
-/// The SLA as it is, and stays until the transaction ends.
-async fn locked(conn: &mut AsyncPgConnection, permit: &Permit, id: Uuid) -> Result<Row, WriteError> {
+/// The SLA as it is, and stays until the transaction ends. It was there when the permit was given, and may have been deleted
+/// since: that is told at what names it.
+async fn locked(conn: &mut AsyncPgConnection, permit: &Permit, path: &str, id: Uuid) -> Result<Row, WriteError> {
     let mut sql = Sql::new("SELECT ");
     super::super::page::columns(&mut sql, "t", Row::TARGET);
     sql.push(" FROM sla t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
@@ -236,5 +237,5 @@ async fn locked(conn: &mut AsyncPgConnection, permit: &Permit, id: Uuid) -> Resu
     sql.push(" AND t.id = ").bind(Bind::Uuid(id)).push(" FOR UPDATE");
     let found = rows(conn, sql).await?;
     let row = found.first().map(|row| Row::decode(row, 0, Row::TARGET.all())).transpose()?.flatten();
-    row.ok_or_else(|| Error::NotFound("SLA").into())
+    row.ok_or_else(|| Error::NotFound(Row::NAME).at(path).into())
 }

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use diesel::result::{DatabaseErrorKind, Error as Failure};
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::super::noun::column;
+use super::super::noun::{Noun, column};
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
 use super::super::word::{AbandonType, Coverage, SlaKind, SlaStatus};
 use super::super::audit_entry::append;
-use super::super::write::{Mark, Work, marking, sourced};
+use super::super::write::{Constraint, Mark, Work, marking, mistaken, sourced};
 use super::super::{id, organization, person, rows, service_instance, service_offering, site};
+use super::Row;
 use super::change::{self, Changes};
 use crate::access::Permit;
 use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
@@ -325,7 +325,7 @@ async fn create(
     activation(&mut sql, permit, sla_id, version_id);
     append(&mut sql, permit, "slaCreate", "Sla", sla_id, "NULL", "(SELECT after FROM s)");
     sql.push(" SELECT 1");
-    rows(conn, sql).await.map_err(mistaken)?;
+    rows(conn, sql).await.map_err(|failure| mistaken(&[TAKEN_NAME, TAKEN_DUE_TIME], failure))?;
     Ok(sla_id)
 }
 
@@ -373,7 +373,7 @@ async fn check_version(
     let mut lock = Sql::new("SELECT t.kind, t.revision FROM sla t WHERE t.root_id = ");
     lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id)).push(" FOR UPDATE");
     let locked = rows(conn, lock).await?;
-    let Some(sla) = locked.first() else { return Err(Error::NotFound("SLA").into()) };
+    let Some(sla) = locked.first() else { return Err(Error::NotFound(Row::NAME).at("input.slaId").into()) };
     let revision = column::<Integer, i32>(sla, 1)?;
     if expected_revision.is_some_and(|expected| expected != revision) {
         return Err(WriteError::Conflict(sla_id));
@@ -405,20 +405,21 @@ async fn write_version(
     version(&mut sql, permit, sla_id, version_id, number, new);
     append(&mut sql, permit, "slaVersionCreate", "Sla", sla_id, "NULL", "(SELECT after FROM v)");
     sql.push(" SELECT 1");
-    rows(conn, sql).await.map_err(mistaken)?;
+    rows(conn, sql).await.map_err(|failure| mistaken(&[], failure))?;
     if activate {
-        self::activate(conn, permit, sla_id, version_id).await?;
+        self::activate(conn, permit, sla_id, version_id, TAKEN_DUE_TIME).await?;
     }
     Ok(version_id)
 }
 
 /// Puts a version of an SLA in force and remembers who did and when (rule S2). Within a transaction that has locked
-/// the SLA.
+/// the SLA; `taken` tells where the input is wrong when another has its due time (rule S11).
 pub(super) async fn activate(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     sla_id: Uuid,
     version_id: Uuid,
+    taken: Constraint,
 ) -> Result<(), WriteError> {
     let mut sql = Sql::new("WITH s AS (UPDATE sla t SET active_version_id = v.id, livechat_due_minutes = v.due_time_in_minutes");
     sql.push(", revision = t.revision + 1, updated_at = now(), updated_by = ");
@@ -433,7 +434,7 @@ pub(super) async fn activate(
     activation(&mut sql, permit, sla_id, version_id);
     append(&mut sql, permit, "slaVersionActivate", "Sla", sla_id, "(SELECT before FROM s)", "(SELECT after FROM s)");
     sql.push(" SELECT count(*) FROM s");
-    let changed = rows(conn, sql).await.map_err(mistaken)?;
+    let changed = rows(conn, sql).await.map_err(|failure| mistaken(&[taken], failure))?;
     let changed = changed.first().map_or(Ok(0), |row| column::<BigInt, i64>(row, 0))?;
     if changed == 1 { Ok(()) } else { Err(Error::NotFound("SLA version").into()) }
 }
@@ -503,46 +504,33 @@ pub(super) async fn free(
     }
     let taken = rows(conn, sql).await?;
     let Some(taken) = taken.first() else { return Ok(()) };
-    for (at, (path, message)) in [TAKEN_NAME, TAKEN_DUE_TIME].into_iter().enumerate() {
+    for (at, Constraint { path, code, message, .. }) in [TAKEN_NAME, TAKEN_DUE_TIME].into_iter().enumerate() {
         if column::<Bool, bool>(taken, at)? {
-            mistakes.add(path, InputErrorCode::DuplicatedSla, message);
+            mistakes.add(path, code, message);
         }
     }
     Ok(())
 }
 
-const TAKEN_NAME: (&str, &str) =
-    ("input.name", "Another livechat SLA of this tenant has this name: choose another.");
-const TAKEN_DUE_TIME: (&str, &str) = (
-    "input.version.terms.livechat.dueTimeInMinutes",
-    "Another livechat SLA of this tenant has this due time: choose another.",
-);
-
-/// Which mistake of the input a constraint has found. The constraints have the last word: of two racing creates only
-/// one wins (rule S11).
-pub(super) fn mistaken(failure: Failure) -> WriteError {
-    let Failure::DatabaseError(kind, about) = &failure else { return failure.into() };
-    let (path, code, message) = match (kind, about.constraint_name()) {
-        (DatabaseErrorKind::UniqueViolation, Some("sla_livechat_name")) => {
-            (TAKEN_NAME.0, InputErrorCode::DuplicatedSla, TAKEN_NAME.1)
-        }
-        (DatabaseErrorKind::UniqueViolation, Some("sla_livechat_due_time")) => {
-            (TAKEN_DUE_TIME.0, InputErrorCode::DuplicatedSla, TAKEN_DUE_TIME.1)
-        }
-        (DatabaseErrorKind::UniqueViolation, Some("sla_root_id_tenant_id_source_source_id_key")) => (
-            "input.sourceId",
-            InputErrorCode::Duplicate,
-            "Another SLA of this tenant has this source and sourceId.",
-        ),
-        (DatabaseErrorKind::ForeignKeyViolation, _) => (
-            "input",
-            InputErrorCode::NotFound,
-            "Something that the input refers to was deleted meanwhile: read it again.",
-        ),
-        _ => return failure.into(),
-    };
-    crate::error::InputError::at(path, code, message).into()
-}
+/// Rule S11.
+pub(super) const TAKEN_NAME: Constraint = Constraint {
+    name: "sla_livechat_name",
+    path: "input.name",
+    code: InputErrorCode::DuplicatedSla,
+    message: "Another livechat SLA of this tenant has this name: choose another.",
+};
+const TAKEN_DUE_TIME: Constraint = Constraint {
+    name: "sla_livechat_due_time",
+    path: "input.version.terms.livechat.dueTimeInMinutes",
+    code: InputErrorCode::DuplicatedSla,
+    message: "Another livechat SLA of this tenant has this due time: choose another.",
+};
+/// The same of a version that was made before.
+pub(super) const ACTIVATED_DUE_TIME: Constraint = Constraint {
+    path: "input.slaVersionId",
+    message: "Another livechat SLA of this tenant has the due time of this version: make one with another.",
+    ..TAKEN_DUE_TIME
+};
 
 /// Rule S6: what is scheduled becomes active on a day, so there must be one.
 pub(super) fn unscheduled(mistakes: &mut Mistakes) {

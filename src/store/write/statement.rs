@@ -6,7 +6,7 @@ use diesel_async::AsyncPgConnection;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Draft, Part, sourced};
+use super::{Draft, Part, mistaken, sourced};
 use crate::access::Permit;
 use crate::error::{Error, InputError, InputErrorCode, WriteError};
 use crate::store::audit_entry::append;
@@ -48,7 +48,7 @@ pub(super) async fn create<N: Noun>(
     sql.append(after).push(" AS after FROM s)");
     append(&mut sql, permit, action, N::TYPE, new, "NULL", "(SELECT after FROM w)");
     sql.push(" SELECT 1");
-    rows(conn, sql).await.map_err(|failure| Draft::mistaken(&constraints, failure))?;
+    rows(conn, sql).await.map_err(|failure| mistaken(&constraints, failure))?;
     for then in then {
         then(conn, permit, new).await?;
     }
@@ -108,7 +108,7 @@ pub(super) async fn update<N: Noun>(
     sql.append(inserts).append(before).push(" AS before").append(after).push(" AS after FROM s)");
     append(&mut sql, permit, action, N::TYPE, id, "(SELECT before FROM w)", "(SELECT after FROM w)");
     sql.push(" SELECT 1");
-    rows(conn, sql).await.map_err(|failure| Draft::mistaken(&constraints, failure))?;
+    rows(conn, sql).await.map_err(|failure| mistaken(&constraints, failure))?;
     for then in then {
         then(conn, permit, id).await?;
     }
@@ -140,7 +140,8 @@ pub(super) async fn delete<N: Noun>(
     }
 }
 
-/// Locks an object that stays as it is until the transaction ends, and compares its revision.
+/// Locks an object, so that it stays as it is until the transaction ends, and compares its revision. It was there when the
+/// permit was given, and may have been deleted since.
 async fn locked<N: Noun>(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
@@ -154,7 +155,7 @@ async fn locked<N: Noun>(
     sql.bind(Bind::Uuid(id)).push(" FOR UPDATE");
     let found = rows(conn, sql).await?;
     let revision = found.first().map(|row| column::<Integer, i32>(row, 0)).transpose()?;
-    let revision = revision.ok_or(Error::NotFound(N::NAME))?;
+    let revision = revision.ok_or_else(|| Error::NotFound(N::NAME).at("input.id"))?;
     if expected_revision.is_some_and(|expected| expected != revision) {
         return Err(WriteError::Conflict(id));
     }
