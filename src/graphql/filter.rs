@@ -34,17 +34,13 @@ fn pattern(text: String) -> Result<String, Error> {
     )))
 }
 
-fn list<T, B>(
-    values: Vec<T>,
-    bind: impl Fn(Vec<B>) -> Bind,
-    each: impl Fn(T) -> Result<B, Error>,
-) -> Result<Bind, Error> {
+fn list<T, B>(values: Vec<T>, each: impl Fn(T) -> Result<B, Error>) -> Result<Vec<B>, Error> {
     if values.len() > LONGEST_LIST {
         return Err(Error::LimitExceeded(format!(
             "At most {LONGEST_LIST} values in a list: ask several times."
         )));
     }
-    Ok(bind(values.into_iter().map(each).collect::<Result<_, _>>()?))
+    values.into_iter().map(each).collect()
 }
 
 /// Conditions on a text. All that are given must hold; none can be null.
@@ -68,8 +64,8 @@ impl Operators for StringFilter {
     fn ops(self, _: Option<Kind>) -> Result<Vec<Op>, Error> {
         let mut ops = Vec::new();
         ops.extend(self.eq.map(|v| Op::Eq(Bind::Text(v))));
-        ops.extend(self.r#in.map(|v| list(v, Bind::Texts, Ok)).transpose()?.map(Op::In));
-        ops.extend(self.not_in.map(|v| list(v, Bind::Texts, Ok)).transpose()?.map(Op::NotIn));
+        ops.extend(self.r#in.map(|v| list(v, Ok)).transpose()?.map(|v| Op::In(Bind::Texts(v))));
+        ops.extend(self.not_in.map(|v| list(v, Ok)).transpose()?.map(|v| Op::NotIn(Bind::Texts(v))));
         ops.extend(self.contains.map(pattern).transpose()?.map(Op::Contains));
         ops.extend(self.starts_with.map(pattern).transpose()?.map(Op::StartsWith));
         ops.extend(self.is_null.map(Op::IsNull));
@@ -96,8 +92,8 @@ impl Operators for IdFilter {
         let key = |id: ID| kind.map_or_else(|| key_of_any(&id), |kind| kind.key(&id));
         let mut ops = Vec::new();
         ops.extend(self.eq.map(key).transpose()?.map(|v| Op::Eq(Bind::Uuid(v))));
-        ops.extend(self.r#in.map(|v| list(v, Bind::Uuids, key)).transpose()?.map(Op::In));
-        ops.extend(self.not_in.map(|v| list(v, Bind::Uuids, key)).transpose()?.map(Op::NotIn));
+        ops.extend(self.r#in.map(|v| list(v, key)).transpose()?.map(|v| Op::In(Bind::Uuids(v))));
+        ops.extend(self.not_in.map(|v| list(v, key)).transpose()?.map(|v| Op::NotIn(Bind::Uuids(v))));
         ops.extend(self.is_null.map(Op::IsNull));
         Ok(ops)
     }
@@ -106,11 +102,11 @@ impl Operators for IdFilter {
 impl IdFilter {
     /// The same for the feed.
     pub(super) fn feed(self, kind: Kind) -> Result<Vec<Ids>, Error> {
-        let keys = |ids: Vec<ID>| ids.iter().map(|id| kind.key(id)).collect::<Result<Vec<_>, _>>();
+        let key = |id: ID| kind.key(&id);
         let mut all = Vec::new();
-        all.extend(self.eq.map(|id| kind.key(&id)).transpose()?.map(|key| Ids::In(vec![key])));
-        all.extend(self.r#in.map(keys).transpose()?.map(Ids::In));
-        all.extend(self.not_in.map(keys).transpose()?.map(Ids::NotIn));
+        all.extend(self.eq.map(key).transpose()?.map(|key| Ids::In(vec![key])));
+        all.extend(self.r#in.map(|v| list(v, key)).transpose()?.map(Ids::In));
+        all.extend(self.not_in.map(|v| list(v, key)).transpose()?.map(Ids::NotIn));
         all.extend(self.is_null.map(Ids::Null));
         Ok(all)
     }
@@ -139,7 +135,7 @@ impl Operators for IntFilter {
     fn ops(self, _: Option<Kind>) -> Result<Vec<Op>, Error> {
         let mut ops = Vec::new();
         ops.extend(self.eq.map(|v| Op::Eq(Bind::Int(v))));
-        ops.extend(self.r#in.map(|v| list(v, Bind::Ints, Ok)).transpose()?.map(Op::In));
+        ops.extend(self.r#in.map(|v| list(v, Ok)).transpose()?.map(|v| Op::In(Bind::Ints(v))));
         ops.extend(self.gt.map(|v| Op::Gt(Bind::Int(v))));
         ops.extend(self.gte.map(|v| Op::Gte(Bind::Int(v))));
         ops.extend(self.lt.map(|v| Op::Lt(Bind::Int(v))));
@@ -271,10 +267,10 @@ pub(super) use filter;
 /// Takes `eq` and `in` out of a tenant's conditions: the reach answers them.
 pub(super) fn tenants(filter: &mut Option<IdFilter>) -> Result<Option<Vec<uuid::Uuid>>, Error> {
     let Some(given) = filter else { return Ok(None) };
-    let eq = given.eq.take().map(|id| Kind::Tenant.key(&id)).transpose()?;
-    let listed =
-        given.r#in.take().map(|ids| ids.iter().map(|id| Kind::Tenant.key(id)).collect::<Result<Vec<_>, _>>());
-    Ok(match (eq, listed.transpose()?) {
+    let key = |id: ID| Kind::Tenant.key(&id);
+    let eq = given.eq.take().map(key).transpose()?;
+    let listed = given.r#in.take().map(|v| list(v, key)).transpose()?;
+    Ok(match (eq, listed) {
         (None, None) => None,
         (Some(one), None) => Some(vec![one]),
         (None, Some(some)) => Some(some),
