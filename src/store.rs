@@ -350,6 +350,12 @@ impl From<diesel::result::Error> for Error {
                 );
                 Self::Unavailable
             }
+            // This one has no kind of its own either.
+            diesel::result::Error::DatabaseError(_, about)
+                if about.message().starts_with("canceling statement due to lock timeout") =>
+            {
+                Self::Timeout
+            }
             _ => Self::internal(cause),
         }
     }

@@ -5,12 +5,15 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::StreamExt;
 use serde_json::json;
+use sla_gateway::error::Error;
 use sla_gateway::graphql::document::Ask;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::breaches::{SLA, chats};
+use crate::database::Database;
 use crate::following::{FEED, follow, records, world};
 use crate::introspection::refusal;
 
@@ -64,4 +67,14 @@ async fn an_outage_of_the_store_is_told_as_such_and_over_by_itself() {
     // The subscription that was open all the while goes on.
     records(&mut feed, 3).await;
     assert_eq!(app.data("all", query, json!({})).await["breaches"]["totalCount"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_not_given_in_time_is_a_timeout_and_no_failure_of_ours() {
+    let database = Database::new().await;
+    let holder = database.client().await;
+    holder.batch_execute("BEGIN; LOCK TABLE tenant").await.unwrap();
+    let mut conn = AsyncPgConnection::establish(&database.url).await.unwrap();
+    let late = conn.batch_execute("SET lock_timeout = '50ms'; SELECT FROM tenant").await.unwrap_err();
+    assert_eq!(Error::from(late).code(), "TIMEOUT");
 }
