@@ -193,11 +193,14 @@ impl World {
         let wait = wait(queued_at, terms, &events(request, &story.steps), WarningShare::default());
         // Rule S10: a wait that is left out has no target.
         let target_at = (!wait.ignored).then_some(wait.due_at);
+        let due_time = match terms {
+            WaitTerms::Livechat { due_time_in_minutes } => Some(due_time_in_minutes),
+            WaitTerms::Queue(_) => None,
+        };
         let id = key(queued_at, &format!("{request}/affected/{sla}"));
         let mut row = json!({
             "root_id": tenant.root, "id": id, "tenant_id": tenant.id, "sla_id": sla, "sla_version_id": version,
-            "request_id": request, "time_zone": tenant.zone.name(), "started_at": queued_at,
-            "maximum_response_duration": whole_minutes(wait.due_at - queued_at),
+            "request_id": request, "started_at": queued_at, "maximum_response_duration": due_time,
             "response_target_at": target_at, "response_breaches_at": target_at,
             "actual_response_at": wait.taken_at,
             "actual_response_duration": wait.taken_at.map(|at| whole_minutes(at - queued_at)),

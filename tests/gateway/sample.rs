@@ -139,12 +139,18 @@ async fn c12_the_seeds_affected_slas_come_out_of_their_history() {
     );
 }
 
+/// Clocks of chats and calls that say what only terms of a service say, and minutes of a call, which has seconds.
+const MIXED: &str = "SELECT count(*) FROM affected_sla a JOIN sla_version v ON (v.root_id, v.id) = (a.root_id, a.sla_version_id) \
+    WHERE v.kind <> 'service' AND (a.time_zone IS NOT NULL OR a.support_hours_id IS NOT NULL \
+      OR a.maximum_response_duration IS DISTINCT FROM v.due_time_in_minutes)";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_shows_every_state_of_a_clock() {
     let (_database, client, summary) = loaded().await;
     let rows: BTreeMap<_, _> = summary.rows.iter().copied().collect();
     assert!(rows["request"] > 600, "{rows:?}");
     assert!(rows["affected_sla"] > rows["request"], "{rows:?}");
+    assert_eq!(number(&client, MIXED).await, 0, "C13");
     for (column, words) in [
         ("next_target", "best_effort clock_stopped desired_completion no_target none resolution response"),
         ("accountability", "provider supplier"),
@@ -301,6 +307,7 @@ async fn the_large_store_keeps_the_rules_of_the_small_one() {
             "SELECT count(*) FROM (SELECT published_at < \
             lag(published_at) OVER (ORDER BY pos) AS late FROM breach_log) x WHERE late",
         ),
+        ("C13: chats and calls have the terms of their kind", MIXED),
         ("what comes lies ahead", "SELECT count(*) FROM deadline WHERE due_at < '2026-11-21T20:00:00Z'"),
         ("what was lies behind", "SELECT count(*) FROM breach WHERE detected_at > '2026-11-21T18:30:00Z'"),
     ] {
