@@ -28,20 +28,6 @@ words! {
     }
 }
 
-words! {
-    /// The lists that a coverage may need.
-    pub enum CoverageList {
-        /// Organizations.
-        Organizations = "organizations",
-        /// Sites.
-        Sites = "sites",
-        /// People.
-        People = "people",
-        /// Service instances.
-        ServiceInstances = "service_instances",
-    }
-}
-
 /// A coverage: its kind, and the lists that the kind needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coverage {
@@ -55,15 +41,6 @@ pub struct Coverage {
     pub people: BTreeSet<Uuid>,
     /// Listed service instances: the consumers of an SLA between providers.
     pub service_instances: BTreeSet<Uuid>,
-}
-
-/// A list that is missing or does not belong (rule S8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CoverageError {
-    /// The kind needs entries in this list.
-    Required(CoverageList),
-    /// The kind takes no entries in this list.
-    Refused(CoverageList),
 }
 
 /// What is known of the person that a request is for.
@@ -105,46 +82,6 @@ pub struct Uses {
     pub lower: Uuid,
     /// What the failure of the lower one does to the upper one.
     pub effect: Effect,
-}
-
-impl CoverageKind {
-    /// The lists that this kind requires; it refuses the others (rule S8).
-    pub fn lists(self) -> &'static [CoverageList] {
-        match self {
-            Self::CustomerAccount | Self::CisOfServiceInstance => &[],
-            Self::OrganizationsAndDescendants | Self::Organizations => &[CoverageList::Organizations],
-            Self::Sites => &[CoverageList::Sites],
-            Self::OrganizationsAndSites => &[CoverageList::Organizations, CoverageList::Sites],
-            Self::People => &[CoverageList::People],
-            Self::ServiceInstances => &[CoverageList::ServiceInstances],
-        }
-    }
-}
-
-impl Coverage {
-    /// Checks that exactly the lists of the kind have entries (rule S8).
-    ///
-    /// # Errors
-    /// The first list that is empty though required, or has entries though refused.
-    pub fn check(&self) -> Result<(), CoverageError> {
-        for list in CoverageList::ALL {
-            match (self.kind.lists().contains(list), self.list(*list).is_empty()) {
-                (true, true) => return Err(CoverageError::Required(*list)),
-                (false, false) => return Err(CoverageError::Refused(*list)),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn list(&self, list: CoverageList) -> &BTreeSet<Uuid> {
-        match list {
-            CoverageList::Organizations => &self.organizations,
-            CoverageList::Sites => &self.sites,
-            CoverageList::People => &self.people,
-            CoverageList::ServiceInstances => &self.service_instances,
-        }
-    }
 }
 
 impl Covering {
@@ -222,11 +159,6 @@ pub fn above(instance: Uuid, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
 /// The instances that this one uses, directly or not, and what their failure does to it.
 pub fn below(instance: Uuid, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
     reach(instance, uses, |edge| (edge.upper, edge.lower))
-}
-
-/// Whether letting `upper` use `lower` would close a circle (rule O4).
-pub fn closes_circle(upper: Uuid, lower: Uuid, uses: &[Uses]) -> bool {
-    upper == lower || below(lower, uses).contains_key(&upper)
 }
 
 /// Follows the relations. An instance reached by a path of nothing but DOWN is down, any other one degraded.

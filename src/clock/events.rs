@@ -53,12 +53,6 @@ pub struct Event {
 pub enum Change {
     /// The status became this.
     Status(Status),
-    /// A chat was taken: IN_PROGRESS.
-    Taken,
-    /// A call was answered: IN_PROGRESS.
-    Answered,
-    /// A chat or call was given up by its requester: DECLINED.
-    Abandoned,
     /// The impact became this; `None` when it was cleared.
     Impact(Option<Impact>),
     /// The request's service instance became this.
@@ -101,8 +95,6 @@ impl Change {
     pub fn status(&self) -> Option<Status> {
         match self {
             Self::Status(status) => Some(*status),
-            Self::Taken | Self::Answered => Some(Status::InProgress),
-            Self::Abandoned => Some(Status::Declined),
             _ => None,
         }
     }

@@ -177,11 +177,7 @@ impl<'a> Replay<'a> {
                     now.not_accountable = yes;
                 }
                 Change::Recalculated => now.recalculate = true,
-                Change::Requester(_)
-                | Change::Status(_)
-                | Change::Taken
-                | Change::Answered
-                | Change::Abandoned => {}
+                Change::Requester(_) | Change::Status(_) => {}
             }
         }
     }

@@ -58,14 +58,4 @@ impl Term {
             SlaStatus::ScheduledForActivation
         }
     }
-
-    /// When the status changes next without anybody's doing; `None` when it does not.
-    pub fn changes_at(&self, stored: SlaStatus, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let status = self.status(stored, now);
-        [self.starts_at(), self.expires_at()]
-            .into_iter()
-            .flatten()
-            .filter(|at| *at > now && self.status(stored, *at) != status)
-            .min()
-    }
 }

@@ -1,4 +1,4 @@
-//! Budgets of hours per week or month (rules L1 to L3).
+//! Budgets of hours per week or month (rules L1 and L2).
 
 use std::collections::BTreeSet;
 
@@ -40,8 +40,6 @@ pub struct Limit {
     pub period: LimitPeriod,
     /// The categories whose entries count.
     pub categories: BTreeSet<String>,
-    /// When somebody switched it off for the period of that moment (rule L3); `None` when nobody did.
-    pub deactivated_at: Option<DateTime<Utc>>,
 }
 
 /// How much of a budget is used in a period.
@@ -88,12 +86,6 @@ impl LimitPeriod {
 }
 
 impl Limit {
-    /// Whether the limit is switched off at `now`: from the moment somebody did it to the end of that period,
-    /// without any job (rule L3).
-    pub fn is_deactivated(&self, zone: Tz, now: DateTime<Utc>) -> bool {
-        self.deactivated_at.and_then(|at| self.period.around(at, zone)).is_some_and(|period| now < period.end)
-    }
-
     /// What the entries use up in the period around `now` (rule L2). Entries of different people add up, also
     /// where they overlap. `None` outside the years that chrono knows.
     pub fn consumption(

@@ -113,11 +113,6 @@ words! {
 pub struct WarningShare(u8);
 
 impl WarningShare {
-    /// Takes 1 to 99 percent; `None` for anything else.
-    pub fn percent(percent: u8) -> Option<Self> {
-        (1..=99).contains(&percent).then_some(Self(percent))
-    }
-
     /// This share of a duration, floored to the microsecond.
     pub fn of(self, whole: TimeDelta) -> TimeDelta {
         let micros = i128::from(whole.num_microseconds().unwrap_or(i64::MAX)) * i128::from(self.0) / 100;

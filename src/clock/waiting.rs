@@ -5,16 +5,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::events::{Event, Status, in_order};
 use super::state::{BreachKind, BreachPhase, Deadline, Outcome, WarningShare};
 
-words! {
-    /// What an abandoned call means for the service level (rule S9).
-    pub enum AbandonType {
-        /// It is left out when it was given up within the abandon threshold.
-        IgnoreAbandons = "ignore_abandons",
-        /// It is a miss, however short.
-        CountAgainstSla = "count_against_sla",
-    }
-}
-
 /// Which abandoned calls are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Abandons {
@@ -31,15 +21,6 @@ pub struct QueueTerms {
     pub sla_threshold: u32,
     /// Which abandoned calls are left out.
     pub abandons: Abandons,
-}
-
-/// Why an abandon threshold does not fit its type (rule S9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueueTermsError {
-    /// Ignoring abandons needs a threshold.
-    AbandonThresholdRequired,
-    /// Counting abandons takes no threshold.
-    AbandonThresholdRefused,
 }
 
 /// The terms that a chat or a call is measured by.
@@ -69,33 +50,6 @@ pub struct Wait {
     pub ignored: bool,
     /// What the breach log must say if nothing more happens.
     pub deadlines: Vec<Deadline>,
-}
-
-impl QueueTerms {
-    /// Puts the terms together (rule S9).
-    ///
-    /// # Errors
-    /// When the abandon threshold is missing where it is required or given where it is refused.
-    pub fn new(
-        sla_threshold: u32,
-        abandon_type: AbandonType,
-        abandon_threshold: Option<u32>,
-    ) -> Result<Self, QueueTermsError> {
-        let abandons = match (abandon_type, abandon_threshold) {
-            (AbandonType::IgnoreAbandons, Some(seconds)) => Abandons::IgnoreWithin(seconds),
-            (AbandonType::IgnoreAbandons, None) => return Err(QueueTermsError::AbandonThresholdRequired),
-            (AbandonType::CountAgainstSla, None) => Abandons::CountAgainstSla,
-            (AbandonType::CountAgainstSla, Some(_)) => return Err(QueueTermsError::AbandonThresholdRefused),
-        };
-        Ok(Self { sla_threshold, abandons })
-    }
-}
-
-impl Default for QueueTerms {
-    /// What holds for a tenant that configured nothing (rule S9).
-    fn default() -> Self {
-        Self { sla_threshold: 20, abandons: Abandons::IgnoreWithin(20) }
-    }
 }
 
 impl WaitTerms {
@@ -163,11 +117,4 @@ impl Wait {
             (None, None) => Outcome::Running,
         }
     }
-}
-
-/// The service level of a queue in percent (rule S10): answered within the threshold ÷ (entered − ignored
-/// abandons) × 100; `None` when nothing is left to divide by.
-pub fn service_level(answered_within: u64, entered: u64, ignored: u64) -> Option<f64> {
-    let counted = entered.checked_sub(ignored).filter(|counted| *counted > 0)?;
-    Some(answered_within as f64 / counted as f64 * 100.0)
 }

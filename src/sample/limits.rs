@@ -186,7 +186,6 @@ fn watch(
         time_limit_in_hours: spec.hours,
         period: spec.period,
         categories: spec.categories.iter().map(|category| (*category).to_owned()).collect::<BTreeSet<_>>(),
-        deactivated_at: spec.deactivated.then_some(world.now),
     };
     let mut at = world.now - TimeDelta::days(56);
     loop {

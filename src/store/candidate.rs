@@ -16,8 +16,8 @@ use super::sql::{Bind, Sql};
 use super::word::{AbandonType, SlaStatus};
 use super::{Conn, PgRow, affected_sla, rows};
 use crate::access::{Permit, Reach};
-use crate::clock::coverage::{Coverage, Covering, Requester, Uses};
-use crate::clock::lifecycle::{self, Term};
+use crate::clock::coverage::{Coverage, CoverageKind, Covering, Requester, Uses};
+use crate::clock::lifecycle::Term;
 use crate::clock::waiting::{Abandons, QueueTerms, WaitTerms};
 use crate::error::Error;
 
@@ -149,11 +149,10 @@ pub(super) async fn upward_of_clocks(
 }
 
 fn uses(row: &PgRow) -> QueryResult<Uses> {
-    let effect: String = column::<Text, _>(row, 2)?;
     Ok(Uses {
         upper: column::<SqlUuid, _>(row, 0)?,
         lower: column::<SqlUuid, _>(row, 1)?,
-        effect: read(&effect)?,
+        effect: column::<Text, _>(row, 2)?,
     })
 }
 
@@ -296,18 +295,18 @@ fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
     let zone: String = column::<Text, _>(row, 15)?;
     let at: DateTime<Utc> = column::<Timestamptz, _>(row, 16)?;
     let term = Term { start_date, expiry_date, zone: zone.parse().unwrap_or(chrono_tz::UTC) };
-    if term.status(read(status.word())?, at) != lifecycle::SlaStatus::Active {
+    if term.status(status, at) != SlaStatus::Active {
         return Ok(None);
     }
     let instance_id: Option<Uuid> = column::<Nullable<SqlUuid>, _>(row, 17)?;
-    let kind: Option<String> = column::<Nullable<Text>, _>(row, 10)?;
+    let kind: Option<CoverageKind> = column::<Nullable<Text>, _>(row, 10)?;
     let covering = match kind {
         None => None,
         Some(kind) => Some(Covering {
             instance: instance_id,
             customer_account: column::<Nullable<SqlUuid>, _>(row, 11)?,
             coverage: Coverage {
-                kind: read(&kind)?,
+                kind,
                 organizations: set(row, 22)?,
                 sites: set(row, 23)?,
                 people: set(row, 24)?,
@@ -333,9 +332,4 @@ fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
 
 fn set(row: &PgRow, at: usize) -> QueryResult<BTreeSet<Uuid>> {
     Ok(column::<Array<SqlUuid>, Vec<Uuid>>(row, at)?.into_iter().collect())
-}
-
-/// A word of the store as the clock's own.
-pub(super) fn read<T: std::str::FromStr<Err = crate::clock::UnknownWord>>(word: &str) -> QueryResult<T> {
-    word.parse().map_err(|unknown| Failure::DeserializationError(format!("{unknown:?}").into()))
 }

@@ -155,7 +155,7 @@ impl Histories {
             if let Vacant(place) = histories.entry(request.id) {
                 let mut history = stored.remove(&request.id).unwrap_or_default();
                 complete(request, &mut history);
-                place.insert(events(&history)?.into());
+                place.insert(events(&history).into());
             }
         }
         let clocks = clocks.into_iter().map(|(frozen, _)| frozen).collect();

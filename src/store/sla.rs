@@ -10,6 +10,7 @@ use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
 use super::word::{SlaKind, SlaStatus};
 use crate::access::Permission;
+use crate::clock::lifecycle::Term;
 
 noun! {
     /// An SLA: a promise of a tenant. What is promised is in its versions.
@@ -152,20 +153,6 @@ pub const UNDER_CUSTOMER: Under = Under("sla t WHERE t.root_id = k.root_id AND t
 impl Row {
     /// The stage of its lifecycle at an instant, in the zone of its tenant (rule S6).
     pub fn status_at(&self, now: DateTime<Utc>, zone: chrono_tz::Tz) -> SlaStatus {
-        let today = now.with_timezone(&zone).date_naive();
-        match self.status {
-            SlaStatus::ScheduledForActivation | SlaStatus::Active
-                if self.expiry_date.is_some_and(|last| last < today) =>
-            {
-                SlaStatus::Expired
-            }
-            SlaStatus::ScheduledForActivation | SlaStatus::Active
-                if self.start_date.is_some_and(|first| first > today) =>
-            {
-                SlaStatus::ScheduledForActivation
-            }
-            SlaStatus::ScheduledForActivation if self.start_date.is_some() => SlaStatus::Active,
-            stored => stored,
-        }
+        Term { start_date: self.start_date, expiry_date: self.expiry_date, zone }.status(self.status, now)
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn bring_up_to_date(
 
     let mut happened: HashMap<Uuid, Vec<Event>> = HashMap::new();
     for request in &requests {
-        happened.insert(request.id, events(told(request))?);
+        happened.insert(request.id, events(told(request)));
     }
     let mut clocks = Vec::with_capacity(frozen.len());
     let mut due = Vec::with_capacity(frozen.len());
@@ -118,8 +118,8 @@ async fn store(
 /// Whether a record says what the history says of a deadline. A breach is known by its target, a warning by its instant
 /// (rules B1, C11); a breach recorded before its time, by what was known then, is wrong all the same.
 fn says(deadline: &state::Deadline, record: &Recorded, now: DateTime<Utc>) -> bool {
-    deadline.kind.as_str() == record.kind.word()
-        && deadline.phase.as_str() == record.phase.word()
+    deadline.kind == record.kind
+        && deadline.phase == record.phase
         && (deadline.at == record.due_at
             || record.phase == BreachPhase::Breached
                 && deadline.target_at == record.target_at
@@ -325,6 +325,7 @@ fn await_answer(frozen: &Frozen, terms: WaitTerms, events: &[Event]) -> (Moving,
     };
     (moving, wait.deadlines)
 }
+
 impl Frozen {
     fn deadline(&self, deadline: &state::Deadline) -> deadline::New {
         deadline::New {

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::result::QueryResult;
 use uuid::Uuid;
 
 use crate::clock::events::{Change, Event};
-use crate::store::candidate::read;
 use crate::store::word::{Impact, RequestStatus};
 use crate::store::{request, request_event};
 
@@ -88,7 +86,7 @@ pub(super) fn latest(request: &request::Row, history: &[Arc<request_event::Row>]
 }
 
 /// The history in the clock's words. One stored event may change several things.
-pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> QueryResult<Vec<Event>> {
+pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> Vec<Event> {
     let mut history = Vec::with_capacity(stored.len() * 2);
     let (mut start, mut end) = (None, None);
     for row in stored {
@@ -96,10 +94,10 @@ pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> QueryResul
             history.push(Event { id: row.id, occurred_at: row.occurred_at, sequence: row.sequence, change });
         };
         if let Some(status) = row.status {
-            add(Change::Status(read(status.word())?));
+            add(Change::Status(status));
         }
         if let Some(impact) = row.new_impact() {
-            add(Change::Impact(impact.map(|impact| read(impact.word())).transpose()?));
+            add(Change::Impact(impact));
         }
         if let Some(instance) = row.new_instance() {
             add(Change::Instance(instance));
@@ -122,7 +120,7 @@ pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> QueryResul
             add(Change::ProviderNotAccountable(yes));
         }
     }
-    Ok(history)
+    history
 }
 
 /// A stretch of a request's history in which what decides about coverage stayed the same.

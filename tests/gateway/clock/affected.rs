@@ -146,7 +146,6 @@ fn c5_the_response_is_the_first_of_status_foreign_team_and_other_instance() {
         );
         assert_eq!(given(Change::Status(*status)), counts, "{status:?}");
     }
-    assert!(given(Change::Taken) && given(Change::Answered) && !given(Change::Abandoned));
     assert!(given(Change::Team(Some(id(99)))));
     assert!(!given(Change::Team(Some(SUPPORT))) && !given(Change::Team(Some(FIRST_LINE))));
     assert!(!given(Change::Team(None)));

@@ -1,4 +1,4 @@
-//! Budgets of hours (rules L1 to L3).
+//! Budgets of hours (rules L1 and L2).
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{at, minutes};
 
 fn limit(period: LimitPeriod) -> Limit {
     let categories = BTreeSet::from(["A".to_owned(), "B".to_owned()]);
-    Limit { time_limit_in_hours: 10, period, categories, deactivated_at: None }
+    Limit { time_limit_in_hours: 10, period, categories }
 }
 
 fn entry(category: &str, started_at: &str, ended_at: &str) -> TimeEntry {
@@ -80,13 +80,4 @@ fn l2_entries_are_cut_at_the_period_and_other_categories_left_out() {
     assert_eq!(consumption.reached_at, Some(at("2024-01-22T14:00:00Z")), "reached when equal to the limit");
     let before = limit.consumption(&entries[..3], Tz::UTC, WarningShare::default(), now).unwrap();
     assert_eq!((before.used, before.reached_at), (minutes(360), None));
-}
-
-#[test]
-fn l3_a_deactivated_limit_reads_active_again_in_the_next_period() {
-    let mut limit = limit(LimitPeriod::Monthly);
-    assert!(!limit.is_deactivated(Tz::UTC, at("2024-01-15T00:00:00Z")));
-    limit.deactivated_at = Some(at("2024-01-15T00:00:00Z"));
-    assert!(limit.is_deactivated(Tz::UTC, at("2024-01-31T23:59:59Z")));
-    assert!(!limit.is_deactivated(Tz::UTC, at("2024-02-01T00:00:00Z")));
 }
