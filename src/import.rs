@@ -1,6 +1,6 @@
 //! Import of request histories from files: what another system logged becomes requests, events and clocks.
 //!
-//! A file is read once, from its beginning to its end, and taken in by the thousand rows, each lot in one transaction.
+//! A file is read once, from its beginning to its end, and taken in by lots of thousands of rows, each in one transaction.
 //! What was taken in before is no news, so a load that broke off is simply run again.
 
 pub mod mapping;

@@ -115,9 +115,7 @@ impl Kind {
             }
         }
     }
-}
 
-impl Kind {
     /// The same of an id in an input; none where it is none, which is a mistake at its path.
     pub(super) fn key_at(self, mistakes: &mut Mistakes, path: &str, id: &ID) -> Option<Uuid> {
         self.key(id).map_err(|error| mistakes.add(path, InputErrorCode::Invalid, error.message())).ok()

@@ -309,9 +309,7 @@ impl Spot {
         });
         format!("input.{first}{}", rest.collect::<String>())
     }
-}
 
-impl Spot {
     /// The mistake of a null where there must be a value.
     pub(super) fn cannot_be_empty(self, mistakes: &mut Mistakes) {
         let message = "This cannot be null: leave it out, and it stays as it is.";

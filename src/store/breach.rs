@@ -90,8 +90,8 @@ pub const UNDER_LIMIT: Under = Under("breach t WHERE t.root_id = k.root_id AND t
 pub const UNDER_RETRACTED: Under = Under("breach t WHERE t.root_id = k.root_id AND t.retracts_id = k.id");
 
 /// Records that a limit was reached, or nearly, in the period that began at `period_start`; once (rule L2). That it was
-/// reached is told its contact: the message is written with the record. Says
-/// whether this was the first time. After the commit, `Breaches::wake`.
+/// reached is told its contact: the message is written with the record. Says whether this was the first time. After the
+/// commit, `Breaches::wake`.
 ///
 /// # Errors
 /// Those of the database.
