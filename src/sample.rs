@@ -15,6 +15,7 @@ mod random;
 mod rows;
 mod scale;
 mod shelf;
+mod slas;
 mod tickets;
 mod widget;
 mod world;

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::history::{Step, Story};
 use super::random::{Random, key};
-use super::world::{Person, Version, World, tenant};
+use super::slas::Version;
+use super::world::{Person, World, tenant};
 use crate::clock::events::Status;
 use crate::clock::waiting::WaitTerms;
 

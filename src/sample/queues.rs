@@ -7,7 +7,8 @@ use uuid::{Uuid, uuid};
 
 use super::history::{Step, Story};
 use super::random::{Random, key};
-use super::world::{Person, Tenant, Version, World, instant};
+use super::slas::Version;
+use super::world::{Person, Tenant, World, instant};
 use crate::clock::events::Status;
 use crate::clock::waiting::{Abandons, QueueTerms, WaitTerms};
 
