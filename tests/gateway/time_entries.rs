@@ -269,10 +269,7 @@ async fn l2_a_limit_that_is_lowered_while_time_is_logged_is_recorded_by_whoever_
     client.batch_execute(&lowered).await.unwrap();
     let logging = logged(&app, entry("2026-03-02T08:00:00Z", "2026-03-02T09:00:00Z"));
     let committing = async {
-        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-        while number(&app, waiting).await == 0 {
-            sleep(Duration::from_millis(20)).await;
-        }
+        app.database.waited_for().await;
         client.batch_execute("COMMIT").await.unwrap();
     };
     tokio::join!(logging, committing);
