@@ -105,6 +105,24 @@ fn frameworks_and_the_environment_are_named_only_by_the_rooms_that_own_them() {
     }
 }
 
+/// What is declared and in no list would be missing without a word.
+#[test]
+fn every_query_and_mutation_that_is_declared_is_a_part_of_the_schema() {
+    let lists = std::fs::read_to_string("src/graphql.rs").unwrap();
+    let mut files = Vec::new();
+    collect(Path::new("src/graphql"), &mut files);
+    let part_of = |name: &String, kind: &str| name.strip_suffix(kind).is_some_and(|noun| !noun.is_empty());
+    let parts: BTreeSet<String> = files
+        .iter()
+        .flat_map(|file| tokens(&std::fs::read_to_string(file).unwrap()))
+        .filter(|name| part_of(name, "Query") || part_of(name, "Mutation"))
+        .collect();
+    assert!(parts.len() > 40, "{parts:?}");
+    for part in parts {
+        assert!(lists.contains(&format!("{part},")), "name {part} in Query or Mutation of src/graphql.rs");
+    }
+}
+
 /// Every path named in a source outside its tests: (room, file, path from `crate` or the name of a crate on).
 fn paths() -> Vec<(String, String, String)> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
