@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use futures_util::task::AtomicWaker;
 use tokio::task::yield_now;
 use uuid::Uuid;
 
+use super::document::Lists;
 use super::load::{Loaders, Question};
 use super::look_ahead::columns;
 use super::viewers::Viewers;
@@ -44,6 +45,9 @@ struct Inner {
     statements: AtomicU32,
     /// How much the long texts of the answer take so far, in bytes.
     told: AtomicUsize,
+    /// What the items of lists count that are no pages, and how much all that were read count so far.
+    lists: Arc<Lists>,
+    listed: AtomicU64,
     /// Held by what computes.
     computing: tokio::sync::Mutex<()>,
 }
@@ -51,6 +55,10 @@ struct Inner {
 /// How much the long texts of one answer may take, in bytes: the same one may be selected under many names, and of each
 /// object that refers to the one that has it.
 const MOST_TOLD: usize = 32 * 1024 * 1024;
+
+/// How many values the lists of one answer may hold that are no pages: such a list is seldom long, but one in another, as
+/// what uses a service instance in what that uses, is as long as both together.
+const MOST_LISTED: u64 = 250_000;
 
 /// What the operations of a gateway share.
 #[derive(Clone)]
@@ -128,15 +136,28 @@ impl Turn {
 }
 
 impl Asking {
-    /// The context of one operation.
-    pub fn new(services: Services, viewer: Option<Arc<Viewer>>) -> Self {
+    /// The context of one operation, with what the items of its lists count.
+    pub(super) fn new(services: Services, viewer: Option<Arc<Viewer>>, lists: Arc<Lists>) -> Self {
         let batches = Batches::default();
         let now = services.store.now();
         let cursor = services.breaches.cursor();
         let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), now, &batches)));
-        let (statements, told) = (AtomicU32::new(0), AtomicUsize::new(0));
+        let statements = AtomicU32::new(0);
+        let (told, listed) = (AtomicUsize::new(0), AtomicU64::new(0));
         let computing = tokio::sync::Mutex::default();
-        Self(Arc::new(Inner { viewer, now, cursor, services, turn, batches, statements, told, computing }))
+        Self(Arc::new(Inner {
+            viewer,
+            now,
+            cursor,
+            services,
+            turn,
+            batches,
+            statements,
+            told,
+            lists,
+            listed,
+            computing,
+        }))
     }
 
     /// The context of the operation that `ctx` belongs to.
@@ -218,6 +239,22 @@ impl Asking {
     pub(super) fn long<'a>(&self, text: Option<&'a str>) -> Result<Option<&'a str>, Error> {
         self.tell_long(text.map_or(0, str::len))?;
         Ok(text)
+    }
+
+    /// Has the items of a list that is no page put into the answer, if there is room for what is selected of them.
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`] when there is not.
+    pub(super) fn tell_items(&self, ctx: &Context<'_>, items: usize) -> Result<(), Error> {
+        let of_each = self.0.lists.get(&ctx.item.pos).copied().unwrap_or(1);
+        let values = of_each.saturating_mul(items as u64);
+        if self.0.listed.fetch_add(values, Ordering::Relaxed).saturating_add(values) <= MOST_LISTED {
+            return Ok(());
+        }
+        Err(Error::LimitExceeded(format!(
+            "The lists of the answer that are no pages hold more than {MOST_LISTED} values: ask for fewer objects, or for the \
+             inner ones separately."
+        )))
     }
 
     pub(super) fn turn(&self) -> Arc<Turn> {

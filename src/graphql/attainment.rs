@@ -15,6 +15,7 @@ use super::scalar::{DateTime, TimeZone};
 use crate::access::Permission;
 use crate::clock::attainment::{Attained, Bucket, Tally};
 use crate::clock::availability::{self, Period};
+use crate::clock::calendar::Calendar;
 use crate::clock::whole_minutes;
 use crate::error::Error;
 use crate::store::attainment::{self, Downtimes, Of};
@@ -99,6 +100,7 @@ impl Attainment {
         if !self.cut {
             return Ok(Vec::new());
         }
+        Asking::of(ctx).tell_items(ctx, self.period.0.len() - 1)?;
         let counts = self.counts(ctx).await?;
         Ok(self.period.parts().zip(counts).map(|(part, attained)| self.part(part, attained)).collect())
     }
@@ -157,9 +159,14 @@ impl AttainmentPeriod {
         let asking = Asking::of(ctx);
         let Some(downtimes) = asking.load(DowntimesOf(self.downtimes.clone())).await? else { return Ok(None) };
         let hours = asking.load(HoursOf(downtimes.service_hours_id)).await?.unwrap_or_default();
-        let calendar = hours.rules().map_err(Error::internal)?;
-        let schedule = calendar.in_zone(TimeZone::stored(&downtimes.time_zone).0);
-        let over = availability::Availability::over(schedule, self.period, &downtimes.spans);
+        let zone = TimeZone::stored(&downtimes.time_zone).0;
+        let over = || {
+            let over = |rules: Calendar| {
+                availability::Availability::over(rules.in_zone(zone), self.period, &downtimes.spans)
+            };
+            hours.rules().map(over)
+        };
+        let over = asking.compute(over).await.map_err(Error::internal)?;
         Ok(Some(Availability {
             share: over.share(),
             service_minutes: whole_minutes(over.service),

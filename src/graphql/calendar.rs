@@ -19,7 +19,6 @@ use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime, LocalDateTime, LocalTime, TimeZone};
 use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Tenant};
-use crate::clock::calendar;
 use crate::clock::schedule::Schedule;
 use crate::error::Error;
 use crate::store;
@@ -92,12 +91,14 @@ object! {
     /// The hours that count, in the order of the week; several a day, and through midnight in two rows.
     async fn hours(&self, ctx: &Context<'_>) -> Result<Vec<CalendarHours>> {
         let rows = Asking::of(ctx).load(HoursOf(self.0.id)).await?.unwrap_or_default();
+        Asking::of(ctx).tell_items(ctx, rows.hours.len())?;
         Ok(rows.hours.iter().map(CalendarHours::new).collect())
     }
 
     /// When the hours do not count, in the order of time.
     async fn holidays(&self, ctx: &Context<'_>) -> Result<Vec<Holiday>> {
         let rows = Asking::of(ctx).load(HoursOf(self.0.id)).await?.unwrap_or_default();
+        Asking::of(ctx).tell_items(ctx, rows.holidays.len())?;
         Ok(rows.holidays.iter().map(Holiday::from).collect())
     }
 
@@ -112,23 +113,22 @@ object! {
         business_days: Option<i64>,
         #[graphql(desc = "The zone that its hours are read in.")] time_zone: TimeZone,
     ) -> Result<TargetInstant> {
-        let rules = self.rules(ctx).await?;
-        let schedule = rules.in_zone(time_zone.0);
         let span = |amount: i64, seconds: i64| {
             let span = amount.checked_mul(seconds).filter(|span| (0..=LONGEST).contains(span));
             let sentence = "The amount must be 0 or more, and at most a hundred years.";
             span.map(TimeDelta::seconds).ok_or_else(|| Error::BadRequest(sentence.into()))
         };
-        let (target_at, breaches_at) = match (seconds, minutes, business_days) {
-            (Some(amount), None, None) => of_span(schedule, start.0, span(amount, 1)?),
-            (None, Some(amount), None) => of_span(schedule, start.0, span(amount, 60)?),
+        let amount = match (seconds, minutes, business_days) {
+            (Some(amount), None, None) => Amount::Span(span(amount, 1)?),
+            (None, Some(amount), None) => Amount::Span(span(amount, 60)?),
             (None, None, Some(days)) => {
                 span(days, 24 * 60 * 60)?;
-                let end = schedule.business_days(start.0, u32::try_from(days).unwrap_or(u32::MAX));
-                (end, end.and_then(|end| schedule.next_active(end)))
+                Amount::BusinessDays(u32::try_from(days).unwrap_or(u32::MAX))
             }
             _ => return Err(Error::BadRequest("Pass exactly one of seconds, minutes and businessDays.".into()).into()),
         };
+        let used_up = |schedule: Schedule<'_>| amount.used_up(schedule, start.0);
+        let (target_at, breaches_at) = self.compute(ctx, time_zone, used_up).await?;
         Ok(TargetInstant { target_at: target_at.map(Into::into), breaches_at: breaches_at.map(Into::into) })
     }
 
@@ -140,7 +140,7 @@ object! {
         #[graphql(desc = "Until when.")] to: DateTime,
         #[graphql(desc = "The zone that its hours are read in.")] time_zone: TimeZone,
     ) -> Result<i64> {
-        Ok(self.rules(ctx).await?.in_zone(time_zone.0).active_between(from.0, to.0).num_seconds())
+        self.compute(ctx, time_zone, |schedule| schedule.active_between(from.0, to.0).num_seconds()).await
     }
 
     /// How many whole minutes of its hours lie between two instants; 0 when `to` is not after `from`.
@@ -151,7 +151,7 @@ object! {
         #[graphql(desc = "Until when.")] to: DateTime,
         #[graphql(desc = "The zone that its hours are read in.")] time_zone: TimeZone,
     ) -> Result<i64> {
-        Ok(self.rules(ctx).await?.in_zone(time_zone.0).active_between(from.0, to.0).num_minutes())
+        self.compute(ctx, time_zone, |schedule| schedule.active_between(from.0, to.0).num_minutes()).await
     }
 
     /// The system it was imported from; null when made here.
@@ -204,18 +204,43 @@ root_fields! {
 const LONGEST: i64 = 100 * 366 * 24 * 60 * 60;
 
 impl Calendar {
-    async fn rules(&self, ctx: &Context<'_>) -> Result<calendar::Calendar, Error> {
-        let hours = Asking::of(ctx).load(HoursOf(self.0.id)).await?.unwrap_or_default();
-        hours.rules().map_err(Error::internal)
+    /// Computes something by the calendar, read in a zone.
+    async fn compute<T>(
+        &self,
+        ctx: &Context<'_>,
+        zone: TimeZone,
+        work: impl FnOnce(Schedule<'_>) -> T,
+    ) -> Result<T> {
+        let asking = Asking::of(ctx);
+        let hours = asking.load(HoursOf(self.0.id)).await?.unwrap_or_default();
+        let computed = || hours.rules().map(|rules| work(rules.in_zone(zone.0)));
+        Ok(asking.compute(computed).await.map_err(Error::internal)?)
     }
 }
 
-fn of_span(
-    schedule: Schedule<'_>,
-    start: chrono::DateTime<Utc>,
-    span: TimeDelta,
-) -> (Option<chrono::DateTime<Utc>>, Option<chrono::DateTime<Utc>>) {
-    (schedule.target_at(start, span), schedule.breaches_at(start, span))
+/// An amount of a calendar's time.
+#[derive(Clone, Copy)]
+enum Amount {
+    Span(TimeDelta),
+    BusinessDays(u32),
+}
+
+impl Amount {
+    /// When it is used up that begins to be used at an instant: the earliest such instant, and the last at which it is not
+    /// exceeded.
+    fn used_up(
+        self,
+        schedule: Schedule<'_>,
+        start: chrono::DateTime<Utc>,
+    ) -> (Option<chrono::DateTime<Utc>>, Option<chrono::DateTime<Utc>>) {
+        match self {
+            Self::Span(span) => (schedule.target_at(start, span), schedule.breaches_at(start, span)),
+            Self::BusinessDays(days) => {
+                let end = schedule.business_days(start, days);
+                (end, end.and_then(|end| schedule.next_active(end)))
+            }
+        }
+    }
 }
 
 /// When an amount of time is used up. Both are null where a calendar has no hours, or none within a hundred years.

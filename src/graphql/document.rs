@@ -31,7 +31,12 @@ use quick_cache::{Weighter, sync::Cache};
 use sha2::{Digest, Sha256};
 
 pub use self::limits::Limits;
-use self::{measure::Walk, translate::Translation, values::Uses};
+pub(super) use self::measure::Lists;
+use self::{
+    measure::{Size, Walk},
+    translate::Translation,
+    values::Uses,
+};
 
 /// The request is malformed: parameters of the wrong kind, or an operation name that picks nothing.
 pub const BAD_REQUEST: &str = "BAD_REQUEST";
@@ -153,10 +158,10 @@ impl Documents {
             .operations
             .iter()
             .zip(operations.into_iter().zip(uses))
-            .map(|(operation, (cost, uses))| {
+            .map(|(operation, (size, uses))| {
                 let resumes_by = resume::variable(&document, operation);
                 let document = translation.operation(operation).map_err(|e| vec![e])?;
-                Ok(Planned { kind: kind(operation.operation_type), document, cost, uses, resumes_by })
+                Ok(Planned { kind: kind(operation.operation_type), document, size, uses, resumes_by })
             })
             .collect::<Result<_, Vec<_>>>()?;
         static READ: AtomicU64 = AtomicU64::new(0);
@@ -212,20 +217,20 @@ fn nested_too_deep(limits: &Limits) -> String {
     format!("The document is nested deeper than {} levels: flatten it.", limits.nesting)
 }
 
-/// Measures every operation of a document; the cost of each that does not depend on variables.
-fn measure(document: &ExecutableDocument, limits: &Limits) -> Result<Vec<Option<u64>>, Vec<ServerError>> {
+/// Measures every operation of a document; the size of each that does not depend on variables.
+fn measure(document: &ExecutableDocument, limits: &Limits) -> Result<Vec<Option<Size>>, Vec<ServerError>> {
     let count = document.operations.len();
     if count > limits.operations {
         let most = limits.operations;
         let message = format!("The document has {count} operations, at most {most} are allowed: send fewer.");
         return Err(vec![refusal(LIMIT_EXCEEDED, message, None)]);
     }
-    let costs = document.operations.iter().map(|operation| {
+    let sizes = document.operations.iter().map(|operation| {
         let mut walk = Walk::new(document, operation, limits, None);
-        let cost = walk.operation().map_err(|e| vec![e])?;
-        Ok((!walk.varies()).then_some(cost))
+        let size = walk.operation().map_err(|e| vec![e])?;
+        Ok((!walk.varies()).then_some(size))
     });
-    costs.collect()
+    sizes.collect()
 }
 
 /// A document that passed every check.
@@ -243,7 +248,7 @@ struct Planned {
     /// This operation and the fragments it reaches, as the engine wants them.
     document: engine::ExecutableDocument,
     /// None when page sizes come from variables.
-    cost: Option<u64>,
+    size: Option<Size>,
     /// Where it uses its variables.
     uses: Uses,
     /// The variable that says where a subscription resumes and is used for nothing else.
@@ -265,13 +270,13 @@ impl Checked {
         let planned = &self.operations[index];
         let sources = &self.document.sources;
         values::variables(&self.schema, &self.limits, operation, &planned.uses, sources, &variables)?;
-        let cost = match planned.cost {
-            Some(cost) => cost,
+        let size = match &planned.size {
+            Some(size) => size.clone(),
             None => Walk::new(&self.document, operation, &self.limits, Some(&variables))
                 .operation()
                 .map_err(|e| vec![e])?,
         };
-        Ok(Operation { checked: self.clone(), index, cost, variables, wants_statements: false })
+        Ok(Operation { checked: self.clone(), index, size, variables, wants_statements: false })
     }
 
     fn pick(&self, name: Option<&str>) -> Result<(usize, &executable::Operation), Vec<ServerError>> {
@@ -297,7 +302,7 @@ impl Checked {
 pub struct Operation {
     checked: Arc<Checked>,
     index: usize,
-    cost: u64,
+    size: Size,
     variables: Variables,
     wants_statements: bool,
 }
@@ -327,7 +332,18 @@ impl Operation {
     /// How many objects the operation can return at most, roughly (see [`Limits::cost`]).
     #[must_use]
     pub fn cost(&self) -> u64 {
-        self.cost
+        self.size.cost
+    }
+
+    /// What the items of lists count that are no pages.
+    pub(super) fn lists(&self) -> Arc<Lists> {
+        self.size.lists.clone()
+    }
+
+    /// Whether the schema itself is asked for.
+    #[must_use]
+    pub fn introspects(&self) -> bool {
+        self.size.introspects
     }
 
     /// The engine's request, holding the parsed document. `operation_name` stays unset: the document contains

@@ -73,6 +73,9 @@ const REST: Duration = Duration::from_millis(250);
 /// How long the answer to one event may take. What it asks of the store ends with it.
 const LONGEST: Duration = Duration::from_secs(15);
 
+/// How long the answer to one event may be, in bytes: several wait for each subscriber who reads slowly.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+
 /// How many events of one subscription are answered at once, if so many came. One after the other, all who ask the same
 /// would wait for each answer anew, and be woken and write to their sockets for each rather than for all.
 const TOGETHER: usize = 16;
@@ -235,7 +238,7 @@ impl Gateway {
             OperationType::Query | OperationType::Subscription => metrics::Operation::Query,
         });
         let counted = operation.wants_statements();
-        let asking = Asking::new(self.0.services.clone(), viewer);
+        let asking = Asking::new(self.0.services.clone(), viewer, operation.lists());
         let answered = operation.answered();
         let request = operation.into_request().data(asking.clone());
         let answer = AssertUnwindSafe(asking.drive(self.0.schema.execute(request))).catch_unwind().await;
@@ -332,14 +335,15 @@ impl Gateway {
 
     /// Runs the root field of a subscription for its part; what it answers, if anything.
     async fn run(&self, operation: &Operation, viewer: Option<Arc<Viewer>>, part: Part) -> Option<Answer> {
-        let asking = Asking::new(self.0.services.clone(), viewer);
+        let asking = Asking::new(self.0.services.clone(), viewer, operation.lists());
         let request = operation.clone().into_request().data(asking.clone()).data(part);
         let mut answers = pin!(self.0.schema.execute_stream(request));
         let answer = AssertUnwindSafe(asking.drive(answers.next())).catch_unwind();
         let answer = timeout(LONGEST, answer).await.unwrap_or_else(|_late| Ok(Some(failed(&Error::Timeout))));
         answer.unwrap_or_else(|_| Some(fault())).map(|mut answer| {
             operation.answered().complete(&mut answer);
-            coded(answer).into()
+            let answer = Answer::from(coded(answer));
+            if answer.json.len() <= LONGEST_ANSWER { answer } else { failed(&too_long()).into() }
         })
     }
 
@@ -388,6 +392,14 @@ impl Gateway {
 /// A panic is our fault; its text was logged where it happened.
 fn fault() -> Response {
     failed(&Error::internal("a resolver panicked"))
+}
+
+fn too_long() -> Error {
+    let most = LONGEST_ANSWER / 1024 / 1024;
+    let sentence = format!(
+        "What is selected of an event takes more than {most} MiB: select less, and read the rest by a query."
+    );
+    Error::LimitExceeded(sentence)
 }
 
 fn failed(error: &Error) -> Response {

@@ -401,6 +401,7 @@ pub(super) fn all_under<'a, T: Entity + 'a>(
         let key = Nested::<T::Row>::new(parent, question);
         let Some((slice, loaded)) = turn.loader.load_one(key).await? else { return Ok(Vec::new()) };
         turn.prime_shared(&loaded);
+        asking.tell_items(ctx, slice.items.len())?;
         Ok(slice.items.iter().map(|item| item.row.clone().into()).collect())
     }
     .boxed()

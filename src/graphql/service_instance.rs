@@ -183,6 +183,7 @@ impl ServiceInstanceRelation {
     async fn around(ctx: &Context<'_>, from: &ServiceInstance, direction: Direction) -> Result<Vec<Self>> {
         let asking = Asking::of(ctx);
         let ends = asking.load(RelationsOf(from.0.id, direction)).await?.unwrap_or_default();
+        asking.tell_items(ctx, ends.len())?;
         let relations = ends.into_iter().map(|(id, effect)| async move {
             let instance = asking.row::<store::service_instance::Row>(id).await?;
             Ok::<_, Error>(instance.map(|row| Self { service_instance: row.into(), effect: effect.into() }))

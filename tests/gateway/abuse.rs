@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use futures_util::future::join_all;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sla_gateway::http::{HttpConfig, router};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
@@ -117,6 +120,26 @@ async fn an_event_is_not_answered_for_longer_than_it_may() {
     assert_eq!(told["payload"]["errors"][0]["extensions"]["code"], "TIMEOUT", "{told}");
 }
 
+/// The request for a query of whoever holds a token.
+fn posted(token: &str, query: &str) -> Request<Body> {
+    Request::post("/graphql")
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::from(json!({ "query": query }).to_string()))
+        .unwrap()
+}
+
+/// Why a query is refused that does much before it is, however long a slow machine takes for it.
+async fn refused_at_last(app: &App, query: &str) -> (String, String) {
+    let config = HttpConfig { execution_deadline: Duration::from_secs(300), ..HttpConfig::default() };
+    let request = posted(&app.token(MANAGER), query);
+    let answer = router(app.gateway.clone(), config).oneshot(request).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let (code, message) = refusal(&answer).unwrap();
+    (code.to_owned(), message.to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_that_only_computes_is_stopped_at_its_deadline_too() {
     let app = App::sampled().await;
@@ -135,12 +158,8 @@ async fn an_operation_that_only_computes_is_stopped_at_its_deadline_too() {
         .map(|n| format!("e{n}: explanation {{ resolution {{ intervals(skip: 10000) {{ from }} }} }} "));
     let query = format!("{{ affectedSla(id: {clock}) {{ {} }} }}", names.collect::<String>());
     let config = HttpConfig { execution_deadline: Duration::from_millis(200), ..HttpConfig::default() };
-    let request = Request::post("/graphql")
-        .header("content-type", "application/json")
-        .header("authorization", format!("Bearer {}", app.token(MANAGER)))
-        .body(Body::from(json!({ "query": query }).to_string()))
-        .unwrap();
-    let answer = router(app.gateway.clone(), config).oneshot(request).await.unwrap();
+    let answer =
+        router(app.gateway.clone(), config).oneshot(posted(&app.token(MANAGER), &query)).await.unwrap();
     assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
 }
 
@@ -212,6 +231,100 @@ async fn no_more_values_come_back_than_memory_has_room_for_and_no_more_errors() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_in_lists_hold_no_more_values_than_pages_do() {
+    let app = App::sampled().await;
+    let query = "{ tenant(slug: \"wna\") { id } services(first: 1, filter: { name: { isNull: false } }) { nodes { id } } }";
+    let data = app.data(MANAGER, query, json!({})).await;
+    let (tenant, service) = (&data["tenant"]["id"], &data["services"]["nodes"][0]["id"]);
+    let create =
+        "mutation($input: ServiceInstanceCreateManyInput!) { serviceInstanceCreateMany(input: $input) {
+        results { serviceInstance { id } errors { message } } } }";
+    let made = async |layer: &str, uses: Value| {
+        let row = |n| json!({ "tenantId": tenant, "serviceId": service, "name": format!("{layer} {n}"), "uses": uses });
+        let rows = (0..20).map(row).collect::<Value>();
+        let made = app.data(MANAGER, create, json!({ "input": { "rows": rows } })).await;
+        let results = made["serviceInstanceCreateMany"]["results"].as_array().unwrap().clone();
+        results.into_iter().map(|made| made["serviceInstance"]["id"].clone()).collect::<Vec<_>>()
+    };
+    let lower = made("lower", json!([])).await;
+    let uses = lower.iter().map(|id| json!({ "serviceInstanceId": id, "effect": "DOWN" })).collect();
+    let upper = made("upper", uses).await;
+    let nested = |levels: usize| {
+        let level = |inner: String, level: usize| {
+            let field = if (levels - level).is_multiple_of(2) { "usedBy" } else { "uses" };
+            format!("{field} {{ serviceInstance {{ {inner} }} }}")
+        };
+        let inner = (0..levels).fold("name".to_owned(), level);
+        format!("{{ serviceInstance(id: {}) {{ {inner} }} }}", upper[0])
+    };
+    assert_eq!(app.ask(MANAGER, &nested(2), json!({})).await["errors"], Value::Null);
+    let (code, message) = refused_at_last(&app, &nested(4)).await;
+    assert!(code == "LIMIT_EXCEEDED" && message.contains("250000 values"), "{message}");
+    // The parts of a period are such a list, too.
+    let names = (0..190).map(|n| format!("n{n}: from ")).collect::<String>();
+    let parts = format!(
+        "{{ slas(first: 4) {{ nodes {{ attainment(from: \"2025-01-01T00:00:00Z\", to: \"2026-01-30T00:00:00Z\", by: DAY) {{
+            buckets {{ {names} }} }} }} }} }}"
+    );
+    assert_eq!(refused_at_last(&app, &parts).await.0, "LIMIT_EXCEEDED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_calendars_compute_is_stopped_at_the_deadline_too() {
+    let app = App::sampled().await;
+    let target = "targetAt(start: \"2026-01-01T00:00:00Z\", businessDays: 36000, timeZone: \"America/New_York\") { targetAt }";
+    let names = (0..190).map(|n| format!("n{n}: {target} ")).collect::<String>();
+    let query = format!("{{ calendars(first: 100) {{ nodes {{ {names} }} }} }}");
+    let config = HttpConfig { execution_deadline: Duration::from_millis(20), ..HttpConfig::default() };
+    let answer =
+        router(app.gateway.clone(), config).oneshot(posted(&app.token(MANAGER), &query)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_an_event_is_no_longer_than_what_waits_for_a_slow_reader() {
+    let app = App::sampled().await;
+    app.database.client().await.batch_execute("UPDATE sla SET remarks = repeat('x', 65536)").await.unwrap();
+    let server = server_over(app.gateway.clone(), HttpConfig::default()).await;
+    let mut socket = server.client().await;
+    socket.say(json!({ "type": "connection_init", "payload": { "token": app.token(READER) } })).await;
+    assert_eq!(socket.hear().await["type"], "connection_ack");
+    let names = (0..17).map(|n| format!("r{n}: remarks ")).collect::<String>();
+    let query = format!("subscription {{ breaches(after: \"0\") {{ breach {{ sla {{ {names} }} }} }} }}");
+    socket.subscribe("1", &query).await;
+    let told = socket.hear().await;
+    assert_eq!(told["payload"]["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_what_they_asked_for_is_cut_off() {
+    let config = HttpConfig { read_deadline: Duration::from_secs(1), ..HttpConfig::default() };
+    let server = server_over(Toy::new(), config).await;
+    let ask = async || {
+        let body = json!({ "query": "{ long(bytes: 30000000) }" }).to_string();
+        let mut stream = TcpStream::connect(&server.address).await.unwrap();
+        let request = format!(
+            "POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    };
+    let mut deaf = ask().await;
+    // Nothing can be written any more once the connection is gone.
+    let gone = async {
+        while deaf.write_all(b" ").await.is_ok() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), gone).await.expect("the answer is kept for ever");
+    let mut heard = Vec::new();
+    ask().await.read_to_end(&mut heard).await.unwrap();
+    assert!(heard.len() > 30_000_000, "{} bytes", heard.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn long_texts_take_no_more_memory_than_there_is() {
     let app = App::sampled().await;
     let client = app.database.client().await;
@@ -219,15 +332,13 @@ async fn long_texts_take_no_more_memory_than_there_is() {
     let one = "{ slas(first: 100) { nodes { id remarks } } }";
     assert_eq!(app.ask(READER, one, json!({})).await["errors"], Value::Null);
     let names = (0..200).map(|n| format!("r{n}: remarks ")).collect::<String>();
-    let answer =
-        app.ask(READER, &format!("{{ slas(first: 100) {{ nodes {{ {names} }} }} }}"), json!({})).await;
-    let (code, message) = refusal(&answer).unwrap();
+    let (code, message) =
+        refused_at_last(&app, &format!("{{ slas(first: 100) {{ nodes {{ {names} }} }} }}")).await;
     assert!(code == "LIMIT_EXCEEDED" && message.contains("more than 32 MiB"), "{message}");
     // What is read for the answer has a bound of its own: an SLA comes with each clock of it.
     let pages =
         (0..45).map(|n| format!("p{n}: affectedSlas(first: 100) {{ nodes {{ sla {{ remarks }} }} }} "));
-    let answer = app.ask(READER, &format!("{{ {} }}", pages.collect::<String>()), json!({})).await;
-    let (code, message) = refusal(&answer).unwrap();
+    let (code, message) = refused_at_last(&app, &format!("{{ {} }}", pages.collect::<String>())).await;
     assert!(code == "LIMIT_EXCEEDED" && message.contains(" MiB"), "{message}");
 }
 

@@ -194,6 +194,10 @@ fn a_hostile_document_is_refused_fast_and_kills_nothing() {
             format!("{{ __schema {{ types {inner} }} }}")
         }),
         (
+            "introspection twice",
+            "{ a: __schema { types { name } } b: __schema { types { name } } }".to_owned(),
+        ),
+        (
             "introspection fifty times",
             (0..50).fold("{".to_owned(), |all, n| all + &format!(" a{n}: __schema {{ types {{ name }} }}"))
                 + "}",
@@ -283,7 +287,7 @@ fn the_cost_is_the_number_of_objects_that_can_come_back() {
 
 #[test]
 fn the_introspection_query_of_graphiql_passes() {
-    assert_eq!(cost(INTROSPECTION, json!({})).unwrap(), 5_000);
+    assert_eq!(cost(INTROSPECTION, json!({})).unwrap(), 30_000);
 }
 
 #[test]

@@ -38,10 +38,11 @@ pub struct Limits {
     /// Cost: roughly the objects that an operation can return. A field that returns objects costs 1 and what is
     /// selected below it; below a connection that counts once per row of the page (`first` or `last`, at most
     /// [`Limits::page_most`], [`Limits::page_default`] when not given), below a lookup once per id, below a bulk mutation
-    /// once per row. A root field of a mutation costs 10 more, `__schema` 5 000, `simulateSlaTerms` 10 000.
+    /// once per row. A root field of a mutation costs 10 more, `__schema` 30 000, `simulateSlaTerms` 10 000.
     pub cost: u64,
     /// Values: the fields of all objects that an operation can return, counted in the same way. It bounds the memory that
-    /// an answer takes, and the errors in it: each field of each object may fail.
+    /// an answer takes, and the errors in it: each field of each object may fail. Lists that are no pages count as one item
+    /// here, and as many as they have when they are read: all of them together may hold as much again.
     pub values: u64,
     /// Rows of a page when neither `first` nor `last` is given.
     pub page_default: u64,

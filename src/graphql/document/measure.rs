@@ -1,6 +1,7 @@
 //! How large an operation is with its fragments expanded: one pass, each fragment measured once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use apollo_compiler::{
     ExecutableDocument, Name, Node,
@@ -8,12 +9,12 @@ use apollo_compiler::{
     executable::{Field, Operation, Selection, SelectionSet},
     parser::SourceSpan,
 };
-use async_graphql::{ServerError, Variables};
+use async_graphql::{Pos, ServerError, Variables};
 
 use super::{LIMIT_EXCEEDED, Limits, position, refusal};
 
-/// What `__schema` costs: its answer is as long as the schema, whatever is selected from it.
-const SCHEMA_COST: u64 = 5_000;
+/// What `__schema` costs: its answer is as long as the schema, whatever is selected from it. An operation has room for one.
+const SCHEMA_COST: u64 = 30_000;
 const TYPE_COST: u64 = 100;
 const MUTATION_COST: u64 = 10;
 /// A replay of thousands of clocks, whatever is selected of its answer.
@@ -68,6 +69,20 @@ impl Measure {
     }
 }
 
+/// How many values an item of a list that is no page has, itself included: by the place of the list's field.
+pub(in crate::graphql) type Lists = HashMap<Pos, u64>;
+
+/// How large the answer to an operation can be.
+#[derive(Clone)]
+pub(super) struct Size {
+    /// See [`Limits::cost`].
+    pub(super) cost: u64,
+    /// The lists of which nobody can tell how long they are before they are read: they count as one item here.
+    pub(super) lists: Arc<Lists>,
+    /// Whether the schema itself is asked for.
+    pub(super) introspects: bool,
+}
+
 /// Measures one operation.
 pub(super) struct Walk<'a> {
     document: &'a ExecutableDocument,
@@ -76,6 +91,7 @@ pub(super) struct Walk<'a> {
     variables: Option<&'a Variables>,
     /// None while a fragment is being measured: meeting it again is a cycle, which validation will name.
     fragments: HashMap<&'a Name, Option<Measure>>,
+    lists: Lists,
     varies: bool,
 }
 
@@ -87,16 +103,24 @@ impl<'a> Walk<'a> {
         limits: &'a Limits,
         variables: Option<&'a Variables>,
     ) -> Self {
-        Self { document, operation, limits, variables, fragments: HashMap::new(), varies: false }
+        Self {
+            document,
+            operation,
+            limits,
+            variables,
+            fragments: HashMap::new(),
+            lists: Lists::new(),
+            varies: false,
+        }
     }
 
-    /// Whether the cost depends on the values of variables.
+    /// Whether the size depends on the values of variables.
     pub(super) fn varies(&self) -> bool {
         self.varies
     }
 
-    /// The cost of the operation, or the limit it exceeds.
-    pub(super) fn operation(&mut self) -> Result<u64, ServerError> {
+    /// The size of the operation, or the limit it exceeds.
+    pub(super) fn operation(&mut self) -> Result<Size, ServerError> {
         let Self { limits, operation, .. } = *self;
         let span = operation.name.as_ref().and_then(Name::location);
         let span = span.or_else(|| operation.selection_set.selections.first().and_then(span_of));
@@ -138,7 +162,11 @@ impl<'a> Walk<'a> {
         .into_iter()
         .find(|(has, most, ..)| has > most);
         match exceeded {
-            None => Ok(measure.cost),
+            None => Ok(Size {
+                cost: measure.cost,
+                lists: Arc::new(std::mem::take(&mut self.lists)),
+                introspects: measure.introspection_depth > 0,
+            }),
             Some((has, most, what, remedy)) => Err(self.refused(
                 format!("The operation has {has} {what}, at most {most} are allowed: {remedy}."),
                 span,
@@ -203,6 +231,12 @@ impl<'a> Walk<'a> {
         }
         let times = if field.selection_set.is_empty() { None } else { self.times(field) };
         measure.values = below.values.saturating_mul(times.unwrap_or(1)).saturating_add(1);
+        if times.is_none()
+            && field.definition.ty.is_list()
+            && let Some(place) = position(field.location(), &self.document.sources)
+        {
+            self.lists.insert(place, below.values.saturating_add(1));
+        }
         measure.cost = Self::cost(field, below.cost, times);
         Ok(measure)
     }
