@@ -13,6 +13,7 @@ mod graphql;
 mod metrics;
 mod negotiate;
 mod pages;
+mod patience;
 mod places;
 mod serve;
 mod socket;
@@ -64,8 +65,13 @@ pub struct HttpConfig {
     pub body_deadline: Duration,
     /// How long a query or mutation may run.
     pub execution_deadline: Duration,
-    /// Queries and mutations that run at once in this process; more are refused with 503.
+    /// Queries and mutations that run at once in this process; more are refused with 503. Those of one viewer take half of
+    /// it at the most.
     pub concurrency: usize,
+    /// How much of the answers to one viewer may wait to be read, in bytes, besides one answer of any length.
+    pub unread_bytes: usize,
+    /// How long a client may leave what it is sent unread; it is given more time for as much as it reads.
+    pub read_deadline: Duration,
     /// Websockets and event streams open at once in this process; more are refused with 503.
     pub sockets: usize,
     /// The same of one viewer; a socket more is closed with 1013, a stream more refused with 429.
@@ -97,6 +103,8 @@ impl Default for HttpConfig {
             body_deadline: Duration::from_secs(10),
             execution_deadline: Duration::from_secs(10),
             concurrency: 512,
+            unread_bytes: 128 * 1024 * 1024,
+            read_deadline: Duration::from_secs(30),
             sockets: 10_000,
             sockets_per_viewer: 50,
             accept_rate: 200,
@@ -168,6 +176,8 @@ struct Entrance {
     backend: Box<dyn Backend>,
     config: HttpConfig,
     running: Semaphore,
+    /// Answers about the schema take long to make, and anybody may ask for one: one is made at a time.
+    introspecting: Semaphore,
     places: Arc<Places>,
     /// Cancelled when the process is to end: nobody new should come.
     leaving: CancellationToken,
@@ -214,7 +224,8 @@ impl Entrance {
     fn new(backend: impl Backend, config: HttpConfig, leaving: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             running: Semaphore::new(config.concurrency),
-            places: Places::new(config.sockets, config.sockets_per_viewer, config.accept_rate),
+            introspecting: Semaphore::new(1),
+            places: Places::new(&config),
             tasks: TaskTracker::new(),
             backend: Box::new(backend),
             config,
@@ -260,7 +271,14 @@ impl Entrance {
     /// Runs a query or a mutation within the limits of this process.
     async fn run(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Result<Answer, Unanswered> {
         let _running = self.running.try_acquire().map_err(|_| Unanswered::Busy)?;
-        let execution = self.backend.execute(operation, viewer);
+        let _own = self.places.run(viewer.as_deref()).map_err(Unanswered::TooMany)?;
+        let execution = async {
+            let _one_at_a_time = match operation.introspects() {
+                true => self.introspecting.acquire().await.ok(),
+                false => None,
+            };
+            self.backend.execute(operation, viewer).await
+        };
         let answer = time::timeout(self.config.execution_deadline, execution).await;
         answer.map(capped).map_err(|_elapsed| Unanswered::Late)
     }
@@ -270,6 +288,10 @@ impl Entrance {
 enum Unanswered {
     /// Too many run already; this one did not start.
     Busy,
+    /// So many of the same viewer run already; this one did not start.
+    TooMany(usize),
+    /// It was done, but too many answers wait for the same viewer to read them.
+    Unread,
     /// It ran for too long and was stopped.
     Late,
     /// It panicked.
@@ -285,6 +307,7 @@ impl Unanswered {
     fn status(&self) -> StatusCode {
         match self {
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) | Self::Unread => StatusCode::TOO_MANY_REQUESTS,
             Self::Late => StatusCode::GATEWAY_TIMEOUT,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -295,6 +318,15 @@ impl Unanswered {
         match self {
             Self::Busy => {
                 refusal("OVERLOADED", "The gateway is busy and did not start the operation: try again.", None)
+            }
+            Self::TooMany(most) => {
+                let message = format!("At most {most} operations of one viewer may run at once: try again.");
+                refusal("LIMIT_EXCEEDED", message, None)
+            }
+            Self::Unread => {
+                let message = "The answers that wait for you are too long together: read those, and try again. What was \
+                               to be written is written.";
+                refusal("LIMIT_EXCEEDED", message, None)
             }
             Self::Late => of(&Error::Timeout),
             Self::Broken(error) => of(error),

@@ -14,10 +14,11 @@ use async_graphql_axum::GraphQLResponse;
 use axum::{
     body::{Body, Bytes},
     extract::{Query, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, StreamExt};
+use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::error::Category;
 use tokio::time;
@@ -25,6 +26,7 @@ use tokio::time;
 use super::{
     Entrance, RequestErrors, Unanswered, credentials, is_refusal,
     negotiate::{Accepted, Media, negotiate},
+    places::Held,
     socket, sse,
 };
 use crate::graphql::document::{Ask, refusal};
@@ -102,18 +104,35 @@ async fn respond(
         }
         OperationType::Query | OperationType::Mutation => {}
     }
-    match entrance.run(operation, viewer).await {
-        Ok(answer) if media == Media::Events => Ok(sse::single(&answer)),
-        Ok(answer) => Ok(answered(answer, media)),
-        Err(unanswered) => Err(unanswered.into()),
+    let answer = entrance.run(operation, viewer.clone()).await?;
+    let (mut head, body) = answered(answer, media).await?.into_parts();
+    let room = entrance.places.unread(viewer.as_deref(), body.len()).map_err(|_most| Unanswered::Unread)?;
+    let unread = Unread { text: body, _room: room };
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+    Ok(Response::from_parts(head, Body::from(Bytes::from_owner(unread))))
+}
+
+/// An answer that waits to be read, with its room among those that wait for the same reader.
+struct Unread {
+    text: Bytes,
+    _room: Held,
+}
+
+impl AsRef<[u8]> for Unread {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
     }
 }
 
-/// The body and headers as async-graphql-axum has them, under the media type that was negotiated.
-fn answered(answer: Answer, media: Media) -> Response {
-    let mut response = GraphQLResponse::from(answer).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
-    response
+/// The body and headers as async-graphql-axum has them; as events, if those are wanted.
+async fn answered(answer: Answer, media: Media) -> Result<http::Response<Bytes>, Refused> {
+    let (head, body) = GraphQLResponse::from(answer).into_response().into_parts();
+    let body = body.collect().await.map_err(|_| Refused::from(Unanswered::broken()))?.to_bytes();
+    let body = match media {
+        Media::Events => sse::single(&String::from_utf8_lossy(&body)).into(),
+        Media::Json | Media::Response => body,
+    };
+    Ok(http::Response::from_parts(head, body))
 }
 
 /// The operation in the query string of a `GET`.
@@ -262,7 +281,7 @@ impl Refused {
 
 impl From<Unanswered> for Refused {
     fn from(unanswered: Unanswered) -> Self {
-        let retry = matches!(unanswered, Unanswered::Busy)
+        let retry = matches!(unanswered, Unanswered::Busy | Unanswered::TooMany(_) | Unanswered::Unread)
             .then(|| (header::RETRY_AFTER, HeaderValue::from_static("1")));
         Self { status: Some(unanswered.status()), errors: vec![unanswered.error()], header: retry }
     }

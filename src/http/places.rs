@@ -1,4 +1,5 @@
-//! Places for websockets and event streams: how many this process holds, how many one viewer, and how fast they come.
+//! What there is only so much of, and how much of it one viewer may have: places for websockets and event streams, for
+//! operations that run, and room for answers that wait to be read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,19 +7,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::HttpConfig;
 use crate::access::Viewer;
 
 /// All places, and who has them.
 pub(super) struct Places {
     free: Arc<Semaphore>,
     all: usize,
-    per_viewer: usize,
+    /// Of the sockets and streams.
+    open: Arc<Shares>,
+    /// Of the operations that run.
+    running: Arc<Shares>,
+    /// Of the answers that wait to be read, in bytes.
+    unread: Arc<Shares>,
     rate: f64,
     state: Mutex<State>,
 }
 
 struct State {
-    by_viewer: HashMap<String, usize>,
     /// How many more may come now; it grows by the rate, up to a second's worth.
     allowance: f64,
     counted_at: Instant,
@@ -26,25 +32,68 @@ struct State {
     closed: BTreeMap<u16, u64>,
 }
 
-/// A place among those of one viewer, given back when dropped.
-pub(super) struct OfViewer {
-    places: Arc<Places>,
+/// What each viewer holds of something.
+struct Shares {
+    most: usize,
+    held: Mutex<HashMap<String, usize>>,
+}
+
+/// A part of a viewer's share, given back when dropped.
+pub(super) struct Held {
+    shares: Arc<Shares>,
     name: String,
+    amount: usize,
+}
+
+impl Shares {
+    fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, held: Mutex::default() })
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So much for a viewer who holds nothing, or no more than the share together with what they hold. All who are not
+    /// logged in are one viewer: else anybody could take what is left to all others.
+    fn take(self: &Arc<Self>, viewer: Option<&Viewer>, amount: usize) -> Result<Held, usize> {
+        let name = viewer.map_or_else(String::new, |viewer| viewer.actor.name());
+        let mut all = self.held();
+        let held = all.get(&name).copied().unwrap_or_default();
+        if held > 0 && held + amount > self.most {
+            return Err(self.most);
+        }
+        all.insert(name.clone(), held + amount);
+        drop(all);
+        Ok(Held { shares: self.clone(), name, amount })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut all = self.shares.held();
+        if let Some(held) = all.get_mut(&self.name) {
+            *held -= self.amount;
+            if *held == 0 {
+                all.remove(&self.name);
+            }
+        }
+    }
 }
 
 impl Places {
-    pub(super) fn new(all: usize, per_viewer: usize, rate: u32) -> Arc<Self> {
-        let state = State {
-            by_viewer: HashMap::new(),
-            allowance: f64::from(rate),
-            counted_at: Instant::now(),
-            closed: BTreeMap::new(),
-        };
+    pub(super) fn new(config: &HttpConfig) -> Arc<Self> {
+        let HttpConfig { sockets, sockets_per_viewer, accept_rate, concurrency, unread_bytes, .. } = *config;
+        let rate = f64::from(accept_rate);
+        let state = State { allowance: rate, counted_at: Instant::now(), closed: BTreeMap::new() };
         Arc::new(Self {
-            free: Arc::new(Semaphore::new(all)),
-            all,
-            per_viewer,
-            rate: f64::from(rate),
+            free: Arc::new(Semaphore::new(sockets)),
+            all: sockets,
+            open: Shares::new(sockets_per_viewer),
+            // Whoever asks more than all others together leaves them the other half.
+            running: Shares::new(concurrency / 2),
+            unread: Shares::new(unread_bytes),
+            rate,
             state: Mutex::new(state),
         })
     }
@@ -70,18 +119,19 @@ impl Places {
         self.free.clone().try_acquire_owned().ok()
     }
 
-    /// A place among the viewer's own; an error when they have too many already. All who are not logged in are one viewer:
-    /// else anybody could take the places of all others.
-    pub(super) fn of_viewer(self: &Arc<Self>, viewer: Option<&Viewer>) -> Result<OfViewer, usize> {
-        let name = viewer.map_or_else(String::new, |viewer| viewer.actor.name());
-        let mut state = self.state();
-        let held = state.by_viewer.entry(name.clone()).or_default();
-        if *held >= self.per_viewer {
-            return Err(self.per_viewer);
-        }
-        *held += 1;
-        drop(state);
-        Ok(OfViewer { places: self.clone(), name })
+    /// A socket or stream of a viewer; an error, with how many they may have, when they have as many already.
+    pub(super) fn open(&self, viewer: Option<&Viewer>) -> Result<Held, usize> {
+        self.open.take(viewer, 1)
+    }
+
+    /// An operation of a viewer; the same.
+    pub(super) fn run(&self, viewer: Option<&Viewer>) -> Result<Held, usize> {
+        self.running.take(viewer, 1)
+    }
+
+    /// Room for an answer of so many bytes until its reader has read it; the same.
+    pub(super) fn unread(&self, viewer: Option<&Viewer>, bytes: usize) -> Result<Held, usize> {
+        self.unread.take(viewer, bytes)
     }
 
     /// Counts that the gateway closed a socket.
@@ -97,17 +147,5 @@ impl Places {
     /// How many sockets the gateway has closed, by code.
     pub(super) fn all_closed(&self) -> BTreeMap<u16, u64> {
         self.state().closed.clone()
-    }
-}
-
-impl Drop for OfViewer {
-    fn drop(&mut self) {
-        let mut state = self.places.state();
-        if let Some(held) = state.by_viewer.get_mut(&self.name) {
-            *held -= 1;
-            if *held == 0 {
-                state.by_viewer.remove(&self.name);
-            }
-        }
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
     time,
 };
 
-use super::Entrance;
+use super::{Entrance, patience::Patient};
 
 /// Accepts connections until the entrance has shut down, then waits until those there are have ended.
 pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, routes: Router) {
@@ -40,8 +40,8 @@ pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, 
             if !told {
                 return;
             }
-            let connection =
-                builder.serve_connection_with_upgrades(TokioIo::new(stream), routes).into_owned();
+            let stream = TokioIo::new(Patient::new(stream, entrance.config.read_deadline));
+            let connection = builder.serve_connection_with_upgrades(stream, routes).into_owned();
             if let Err(error) = open.watch(connection).await {
                 tracing::debug!(%error, "a connection broke off");
             }

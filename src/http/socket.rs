@@ -51,7 +51,7 @@ use tokio::{
 
 use super::{
     Entrance, Unanswered, credentials, graphql::Parameters, graphql::Refused, is_refusal, origin_allowed,
-    other_origin, places::OfViewer, until,
+    other_origin, places::Held, until,
 };
 use crate::{
     access::Viewer,
@@ -197,7 +197,7 @@ struct Login {
     token: Option<String>,
     viewer: Option<Arc<Viewer>>,
     /// One of those that the viewer may have.
-    _place: OfViewer,
+    _place: Held,
 }
 
 /// An operation, with the room for its last message.
@@ -322,7 +322,7 @@ impl Session {
         let token = token.map_err(forbidden)?;
         match self.entrance.backend.viewer(token.as_deref()).await {
             Ok(viewer) => {
-                let place = self.entrance.places.of_viewer(viewer.as_deref()).map_err(|_| CROWDED)?;
+                let place = self.entrance.places.open(viewer.as_deref()).map_err(|_| CROWDED)?;
                 Ok(Login { token, viewer, _place: place })
             }
             Err(error) if is_refusal(&error) => Err(forbidden(error)),
@@ -409,20 +409,23 @@ async fn operate(
         let mut answers = entrance.backend.subscribe(operation, viewer);
         while let Some(answer) = answers.next().await {
             let mark = answer.cursor().map(|cursor| Mark { id: id.into(), cursor: cursor.clone() });
-            let mark = (mark, answer.delivery().cloned());
-            if outbox.deliver(next(id, answer.json()), mark).await.is_err() {
+            let along = Along { mark, delivery: answer.delivery().cloned(), unread: None };
+            if outbox.deliver(next(id, answer.json()), along).await.is_err() {
                 return Outcome::Slow;
             }
         }
         return Outcome::Complete;
     }
-    match entrance.run(operation, viewer).await {
-        Ok(answer) => match outbox.deliver(written(&Told::Next { id, payload: &answer }), (None, None)).await
-        {
-            Ok(()) => Outcome::Complete,
-            Err(_) => Outcome::Slow,
-        },
-        Err(unanswered) => Outcome::Failed(vec![unanswered.error()]),
+    let answer = match entrance.run(operation, viewer.clone()).await {
+        Ok(answer) => written(&Told::Next { id, payload: &answer }),
+        Err(unanswered) => return Outcome::Failed(vec![unanswered.error()]),
+    };
+    let Ok(unread) = entrance.places.unread(viewer.as_deref(), answer.len()) else {
+        return Outcome::Failed(vec![Unanswered::Unread.error()]);
+    };
+    match outbox.deliver(answer, Along { unread: Some(unread), ..Along::default() }).await {
+        Ok(()) => Outcome::Complete,
+        Err(_) => Outcome::Slow,
     }
 }
 
@@ -441,8 +444,16 @@ struct Outbox {
 struct Queued {
     message: Message,
     room: Option<OwnedSemaphorePermit>,
+    along: Along,
+}
+
+/// What goes with a message.
+#[derive(Default)]
+struct Along {
     mark: Option<Mark>,
     delivery: Option<Delivery>,
+    /// The room that it takes among what waits for the same reader.
+    unread: Option<Held>,
 }
 
 /// How far an operation has come with this message.
@@ -470,15 +481,11 @@ impl Outbox {
     ///
     /// # Errors
     /// When there was none for longer than the client may take.
-    async fn deliver(
-        &self,
-        text: String,
-        (mark, delivery): (Option<Mark>, Option<Delivery>),
-    ) -> Result<(), time::error::Elapsed> {
+    async fn deliver(&self, text: String, along: Along) -> Result<(), time::error::Elapsed> {
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let room = time::timeout(self.deadline, self.room(bytes)).await?;
         // An error means that the writer is gone, which ends the session.
-        let _ = self.queue.send(Queued { message: Message::Text(text.into()), room, mark, delivery });
+        let _ = self.queue.send(Queued { message: Message::Text(text.into()), room, along });
         Ok(())
     }
 
@@ -488,7 +495,7 @@ impl Outbox {
 
     fn put(&self, message: Message, room: Option<OwnedSemaphorePermit>) {
         // An error means that the writer is gone, which ends the session.
-        let _ = self.queue.send(Queued { message, room, mark: None, delivery: None });
+        let _ = self.queue.send(Queued { message, room, along: Along::default() });
     }
 
     fn close(&self, (code, reason): Close) {
@@ -546,7 +553,7 @@ async fn write(
     while let Some(first) = queue.recv().await {
         let mut held = Vec::new();
         let mut queued = Some(first);
-        while let Some(Queued { mut message, room, mark, delivery }) = queued {
+        while let Some(Queued { mut message, room, along: Along { mark, delivery, unread } }) = queued {
             if let Message::Close(Some(frame)) = &mut message {
                 sent.complete(frame);
             }
@@ -557,12 +564,12 @@ async fn write(
             if wanted && let Some(mark) = mark {
                 sent = sent.and(mark);
             }
-            held.push((room, delivery.filter(|_| wanted)));
+            held.push((room, unread, delivery.filter(|_| wanted)));
             queued = queue.try_recv().ok();
         }
         if sink.flush().await.is_err() {
             return;
         }
-        held.into_iter().filter_map(|(_room, delivery)| delivery).for_each(Delivery::sent);
+        held.into_iter().filter_map(|(_room, _unread, delivery)| delivery).for_each(Delivery::sent);
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn subscribe(
     token: Option<String>,
 ) -> Result<Response, Refused> {
     let place = entrance.places.enter().ok_or(Unanswered::Busy)?;
-    let own = entrance.places.of_viewer(viewer.as_deref()).map_err(|most| {
+    let own = entrance.places.open(viewer.as_deref()).map_err(|most| {
         let message =
             format!("At most {most} sockets and streams may be open for one viewer: close one first.");
         Refused::new(StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED", message)
@@ -56,9 +56,9 @@ pub(super) fn subscribe(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 
-/// The one result of a query or a mutation.
-pub(super) fn single(answer: &Answer) -> Response {
-    events([next(answer), complete()])
+/// The events of the one result of a query or a mutation, of which the JSON is given.
+pub(super) fn single(answer: &str) -> String {
+    format!("event: next\ndata: {answer}\n\nevent: complete\ndata: null\n\n")
 }
 
 /// The errors of a document that was refused: the protocol wants them as an event, for a browser's `EventSource`
@@ -70,15 +70,6 @@ pub(super) fn refused(errors: Vec<ServerError>) -> Response {
 
 fn events(events: [Event; 2]) -> Response {
     Sse::new(stream::iter(events.map(Ok::<_, Infallible>))).into_response()
-}
-
-fn next(answer: &Answer) -> Event {
-    match Event::default().event("next").json_data(answer) {
-        Ok(event) => event,
-        Err(_) => {
-            Event::default().event("next").data(r#"{"errors":[{"message":"The result cannot be written."}]}"#)
-        }
-    }
 }
 
 fn complete() -> Event {

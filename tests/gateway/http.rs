@@ -1,6 +1,9 @@
 //! GraphQL over HTTP and server-sent events, and the pages: each through the router, as a client meets it.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -268,6 +271,58 @@ async fn too_many_operations_at_once_are_sent_away_with_a_time_to_come_back() {
     assert_eq!(answer.header(header::RETRY_AFTER), "1");
     assert_eq!(first.await.unwrap().status, StatusCode::OK);
     assert_eq!(send(door, post(JSON, r#"{"query":"{ hello }"}"#)).await.status, StatusCode::OK);
+}
+
+/// The same request of somebody who is logged in.
+fn of_viewer(mut request: Request<Body>) -> Request<Body> {
+    request.headers_mut().insert(header::AUTHORIZATION, "Bearer good".parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn one_viewer_leaves_half_of_the_places_for_operations_to_others() {
+    let door = router(Toy::new(), HttpConfig { concurrency: 4, ..HttpConfig::default() });
+    let hello = || post(JSON, r#"{"query":"{ hello }"}"#);
+    let slow = || post(JSON, r#"{"query":"{ slow(ms: 60000) }"}"#);
+    let running = [slow(), slow()].map(|request| tokio::spawn(send(door.clone(), request)));
+    let refused = loop {
+        tokio::task::yield_now().await;
+        let answer = send(door.clone(), hello()).await;
+        if answer.status != StatusCode::OK {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED"));
+    assert_eq!(refused.header(header::RETRY_AFTER), "1");
+    assert_eq!(send(door, of_viewer(hello())).await.status, StatusCode::OK);
+    running.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn answers_that_one_viewer_does_not_read_are_no_more_than_there_is_room_for() {
+    let door = router(Toy::new(), HttpConfig { unread_bytes: 10_000, ..HttpConfig::default() });
+    let long = |bytes| post(JSON, json!({ "query": format!("{{ long(bytes: {bytes}) }}") }).to_string());
+    let unread = door.clone().oneshot(long(6_000)).await.unwrap();
+    let refused = send(door.clone(), long(6_000)).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED"));
+    assert_eq!(send(door.clone(), of_viewer(long(6_000))).await.status, StatusCode::OK);
+    drop(unread);
+    assert_eq!(send(door.clone(), long(6_000)).await.status, StatusCode::OK);
+    // One alone may be longer than that.
+    assert_eq!(send(door, long(20_000)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn answers_about_the_schema_are_made_one_at_a_time() {
+    let door = door();
+    let ask = || {
+        let query = "{ slow(ms: 300) ... on Query { __schema { queryType { name } } } }";
+        send(door.clone(), post(JSON, json!({ "query": query }).to_string()))
+    };
+    let begun = Instant::now();
+    let (one, other) = tokio::join!(ask(), ask());
+    assert_eq!((one.status, other.status), (StatusCode::OK, StatusCode::OK));
+    assert!(begun.elapsed() >= Duration::from_millis(600), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

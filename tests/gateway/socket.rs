@@ -23,7 +23,7 @@ use crate::toy::Toy;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Server {
-    address: String,
+    pub(crate) address: String,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
 }

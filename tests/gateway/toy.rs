@@ -102,6 +102,9 @@ impl Query {
         tokio::time::sleep(Duration::from_millis(ms)).await;
         true
     }
+    async fn long(&self, bytes: usize) -> String {
+        "x".repeat(bytes)
+    }
     async fn fails(&self, context: &Context<'_>, times: usize) -> Option<bool> {
         (0..times).for_each(|_| context.add_error(ServerError::new("no", None)));
         None
