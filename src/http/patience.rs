@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How much of what waits a client must read each second, in bytes, so as not to be cut off.
-const SLOWEST: u64 = 64 * 1024;
+const SLOWEST: u64 = 16 * 1024;
 
 /// A connection that breaks off when its client leaves what it is sent unread for too long: an answer would stay in memory
 /// as long as that, however large.
