@@ -227,6 +227,10 @@ pub struct ImportRequests {
     #[arg(long, env = "SLA_GATEWAY_IMPORT_FORMAT")]
     pub format: Option<ImportFormat>,
 
+    /// Write nothing, only tell how the file is understood: what was taken in in a wrong zone is not taken back.
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_DRY_RUN")]
+    pub dry_run: bool,
+
     /// The store.
     #[command(flatten)]
     pub store: Store,

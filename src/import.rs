@@ -6,7 +6,7 @@
 pub mod mapping;
 mod rows;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::io::{self, BufRead};
 
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::access::{Permission, Permit};
 use crate::error::WriteError;
 use crate::store::intake::lookup::{self, Named};
-use crate::store::intake::{self, About, Change, Event, Registration, Subject, Telling};
+use crate::store::intake::{self, About, Again, Change, Event, Registration, Telling};
 use crate::store::word::{Channel, RequestStatus};
 use crate::store::{Store, viewer};
 use mapping::Mapping;
@@ -52,6 +52,8 @@ pub struct Settings {
     pub format: Option<Format>,
     /// Which column holds what.
     pub mapping: Mapping,
+    /// Whether the file is only read, and nothing written.
+    pub dry_run: bool,
 }
 
 /// What an import has done so far.
@@ -61,10 +63,12 @@ pub struct Report {
     pub rows: u64,
     /// How many of them were skipped.
     pub bad: u64,
-    /// How many requests were registered.
+    /// How many requests were registered; in a dry run, how many the file tells of.
     pub requests: u64,
-    /// How many events were recorded. The other rows were known.
+    /// How many events were recorded; the other rows were known. In a dry run, how many the file tells.
     pub events: u64,
+    /// When the first and the last event of the file happened; none without events.
+    pub span: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// How many people and teams were made.
     pub made: u64,
 }
@@ -113,12 +117,6 @@ impl std::error::Error for Error {}
 
 impl From<io::Error> for Error {
     fn from(cause: io::Error) -> Self {
-        Self::File(cause.to_string())
-    }
-}
-
-impl From<csv::Error> for Error {
-    fn from(cause: csv::Error) -> Self {
         Self::File(cause.to_string())
     }
 }
@@ -174,6 +172,7 @@ pub async fn requests(
     let reader = Reader { mapping: settings.mapping.clone(), zone, now };
     let mut importer = Importer {
         names: HashMap::new(),
+        seen: HashSet::new(),
         report: Report::default(),
         sla: None,
         conn: store.dedicated().await?,
@@ -217,6 +216,8 @@ struct Importer<'a> {
     sla: Option<Uuid>,
     /// What the file's names stand for; none = nothing that there is.
     names: HashMap<(Named, String), Option<Uuid>>,
+    /// In a dry run, the requests that the file has told of so far.
+    seen: HashSet<String>,
     report: Report,
     told: Told<'a>,
 }
@@ -240,6 +241,9 @@ impl Importer<'_> {
         for row in &rows {
             match self.event(row) {
                 Ok((event, registration)) => {
+                    let at = event.occurred_at;
+                    let (first, last) = self.report.span.unwrap_or((at, at));
+                    self.report.span = Some((first.min(at), last.max(at)));
                     let (request, events) = requests.entry(&row.source_id).or_default();
                     match request {
                         None => *request = Some(registration),
@@ -250,13 +254,20 @@ impl Importer<'_> {
                 Err(why) => self.skip(&Bad { line: row.line, why }),
             }
         }
+        if self.settings.dry_run {
+            self.report.events += requests.values().map(|(_, events)| events.len() as u64).sum::<u64>();
+            self.seen.extend(requests.into_keys().map(str::to_owned));
+            self.report.requests = self.seen.len() as u64;
+            (self.told.progress)(&self.report);
+            return Ok(());
+        }
         let tellings: Vec<Telling> = requests
             .into_values()
             .filter_map(|(request, events)| Some(Telling { about: About::New(Box::new(request?)), events }))
             .collect();
         if !tellings.is_empty() {
             let taken =
-                intake::take_in(&mut self.conn, &self.permit, self.now, &tellings, Subject::First).await?;
+                intake::take_in(&mut self.conn, &self.permit, self.now, &tellings, Again::Complete).await?;
             self.report.requests += taken.registered as u64;
             self.report.events += (taken.events - taken.registered) as u64;
         }
@@ -278,7 +289,7 @@ impl Importer<'_> {
         }
         let source = &self.settings.source;
         let mut found = lookup::find(&mut self.conn, &self.permit, kind, source, &new).await?;
-        if self.settings.create_missing {
+        if self.settings.create_missing && !self.settings.dry_run {
             let missing: Vec<String> =
                 new.iter().filter(|name| !found.contains_key(*name)).cloned().collect();
             let made = lookup::make(&mut self.conn, &self.permit, kind, source, &missing).await?;
@@ -295,6 +306,9 @@ impl Importer<'_> {
     fn named(&self, kind: Named, name: Option<&str>) -> Result<Option<Uuid>, String> {
         let Some(name) = name else { return Ok(None) };
         let id = self.names.get(&(kind, name.to_owned())).copied().flatten();
+        if kind.is_made() && self.settings.create_missing && self.settings.dry_run {
+            return Ok(id);
+        }
         id.map(Some).ok_or_else(|| {
             let noun = kind.noun();
             if kind.is_made() && !self.settings.create_missing {
@@ -362,5 +376,11 @@ impl Registration {
         self.sla_id = self.sla_id.or(further.sla_id);
         self.standard_service_request_id =
             self.standard_service_request_id.or(further.standard_service_request_id);
+        if Some(&self.subject) == self.source_id.as_ref() {
+            self.subject = further.subject;
+        }
+        if self.channel == Channel::Ticket {
+            self.channel = further.channel;
+        }
     }
 }

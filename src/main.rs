@@ -276,6 +276,7 @@ async fn import_requests(url: &str, settings: &ImportRequests) -> Outcome {
             ImportFormat::Ndjson => import::Format::Ndjson,
         }),
         mapping: mapping(settings)?,
+        dry_run: settings.dry_run,
     };
     let told = import::Told {
         progress: &mut |report| bar.set_message(format!("{} rows", report.rows)),
@@ -296,11 +297,20 @@ async fn import_requests(url: &str, settings: &ImportRequests) -> Outcome {
     };
     let imported = import::requests(&store, input, asked, told).await;
     bar.finish_and_clear();
-    let import::Report { rows, bad, requests, events, made } = imported?;
-    writeln!(
-        io::stdout(),
-        "{rows} rows read: {requests} requests registered, {events} events recorded, {made} people and teams made."
-    )?;
+    let import::Report { rows, bad, requests, events, span, made } = imported?;
+    if settings.dry_run {
+        let span = span.map(|(first, last)| format!(", which happened from {first} to {last}"));
+        let span = span.unwrap_or_default();
+        writeln!(
+            io::stdout(),
+            "{rows} rows read: {requests} requests, {events} events{span}. Nothing was written."
+        )?;
+    } else {
+        writeln!(
+            io::stdout(),
+            "{rows} rows read: {requests} requests registered, {events} events recorded, {made} people and teams made."
+        )?;
+    }
     match bad {
         0 => Ok(()),
         count => {

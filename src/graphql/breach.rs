@@ -146,7 +146,7 @@ object! {
         related::<AffectedSla>(ctx, self.0.affected_sla_id).await
     }
 
-    /// The limit; null for a clock. Needs `service-level-agreement-limits:read`: else it is null, with an error.
+    /// The limit; null for a clock, and when it was deleted since. Needs `service-level-agreement-limits:read`: else it is null, with an error.
     async fn sla_limit(&self, ctx: &Context<'_>) -> Result<Option<SlaLimit>> {
         related::<SlaLimit>(ctx, self.0.sla_limit_id).await
     }

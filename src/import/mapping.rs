@@ -107,8 +107,8 @@ const SERVICENOW: &str = include_str!("servicenow.json");
 impl Mapping {
     /// One that comes with the gateway.
     pub fn known(name: &str) -> Option<Result<Self, Error>> {
-        // It names columns that not every log of its form has.
-        let lenient = |mapping: Self| Self { chosen: BTreeSet::new(), ..mapping };
+        // It names columns that not every log of its form has; but without these two no clock would have anything to run by.
+        let lenient = |mapping| Self { chosen: BTreeSet::from([Field::Status, Field::Impact]), ..mapping };
         (name == "servicenow").then(|| Self::read(SERVICENOW).map(lenient))
     }
 

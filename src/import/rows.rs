@@ -40,6 +40,9 @@ pub(super) struct Row {
     pub(super) sla: Option<String>,
 }
 
+/// The most bytes of the names of columns.
+const HEADER: u64 = 1 << 20;
+
 /// How rows are read.
 pub(super) struct Reader {
     pub(super) mapping: Mapping,
@@ -63,6 +66,11 @@ impl Reader {
                 "the file is compressed: pass it on with xzcat FILE | or zcat FILE |, and - as the file";
             return Err(Error::File(message.into()));
         }
+        if begin.starts_with(&[0xff, 0xfe]) || begin.starts_with(&[0xfe, 0xff]) {
+            let message =
+                "the file is UTF-16: pass it on with iconv -f UTF-16 -t UTF-8 FILE |, and - as the file";
+            return Err(Error::File(message.into()));
+        }
         // A table begins with the names of its columns, which are no JSON object.
         let json = begin.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte == b'{');
         match format.unwrap_or(if json { Format::Ndjson } else { Format::Csv }) {
@@ -71,9 +79,18 @@ impl Reader {
         }
     }
 
-    fn csv(&self, input: impl Read, mut each: impl FnMut(Result<Row, Bad>) -> bool) -> Result<(), Error> {
-        let mut reader = csv::Reader::from_reader(input);
-        let headers = reader.headers()?.clone();
+    fn csv(
+        &self,
+        mut input: impl BufRead,
+        mut each: impl FnMut(Result<Row, Bad>) -> bool,
+    ) -> Result<(), Error> {
+        let mut begin = Vec::new();
+        input.by_ref().take(HEADER).read_until(b'\n', &mut begin)?;
+        // Spreadsheets separate by what decimals are not written with where they are used.
+        let times = |separator: &u8| begin.iter().filter(|byte| *byte == separator).count();
+        let separator = [b'\t', b';', b','].into_iter().max_by_key(times).unwrap_or(b',');
+        let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(begin.chain(input));
+        let headers = reader.headers().map_err(|cause| Error::File(unreadable(&cause)))?.clone();
         let mut columns = [None; Field::ALL.len()];
         for (field, at) in Field::ALL.iter().zip(&mut columns) {
             let name = self.mapping.column(*field);
@@ -96,7 +113,7 @@ impl Reader {
                     let cell = |at: &Option<usize>| at.and_then(|at| record.get(at)).map(str::to_owned);
                     self.row(line, columns.each_ref().map(cell))
                 }
-                Err(cause) if cause.is_io_error() => return Err(cause.into()),
+                Err(cause) if cause.is_io_error() => return Err(Error::File(cause.to_string())),
                 Err(cause) => Err(Bad { line, why: unreadable(&cause) }),
             };
             if !each(read) {

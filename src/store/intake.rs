@@ -126,13 +126,13 @@ pub struct Taken {
     pub events: usize,
 }
 
-/// What a request is called that its source has told of before.
+/// What becomes of a request that its source has told of before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// As it is told now.
-    Latest,
-    /// As it was told first.
-    First,
+pub enum Again {
+    /// It is called as it is told now.
+    Rename,
+    /// It is what was said first, and what was not said before it becomes now.
+    Complete,
 }
 
 /// Takes in what is told of one request, whenever it is told, and brings its clocks up to date; gives the request as it is
@@ -187,7 +187,7 @@ pub async fn take_in_all(
     let taken: Result<Vec<Taken>, WriteError> = transaction!(conn, dry_run, |conn| {
         let mut taken = Vec::new();
         for (permit, _, tellings) in tenants.values() {
-            taken.push(take(conn, permit, now, tellings, Subject::Latest).await?);
+            taken.push(take(conn, permit, now, tellings, Again::Rename).await?);
         }
         taken
     });
@@ -212,7 +212,7 @@ async fn one(
     now: DateTime<Utc>,
     telling: Telling,
 ) -> Result<Arc<request::Row>, WriteError> {
-    let taken = take_in(conn, permit, now, &[telling], Subject::Latest).await?;
+    let taken = take_in(conn, permit, now, &[telling], Again::Rename).await?;
     let ids: Vec<Uuid> = taken.requests.into_iter().flatten().collect();
     let found = request::read(conn, permit, &ids).await?.pop();
     found.ok_or_else(|| Error::NotFound("request").into())
@@ -226,9 +226,9 @@ pub(crate) async fn take_in(
     permit: &Permit,
     now: DateTime<Utc>,
     tellings: &[Telling],
-    subject: Subject,
+    again: Again,
 ) -> Result<Taken, WriteError> {
-    transaction!(conn, false, |conn| take(conn, permit, now, tellings, subject).await?)
+    transaction!(conn, false, |conn| take(conn, permit, now, tellings, again).await?)
 }
 
 /// Runs a transaction, again when it lost against another; with `$dry_run` it is taken back in the end. A macro, since it
@@ -285,9 +285,13 @@ async fn take(
     permit: &Permit,
     now: DateTime<Utc>,
     tellings: &[Telling],
-    subject: Subject,
+    again: Again,
 ) -> QueryResult<Taken> {
-    let requests = find(conn, permit, tellings, subject).await?;
+    let (requests, mut changed) = find(conn, permit, tellings, again).await?;
+    if again == Again::Complete {
+        let there: Vec<Uuid> = requests.iter().flatten().copied().collect();
+        changed.extend(request_event::begin_earlier(conn, permit, &there).await?);
+    }
     let mut told = Vec::new();
     for (telling, request) in tellings.iter().zip(&requests) {
         let Some(request) = *request else { continue };
@@ -301,7 +305,7 @@ async fn take(
         }
     }
     let fresh = request_event::append(conn, permit, &told).await?;
-    let changed: BTreeSet<Uuid> = fresh.iter().map(|fresh| fresh.request_id).collect();
+    changed.extend(fresh.iter().map(|fresh| fresh.request_id));
     if !changed.is_empty() {
         clocks::bring_up_to_date(conn, permit, now, &changed.into_iter().collect::<Vec<_>>()).await?;
     }
@@ -310,13 +314,14 @@ async fn take(
 }
 
 /// The request of each telling, locked: the events of one request are taken in one after the other. Before its events
-/// refer to it: two that hold a reference and then want the lock would wait for each other.
+/// refer to it: two that hold a reference and then want the lock would wait for each other. With those of them that are
+/// not what they were, where that may move their clocks.
 async fn find(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     tellings: &[Telling],
-    subject: Subject,
-) -> QueryResult<Vec<Option<Uuid>>> {
+    again: Again,
+) -> QueryResult<(Vec<Option<Uuid>>, BTreeSet<Uuid>)> {
     let mut new: Vec<request::New<'_>> = Vec::new();
     // The place in `new`, of which only the subject may be told anew.
     let mut by_source: HashMap<(&str, &str), usize> = HashMap::new();
@@ -337,7 +342,7 @@ async fn find(
         let source = registration.source.as_deref().zip(registration.source_id.as_deref());
         let place = source.and_then(|source| by_source.get(&source).copied()).unwrap_or(new.len());
         match new.get_mut(place) {
-            Some(row) if subject == Subject::Latest => row.subject = &registration.subject,
+            Some(row) if again == Again::Rename => row.subject = &registration.subject,
             Some(_) => {}
             None => new.push(registration.request(permit)),
         }
@@ -351,8 +356,12 @@ async fn find(
     // Whoever else tells of some of them waits in the same order.
     new.sort_by_key(|row| (row.source, row.source_id));
     let mut there: HashMap<Uuid, Uuid> = HashMap::new();
+    let mut changed = BTreeSet::new();
     if !new.is_empty() {
-        for put in request::put(conn, permit, &new, subject == Subject::Latest).await? {
+        let becomes = if again == Again::Rename { request::RENAMED } else { request::COMPLETED };
+        for put in request::put(conn, permit, &new, becomes).await? {
+            // A new name moves no clock.
+            changed.extend((put.changed && again == Again::Complete).then_some(put.id));
             let own =
                 put.source.as_ref().and_then(|(source, id)| by_source.get(&(source.as_str(), id.as_str())));
             there.insert(own.copied().unwrap_or(put.id), put.id);
@@ -368,7 +377,7 @@ async fn find(
             request::lock(conn, permit, &known).await?.iter().map(|request| (request.id, request.id)),
         );
     }
-    Ok(requests.into_iter().map(|id| there.get(&id).copied()).collect())
+    Ok((requests.into_iter().map(|id| there.get(&id).copied()).collect(), changed))
 }
 
 impl Change {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -162,45 +162,66 @@ pub(super) struct Put {
     pub(super) id: Uuid,
     /// Its source and its id there, if it has them.
     pub(super) source: Option<(String, String)>,
+    /// Whether it was found, and is not what it was.
+    pub(super) changed: bool,
 }
 
-/// Makes requests, and locks them in the order given; one that its source told before only takes the new subject, and
-/// only if it is to be renamed, which the audit log tells (rule P4). No two may be of one source and id.
+/// What becomes of a request that its source told before: columns, and what they become.
+type Again = &'static [(&'static str, &'static str)];
+
+/// It takes the new subject.
+pub(super) const RENAMED: Again = &[("subject", "excluded.subject")];
+
+/// It takes what was not said of it before, and was asked when the earliest of all that was told says: so it comes out the
+/// same in whatever order and parts it is told (rule X14). Its id as its subject, and a ticket, are what is said of none.
+pub(super) const COMPLETED: Again = &[
+    ("subject", "CASE WHEN r.subject = r.source_id THEN excluded.subject ELSE r.subject END"),
+    ("channel", "CASE WHEN r.channel = 'ticket' THEN excluded.channel ELSE r.channel END"),
+    ("standard_service_request_id", "coalesce(r.standard_service_request_id, excluded.standard_service_request_id)"),
+    ("sla_id", "coalesce(r.sla_id, excluded.sla_id)"),
+    ("registered_at", "least(r.registered_at, excluded.registered_at)"),
+];
+
+/// Makes requests, and locks them in the order given; one that its source told before becomes what `again` says, which the
+/// audit log tells (rule P4). No two may be of one source and id.
 pub(super) async fn put(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     new: &[New<'_>],
-    rename: bool,
+    again: Again,
 ) -> QueryResult<Vec<Put>> {
     const REST: &str = "standard_service_request_id, sla_id, registered_at, source, source_id";
     let mut sql = Sql::new("WITH told AS (SELECT * FROM jsonb_populate_recordset(NULL::request, ");
     sql.bind(Bind::rows(new)?).push(")), put AS (INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
     sql.push(REST).push(", ").push(STATE).push(") SELECT root_id, id, tenant_id, channel, subject, ").push(REST);
     sql.push(", ").push(STATE).push(" FROM told ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
-    if rename {
-        sql.push(
-            "subject = excluded.subject, revision = r.revision + (r.subject <> excluded.subject)::integer, \
-             updated_at = CASE WHEN r.subject <> excluded.subject THEN now() ELSE r.updated_at END RETURNING *), \
-             renamed AS (SELECT p.*, to_jsonb(b.*) AS before, to_jsonb(p.*) AS after FROM put p JOIN request b \
-             ON b.root_id = p.root_id AND b.id = p.id AND b.subject <> p.subject)",
-        );
-        let tell = audit_entry::Each {
-            of: "renamed",
-            action: "'requestRegister'",
-            object_type: "Request",
-            object_id: "r.id",
-            before: "r.before",
-            after: "r.after",
-        };
-        audit_entry::append_each(&mut sql, permit, &tell);
-    } else {
-        sql.push("subject = r.subject RETURNING *)");
-    }
-    sql.push(" SELECT id, source, source_id FROM put");
+    let [columns, own, told] = [
+        again.iter().map(|(column, _)| *column).collect::<Vec<_>>().join(", "),
+        again.iter().map(|(column, _)| format!("r.{column}")).collect::<Vec<_>>().join(", "),
+        again.iter().map(|(_, becomes)| *becomes).collect::<Vec<_>>().join(", "),
+    ];
+    let changes = format!("({own}) IS DISTINCT FROM ({told})");
+    sql.made(format_args!(
+        "({columns}) = ROW ({told}), revision = r.revision + ({changes})::integer, \
+         updated_at = CASE WHEN {changes} THEN now() ELSE r.updated_at END RETURNING *), \
+         changed AS (SELECT p.*, to_jsonb(b.*) AS before, to_jsonb(p.*) AS after FROM put p JOIN request b \
+         ON b.root_id = p.root_id AND b.id = p.id AND b.revision < p.revision)"
+    ));
+    let tell = audit_entry::Each {
+        of: "changed",
+        action: "'requestRegister'",
+        object_type: "Request",
+        object_id: "r.id",
+        before: "r.before",
+        after: "r.after",
+    };
+    audit_entry::append_each(&mut sql, permit, &tell);
+    sql.push(" SELECT p.id, p.source, p.source_id, EXISTS (SELECT FROM changed c WHERE c.id = p.id) FROM put p");
     let put = |row: &PgRow| {
         let source: Option<String> = column::<Nullable<Text>, _>(row, 1)?;
         let source_id: Option<String> = column::<Nullable<Text>, _>(row, 2)?;
-        Ok(Put { id: column::<SqlUuid, _>(row, 0)?, source: source.zip(source_id) })
+        let changed = column::<Bool, _>(row, 3)?;
+        Ok(Put { id: column::<SqlUuid, _>(row, 0)?, source: source.zip(source_id), changed })
     };
     rows(conn, sql).await?.iter().map(put).collect()
 }

@@ -194,6 +194,22 @@ pub(super) async fn append(
     rows(conn, sql).await?.iter().map(fresh).collect()
 }
 
+/// Lets the histories of requests begin when they were registered, where that has turned out to be earlier than was told
+/// first; gives those requests.
+pub(super) async fn begin_earlier(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    requests: &[Uuid],
+) -> QueryResult<Vec<Uuid>> {
+    let mut sql = Sql::new(
+        "UPDATE request_event e SET occurred_at = r.registered_at FROM request r WHERE e.root_id = r.root_id \
+         AND e.request_id = r.id AND e.event_key = 'registered' AND e.occurred_at > r.registered_at AND r.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND r.id = ANY(").bind(Bind::Uuids(requests.to_vec()));
+    sql.push(") RETURNING r.id");
+    rows(conn, sql).await?.iter().map(|row| column::<SqlUuid, _>(row, 0)).collect()
+}
+
 /// The histories of requests, one after the other, each in order (rule X14).
 pub(super) async fn histories(
     conn: &mut AsyncPgConnection,

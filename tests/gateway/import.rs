@@ -28,7 +28,7 @@ INC2,Active,?,3/3/2026 10:00,3/3/2026 10:30,1,3 - Low,?
 ";
 
 /// Runs the command on a file of this content.
-async fn import(app: &App, name: &str, content: &str, flags: &[&str]) -> (bool, String, String) {
+async fn import(app: &App, name: &str, content: impl AsRef<[u8]>, flags: &[&str]) -> (bool, String, String) {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join(name);
     fs::write(&file, content).unwrap();
@@ -157,6 +157,52 @@ async fn rows_of_json_and_columns_of_any_name_lead_to_the_clocks_that_a_client_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn x14_what_a_file_tells_of_a_request_as_a_whole_comes_out_the_same_in_any_order_and_in_parts() {
+    let app = world().await;
+    // The last thing first, in a file of its own, and without the SLA.
+    let last = "sourceId,occurredAt,status,impact,subject\nA,2026-03-03T11:00:00Z,COMPLETED,HIGH,\n";
+    let (well, _, why) = import(&app, "last.csv", last, &[]).await;
+    assert!(well, "{why}");
+    let whole = "sourceId,occurredAt,status,impact,subject\n\
+        A,2026-03-02T10:00:00Z,ASSIGNED,HIGH,No mail\n\
+        B,2026-03-03T11:00:00Z,COMPLETED,HIGH,\n\
+        B,2026-03-02T10:00:00Z,ASSIGNED,HIGH,No mail\n";
+    let (well, said, why) = import(&app, "whole.csv", whole, &["--sla=Mail server"]).await;
+    assert!(well, "{why}");
+    assert_eq!(said, "3 rows read: 1 requests registered, 3 events recorded, 0 people and teams made.\n");
+    let found = requests(&app).await;
+    for request in &found {
+        assert_eq!(
+            fields(request, &["subject", "registeredAt", "status"]),
+            json!({ "subject": "No mail", "registeredAt": "2026-03-02T10:00:00Z", "status": "COMPLETED" })
+        );
+    }
+    assert_eq!(clock(&found[1], "Mail server")["startedAt"], "2026-03-02T10:00:00Z");
+    assert_eq!(clock(&found[1], "Mail server")["actualResolutionDuration"], 540);
+    assert_eq!(found[0]["affectedSlas"], found[1]["affectedSlas"]);
+    let begins = "SELECT count(*) FROM request_event WHERE event_key = 'registered' AND occurred_at = '2026-03-02T10:00:00Z'";
+    assert_eq!(number(&app, begins).await, 2);
+    let renamed = "SELECT count(*) FROM audit_entry WHERE before ->> 'subject' = 'A' AND after ->> 'subject' = 'No mail'";
+    assert_eq!(number(&app, renamed).await, 1, "P4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_are_separated_by_commas_semicolons_or_tabs_and_a_canceled_incident_runs_no_more() {
+    let app = world().await;
+    for (separator, source) in [(",", "comma"), (";", "semicolon"), ("\t", "tab")] {
+        let log = format!("\u{feff}{LOG}INC2,Canceled,?,3/3/2026 10:00,3/3/2026 11:00,2,3 - Low,?\n")
+            .replace(',', separator);
+        let flags = ["--mapping=servicenow", "--source", source, "--sla=Mail server"];
+        let (_, said, why) = import(&app, "log.csv", log, &flags).await;
+        let all = "10 rows read: 2 requests registered, 6 events recorded, 0 people and teams made.\n";
+        assert_eq!(said, all, "{why}");
+    }
+    for request in requests(&app).await {
+        assert_eq!(clock(&request, "Mail server")["nextTarget"], "NONE");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_meant_is_refused_with_what_to_do_and_nothing_is_taken_in() {
     let app = world().await;
     for (content, flags, about) in [
@@ -168,10 +214,29 @@ async fn what_cannot_be_meant_is_refused_with_what_to_do_and_nothing_is_taken_in
         (LOG, &["--mapping=/nowhere.json"], "cannot read the mapping /nowhere.json"),
         (LOG, &["--source="], "1 to 30 characters"),
         ("\u{1f}\u{8b}", &["--format=ndjson"], "this is no JSON"),
+        (
+            &LOG.replace("impact", "priority"),
+            &["--mapping=servicenow"],
+            "there is no column \"impact\" for impact",
+        ),
     ] {
         let (well, said, why) = import(&app, "log.csv", content, flags).await;
         assert!(!well && why.contains(about), "{flags:?}: {said}{why}");
     }
+    for (content, about) in [
+        (&b"\xff\xfes\0o\0"[..], "the file is UTF-16: pass it on with iconv"),
+        (b"num\xe9ro,occurredAt\n", "not UTF-8"),
+    ] {
+        let (well, said, why) = import(&app, "log.csv", content, &[]).await;
+        assert!(!well && why.contains(about), "{said}{why}");
+    }
+    let flags = ["--mapping=servicenow", "--create-missing", "--time-zone=Europe/Berlin", "--dry-run"];
+    let (_, said, why) = import(&app, "log.csv", LOG, &flags).await;
+    let understood = "9 rows read: 2 requests, 7 events, \
+        which happened from 2026-03-02 09:01:00 UTC to 2026-03-03 10:00:00 UTC. Nothing was written.\n";
+    assert_eq!(said, understood, "{why}");
+    assert!(why.contains("2 of 9 rows were skipped"), "{why}");
+    assert_eq!(number(&app, "SELECT count(*) FROM team WHERE name = 'Nobody we know'").await, 0);
     assert_eq!(number(&app, "SELECT count(*) FROM request").await, 0);
     let (well, _, why) =
         import(&app, "log.csv", "sourceId,occurredAt\nA,2999-01-01T00:00:00Z\nB,soon\nC,\n", &[]).await;

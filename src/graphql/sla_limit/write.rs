@@ -90,6 +90,6 @@ mutations! {
     /// every field it replaces, with some it patches.
     /// Needs `service-level-agreement-limits:update` in its tenant.
     update sla_limit_update(SlaLimitUpdateInput);
-    /// Deletes a limit. Refused with `IN_USE` while anything refers to it. Needs `service-level-agreement-limits:delete` in its tenant.
+    /// Deletes a limit and the messages to its contact; its records stay in the breach log. Needs `service-level-agreement-limits:delete` in its tenant.
     delete sla_limit_delete(SlaLimitDeleteInput) -> SlaLimitDeletePayload as "slaLimitDelete" needs LimitsDelete;
 }
