@@ -33,16 +33,13 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::store::{Store, partition, write};
+use crate::store::{PATIENCE, Store, partition, write};
 pub use clocks::Clock;
 pub use feed::{Cursor, EVERYTHING, Feed, Filter, Ids, Item};
 
 /// How long a failed task rests before it tries again: the first time, and at most. An outage of the database
 /// must be over for a gateway within five seconds of its end.
 const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-
-/// How long one statement may take before its connection is given up for dead.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many subscribers read the log at once when many have to catch up: the rest of the pool is for others.
 const REPLAYS: usize = 4;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use chrono_tz::Tz;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::FalseyValueParser;
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use crate::access::jwks::Source;
@@ -43,6 +44,21 @@ Examples:
   DATABASE_URL=postgres://… sla-gateway tenant --slug acme --name Acme --administrator you@acme.example
   DATABASE_URL=postgres://… sla-gateway serve
   sla-gateway help serve                           all about one command";
+
+impl Config {
+    /// What this process was called with. A variable that is empty is none: so templates write those that are not wanted.
+    #[must_use]
+    pub fn read() -> Self {
+        let matches = without_empty(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "only an environment can tell what is empty in it")]
+fn without_empty(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command.mut_args(|arg| if is_empty(&arg) { arg.env(None) } else { arg }).mut_subcommands(without_empty)
+}
 
 /// The commands of the gateway.
 #[derive(Debug, Subcommand)]
@@ -220,7 +236,7 @@ pub struct ImportRequests {
     pub time_zone: Option<Tz>,
 
     /// Make the people and teams that the file names and the tenant does not know.
-    #[arg(long, env = "SLA_GATEWAY_IMPORT_CREATE_MISSING")]
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_CREATE_MISSING", value_parser = FalseyValueParser::new())]
     pub create_missing: bool,
 
     /// How the file is written; else it is seen by how it begins.
@@ -323,12 +339,12 @@ pub struct Server {
     pub log_months: u32,
 
     /// Tells figures of this process under /metrics, to whoever asks.
-    #[arg(long, env = "SLA_GATEWAY_METRICS")]
+    #[arg(long, env = "SLA_GATEWAY_METRICS", value_parser = FalseyValueParser::new())]
     pub metrics: bool,
 
     /// Lets webhooks be sent to addresses of private networks and of this machine, and unencrypted. Only where all who may
     /// make webhooks are trusted with the network of the gateway.
-    #[arg(long, env = "SLA_GATEWAY_WEBHOOK_ALLOW_PRIVATE")]
+    #[arg(long, env = "SLA_GATEWAY_WEBHOOK_ALLOW_PRIVATE", value_parser = FalseyValueParser::new())]
     pub webhook_allow_private: bool,
 
     /// How many hours a webhook may fail before it is given up.
@@ -445,8 +461,6 @@ fn positive(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> Result<Config, clap::Error> {

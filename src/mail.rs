@@ -81,7 +81,11 @@ impl Server {
         let message = self.message(letter).map_err(|reason| (reason, false))?;
         match timeout(PATIENCE, self.transport.send(message)).await {
             Ok(Ok(_accepted)) => Ok(()),
-            Ok(Err(cause)) => Err((causes(&cause), !cause.is_permanent())),
+            Ok(Err(cause)) => {
+                let (status, reason) = (cause.status().map(u16::from), causes(&cause));
+                let useful = !is_of_recipient(status, &reason);
+                Err((reason, useful))
+            }
             Err(_elapsed) => Err(("the mail server took too long".to_owned(), true)),
         }
     }
@@ -110,6 +114,12 @@ impl Server {
             .body(text)
             .map_err(|cause| cause.to_string())
     }
+}
+
+/// Whether a mail server's refusal is about the recipient, and so for good. Others are about how the gateway and its mail
+/// server are set up, such as a password that was changed or a sender that may not send (RFC 3463: 5.7), and are mended.
+fn is_of_recipient(status: Option<u16>, reason: &str) -> bool {
+    matches!(status, Some(550 | 551 | 553)) && !reason.contains(" 5.7.")
 }
 
 /// An error with everything that led to it.

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use clap::Parser;
 use sla_gateway::access::jwks::{self, Pace};
 use sla_gateway::access::token::{ISSUER, Key, MAXIMUM_LIFETIME, MINIMUM_SECRET, Verifier};
 use sla_gateway::config::{
@@ -50,13 +49,17 @@ const PEOPLE: &[(&str, &str)] = &[
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config = Config::read();
     log(&config);
+    let format = config.log_format;
     match execute(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
-            // Where the log goes: what a program printed must not be mixed with why it failed.
-            let _nobody_reads = writeln!(io::stderr(), "sla-gateway: {cause}");
+            // Where the log goes, as that is written: what a program printed must not be mixed with why it failed.
+            match format {
+                LogFormat::Text => drop(writeln!(io::stderr(), "sla-gateway: {cause}")),
+                LogFormat::Json => tracing::error!("{cause}"),
+            }
             ExitCode::FAILURE
         }
     }
@@ -66,7 +69,11 @@ fn log(config: &Config) {
     let output = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let output = match config.log_format {
         LogFormat::Text => output.boxed(),
-        LogFormat::Json => output.json().flatten_event(true).boxed(),
+        LogFormat::Json => {
+            // A panic is a line of the log as well.
+            std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
+            output.json().flatten_event(true).boxed()
+        }
     };
     registry().with(output.with_filter(config.log.clone())).init();
 }
@@ -454,7 +461,8 @@ fn key(data: &Path, secret: &TokenSecret) -> Outcome<Key> {
         None => Key::load_or_create(data).map_err(|cause| {
             let data = data.display();
             format!(
-                "cannot use {data} ({cause}); make it writable or choose another directory with --data-dir"
+                "cannot use {data} ({cause}); make it writable, choose another directory with --data-dir, or give a secret \
+                 with --token-secret"
             )
             .into()
         }),

@@ -489,6 +489,8 @@ fn run(doing: &'static str, command: &mut Command) -> Result<Output, Error> {
         return Ok(output);
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let reason = said.lines().find(|line| line.contains("error:")).or_else(|| said.lines().last());
+    let marks = ["error:", "ERROR:", "FATAL:", "PANIC:"];
+    let reason = said.lines().find(|line| marks.iter().any(|mark| line.contains(mark)));
+    let reason = reason.or_else(|| said.lines().last());
     Err(Error::failed(doing, reason.unwrap_or("it said nothing")))
 }

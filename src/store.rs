@@ -37,15 +37,17 @@ pub mod write;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use diesel::result::DatabaseErrorKind;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures_util::TryStreamExt;
 use quick_cache::sync::Cache;
 use tokio::sync::{AcquireError, OnceCell, OwnedSemaphorePermit, RwLock, RwLockWriteGuard, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::error::{Error, WriteError};
 use crate::metrics::Metrics;
@@ -65,6 +67,8 @@ pub struct Store {
     skew: Arc<AtomicI64>,
     /// Since when Postgres cannot be reached, if so.
     away_since: Arc<Mutex<Option<Instant>>>,
+    /// Whether Postgres takes no writes, as last seen.
+    frozen: Arc<AtomicBool>,
     metrics: Metrics,
 }
 
@@ -73,8 +77,8 @@ impl Store {
     pub fn new(pool: Pool<AsyncPgConnection>) -> Self {
         let shares = Arc::new(Cache::new(SHARES));
         let further = Arc::new(Semaphore::new(pool.status().max_size / 2));
-        let (skew, away_since, metrics) = (Arc::default(), Arc::default(), Metrics::default());
-        Self { pool, shares, further, skew, away_since, metrics }
+        let (skew, away_since, frozen) = (Arc::default(), Arc::default(), Arc::default());
+        Self { pool, shares, further, skew, away_since, frozen, metrics: Metrics::default() }
     }
 
     /// The time by the database's clock (rule X13), as last compared by [`Self::synchronize`].
@@ -92,7 +96,8 @@ impl Store {
         self.skew.load(Ordering::Relaxed) as f64 / 1e6
     }
 
-    /// Compares this machine's clock with the database's. Called at start and every few seconds.
+    /// Compares this machine's clock with the database's, and sees whether that takes writes. Called at start and every
+    /// few seconds.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that turns this machine's clock into the database's"
@@ -101,15 +106,32 @@ impl Store {
         let conn = self.conn();
         conn.rows(Sql::new("SELECT 1")).await?;
         let before = Utc::now();
-        let rows = conn.rows(Sql::new("SELECT clock_timestamp()")).await?;
+        let rows = conn
+            .rows(Sql::new("SELECT clock_timestamp(), current_setting('transaction_read_only')::boolean"))
+            .await?;
         let middle = before + (Utc::now() - before) / 2;
-        let there = rows
-            .first()
-            .map(|row| noun::column::<diesel::sql_types::Timestamptz, DateTime<Utc>>(row, 0))
-            .transpose()?
-            .ok_or_else(|| Error::internal("the database told no time"))?;
+        let row = rows.first().ok_or_else(|| Error::internal("the database told no time"))?;
+        let there: DateTime<Utc> = noun::column::<diesel::sql_types::Timestamptz, _>(row, 0)?;
         self.skew.store((there - middle).num_microseconds().unwrap_or_default(), Ordering::Relaxed);
+        let frozen = noun::column::<diesel::sql_types::Bool, _>(row, 1)?;
+        conn.abandoned.store(frozen, Ordering::Relaxed);
+        self.tell_frozen(frozen);
         Ok(())
+    }
+
+    /// Logs, once each, when the database takes no writes and when it does again. It may be that the connections lead to a
+    /// standby since another server took over: they are given up, so that the next lead to where writes are taken.
+    fn tell_frozen(&self, frozen: bool) {
+        if frozen {
+            self.pool.retain(|_, _| false);
+        }
+        match (frozen, self.frozen.swap(frozen, Ordering::Relaxed)) {
+            (true, false) => tracing::warn!(
+                "Postgres takes no writes: it is a standby, or read-only; mutations are refused and nothing is recorded"
+            ),
+            (false, true) => tracing::info!("Postgres takes writes again"),
+            _ => {}
+        }
     }
 
     /// What is measured of all that works over this store.
@@ -234,6 +256,9 @@ impl Share {
 /// Of how many it is remembered how many connections their operations hold.
 const SHARES: usize = 10_000;
 
+/// How long one statement may take before its connection is given up for dead: longer than an operation may.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How much one operation may read, in bytes. Pages bound rows and not what is in them: remarks have up to 64 KiB, and a
 /// row that many others refer to comes with each of them.
 const MOST_READ: usize = 128 * 1024 * 1024;
@@ -292,9 +317,9 @@ impl Conn {
             }
             Ok::<_, Error>(Some(rows))
         };
-        let rows = rows.await;
-        // Of an answer that is too long the rest is not waited for either.
-        running.answered = !matches!(rows, Ok(None));
+        let rows = timeout(PATIENCE, rows).await.unwrap_or(Err(Error::Timeout));
+        // Of an answer that is too long, or too late, the rest is not waited for either.
+        running.answered = !matches!(rows, Ok(None) | Err(Error::Timeout));
         rows?.ok_or_else(|| {
             let most = MOST_READ / 1024 / 1024;
             Error::LimitExceeded(format!(
@@ -356,6 +381,10 @@ impl From<diesel::result::Error> for Error {
             {
                 Self::Timeout
             }
+            // Told once, where it is looked for.
+            diesel::result::Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
+                Self::Unavailable
+            }
             _ => Self::internal(cause),
         }
     }
@@ -370,7 +399,7 @@ fn is_loss(message: &str) -> bool {
 
 impl From<diesel::result::Error> for WriteError {
     fn from(cause: diesel::result::Error) -> Self {
-        use diesel::result::{DatabaseErrorKind, Error::DatabaseError};
+        use diesel::result::Error::DatabaseError;
         match &cause {
             DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Again,
             // This one has no kind of its own.

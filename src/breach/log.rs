@@ -51,7 +51,7 @@ const WINDOW: usize = 4_096;
 /// Gives records their positions until the shutdown. Rivals are welcome.
 pub(super) async fn sequence(room: Arc<Room>) -> Result<(), Error> {
     let mut conn = room.store.dedicated().await?;
-    patient(breach_log::begin(&mut conn)).await?;
+    patient(breach_log::begin(&mut conn, room.tail.head())).await?;
     while !room.shutdown.is_cancelled() {
         let turn = patient(breach_log::sequence(&mut conn, BATCH)).await?;
         match turn {
@@ -70,7 +70,7 @@ pub(super) async fn sequence(room: Arc<Room>) -> Result<(), Error> {
 
 /// Reads the log as it grows until the shutdown, and rings whom it concerns.
 pub(super) async fn follow(room: Arc<Room>) -> Result<(), Error> {
-    let mut listener = Listener::open(&room.store).await?;
+    let mut listener = Listener::open(&room.store, room.tail.head()).await?;
     if !room.tail.is_known() {
         let Extract { head, .. } = patient(listener.read(i64::MAX, 0)).await?;
         room.tail.begin(head);

@@ -59,18 +59,22 @@ impl Binaries {
     }
 
     pub(super) fn initdb(&self, account: &Account, cluster: &Path, more: &[&str]) -> Result<(), Error> {
-        run(
-            "creating the Postgres cluster",
-            account
-                .command(&self.path("initdb"))
-                .args(["--username=postgres", "--encoding=UTF8", "--locale=C"])
-                // Who may open the socket is decided by its directory; nothing listens on the network.
-                .args(["--auth-local=trust", "--auth-host=reject"])
-                .args(more)
-                .arg("-D")
-                .arg(cluster),
-        )
-        .map(drop)
+        let made = |locale: &[&str]| {
+            run(
+                "creating the Postgres cluster",
+                account
+                    .command(&self.path("initdb"))
+                    .args(["--username=postgres", "--encoding=UTF8", "--locale=C"])
+                    .args(locale)
+                    // Who may open the socket is decided by its directory; nothing listens on the network.
+                    .args(["--auth-local=trust", "--auth-host=reject"])
+                    .args(more)
+                    .arg("-D")
+                    .arg(cluster),
+            )
+        };
+        // Sorted by code points, and yet with letters beyond ASCII that have cases; not every system has that.
+        made(&["--lc-ctype=C.UTF-8"]).or_else(|_no_such_locale| made(&[])).map(drop)
     }
 }
 

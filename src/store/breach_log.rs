@@ -91,26 +91,46 @@ const LIFE: &str = "(SELECT (SELECT system_identifier FROM pg_control_system()) 
 const CHANGED: &str =
     "((h.system_id, h.timeline, h.home) IS DISTINCT FROM (life.system_id, life.timeline, life.home))";
 
-/// How the head `h` begins an epoch if it was last written in another life. The number is the time, in seconds since 2026:
-/// two copies of one dump must not begin epochs of the same number. Before its first life a head has given nothing out.
+/// The number of the epoch after that of the head `h`. It is the time, in seconds since 2026: two copies of one dump must
+/// not begin epochs of the same number.
+const NEXT_EPOCH: &str =
+    "greatest(h.epoch + 1, extract(epoch FROM clock_timestamp() - timestamptz '2026-01-01 00:00Z')::integer)";
+
+/// How the head `h` begins an epoch if it was last written in another life. Before its first life a head has given
+/// nothing out.
 fn alive(sql: &mut Sql) {
     sql.push("system_id = life.system_id, timeline = life.timeline, home = life.home, epoch = CASE WHEN ")
         .push(CHANGED);
-    sql.push(
-        " THEN greatest(h.epoch + 1, extract(epoch FROM clock_timestamp() - timestamptz '2026-01-01 00:00Z')::integer) \
-         ELSE h.epoch END, previous_epoch = CASE WHEN h.system_id IS NULL THEN NULL WHEN ",
-    );
+    sql.push(" THEN ")
+        .push(NEXT_EPOCH)
+        .push(" ELSE h.epoch END, previous_epoch = CASE WHEN h.system_id IS NULL THEN NULL WHEN ");
     sql.push(CHANGED).push(" THEN h.epoch ELSE h.previous_epoch END, epoch_start = CASE WHEN ").push(CHANGED);
     sql.push(" THEN h.pos ELSE h.epoch_start END");
 }
 
 /// Begins a new epoch if this database is not the one that gave out the last position. Called whenever the
 /// sequencer connects: a restored copy must not answer to cursors of a future it does not have.
-pub(crate) async fn begin(conn: &mut AsyncPgConnection) -> Result<(), Error> {
+///
+/// `known` is where this replica has seen the log stand. Files that were put back in place of those that they are a copy
+/// of look like the same life; that they are not is seen by a log that has gone back. What of it is still true nobody can
+/// tell then, for others may have added to it already: no cursor of the epoch before is trusted.
+pub(crate) async fn begin(conn: &mut AsyncPgConnection, known: Head) -> Result<(), Error> {
     let mut sql = Sql::new("UPDATE breach_log_head h SET ");
     alive(&mut sql);
-    sql.push(" FROM ").push(LIFE).push(" WHERE ").push(CHANGED).push(" RETURNING h.pos");
+    sql.push(" FROM ").push(LIFE).push(" WHERE ").push(CHANGED);
     rows(conn, sql).await?;
+    let mut sql = Sql::new("UPDATE breach_log_head h SET epoch = ");
+    sql.push(NEXT_EPOCH)
+        .push(", previous_epoch = NULL, epoch_start = h.pos WHERE h.shard = 0 AND (h.epoch, h.pos) < (");
+    sql.bind(Bind::Int(known.epoch)).push(", ").bind(Bind::Long(known.pos)).push(") RETURNING h.pos");
+    if let Some(row) = rows(conn, sql).await?.first() {
+        let found: i64 = column::<BigInt, _>(row, 0)?;
+        tracing::warn!(
+            known = known.pos,
+            found,
+            "the store is an older copy of itself: cursors that were given out before have expired"
+        );
+    }
     Ok(())
 }
 
@@ -242,9 +262,9 @@ impl Listener {
     /// Begins to listen. What was written before is not told: read first, then wait. In another life of the database
     /// its epoch has begun when this returns: a reader with a cursor of the life before is not to be told that it is
     /// invalid.
-    pub(crate) async fn open(store: &Store) -> Result<Self, Error> {
+    pub(crate) async fn open(store: &Store, known: Head) -> Result<Self, Error> {
         let mut conn = store.dedicated().await?;
-        begin(&mut conn).await?;
+        begin(&mut conn, known).await?;
         conn.batch_execute("LISTEN breach_log").await?;
         Ok(Self(conn))
     }

@@ -9,6 +9,8 @@
 //! | `verify-full` | yes | yes | yes |
 //!
 //! A unix socket is never encrypted. No message contains the password.
+//!
+//! Of several hosts, as a server and its standby are, the first that takes writes is used.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -27,11 +29,15 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::time::timeout;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How long one attempt to connect may take, TLS and login included.
+/// How long one attempt to connect may take, TLS and login included; of several hosts, each its part of it.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// After how long a server that says nothing is looked for, and for how long before its connection is given up: one whose
+/// machine or network has gone says no goodbye, and is otherwise waited for by the quarter of an hour.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// One connection to the database of `url`, for work that outlives an operation.
 ///
@@ -95,9 +101,12 @@ type Wire = tokio_postgres::Connection<
     <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>>::Stream,
 >;
 
-/// A server and how to speak to it.
+/// A server, or several of which one takes writes, and how to speak to it.
 struct Target {
+    /// What the URL says.
     config: tokio_postgres::Config,
+    /// The same once for each of its hosts.
+    servers: Vec<tokio_postgres::Config>,
     tls: MakeRustlsConnect,
 }
 
@@ -109,6 +118,12 @@ impl Target {
             ));
         }
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        // Read otherwise, a part of the password is taken for a host, and shown.
+        if address.matches('@').count() > 1 || !address.contains('@') && query.contains('@') {
+            return Err(invalid(
+                "special characters of the password must be percent-encoded, such as @ as %40 and ? as %3F",
+            ));
+        }
         let mut mode = "prefer".to_owned();
         let mut root = None;
         let mut rest = Vec::new();
@@ -121,9 +136,11 @@ impl Target {
                 _ => rest.push(parameter),
             }
         }
-        let mut config: tokio_postgres::Config =
-            format!("{address}?{}", rest.join("&")).parse().map_err(|cause| invalid(&causes(&cause)))?;
-
+        let read = |address: &str| {
+            let text = format!("{address}?{}", rest.join("&"));
+            text.parse::<tokio_postgres::Config>().map_err(|cause| invalid(&causes(&cause)))
+        };
+        let config = read(address)?;
         let socket = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         let (encryption, trust) = match mode.as_str() {
             _ if socket && config.get_hostaddrs().is_empty() => (SslMode::Disable, Trust::Any),
@@ -138,37 +155,68 @@ impl Target {
                 )));
             }
         };
-        config.ssl_mode(encryption);
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_LIMIT);
+        // The driver gives all hosts one limit, which the first of them can use up by its silence.
+        let apart = config.get_hosts().len() > 1
+            && config.get_hostaddrs().is_empty()
+            && config.get_load_balance_hosts() == LoadBalanceHosts::Disable;
+        let addresses = if apart { each_host(address) } else { vec![address.to_owned()] };
+        let limit = limit(addresses.len());
+        let mut servers = Vec::new();
+        for address in addresses {
+            let mut server = read(&address)?;
+            server.ssl_mode(encryption);
+            if config.get_hosts().len() > 1 && server.get_target_session_attrs() == TargetSessionAttrs::Any {
+                // Of a server and its standby, it can only be the one that takes writes.
+                server.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            }
+            if server.get_connect_timeout().is_none() {
+                // A name may stand for several addresses.
+                server.connect_timeout(limit / 2);
+            }
+            if server.get_tcp_user_timeout().is_none() {
+                server.tcp_user_timeout(SILENCE);
+            }
+            server.keepalives_idle(server.get_keepalives_idle().min(SILENCE));
+            server.keepalives_interval(server.get_keepalives_interval().unwrap_or(SILENCE / 3));
+            server.keepalives_retries(server.get_keepalives_retries().unwrap_or(3));
+            if server.get_application_name().is_none() {
+                server.application_name("sla-gateway");
+            }
+            servers.push(server);
         }
-        if config.get_application_name().is_none() {
-            config.application_name("sla-gateway");
-        }
-        Ok(Self { config, tls: MakeRustlsConnect::new(tls(trust, root.as_deref())?) })
+        Ok(Self { config, servers, tls: MakeRustlsConnect::new(tls(trust, root.as_deref())?) })
     }
 
     async fn establish(&self) -> ConnectionResult<(tokio_postgres::Client, Wire)> {
-        self.config.connect(self.tls.clone()).await.map_err(|cause| {
-            let cause = causes(&cause);
-            let hint = if cause.ends_with("UnknownIssuer") {
-                "; name the certificates of its issuer with sslrootcert=FILE"
-            } else {
-                ""
-            };
-            ConnectionError::BadConnection(format!("{}: {cause}{hint}", self.place()))
-        })
+        let limit = limit(self.servers.len());
+        let mut reasons = Vec::new();
+        for server in &self.servers {
+            match timeout(limit, server.connect(self.tls.clone())).await {
+                Ok(Ok(established)) => return Ok(established),
+                Ok(Err(cause)) => reasons.push(causes(&cause)),
+                Err(_elapsed) => reasons.push(format!("no answer within {} s", limit.as_secs())),
+            }
+        }
+        reasons.dedup();
+        Err(self.refused(&reasons.join("; ")))
     }
 
     async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
-        let attempt = async {
-            let (client, connection) = self.establish().await?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        let (client, connection) = self.establish().await?;
+        timeout(CONNECT_LIMIT, AsyncPgConnection::try_from_client_and_connection(client, connection))
+            .await
+            .unwrap_or_else(|_elapsed| {
+                Err(self.refused(&format!("no answer within {} s", CONNECT_LIMIT.as_secs())))
+            })
+    }
+
+    fn refused(&self, reason: &str) -> ConnectionError {
+        let hint = if reason.ends_with("UnknownIssuer") {
+            "; name the certificates of its issuer with sslrootcert=FILE"
+        } else {
+            ""
         };
-        timeout(CONNECT_LIMIT, attempt).await.unwrap_or_else(|_elapsed| {
-            let limit = CONNECT_LIMIT.as_secs();
-            Err(ConnectionError::BadConnection(format!("{}: no answer within {limit} s", self.place())))
-        })
+        ConnectionError::BadConnection(format!("{}: {reason}{hint}", self.place()))
     }
 
     /// The server in words, without its password.
@@ -191,6 +239,19 @@ impl Target {
         }
         place
     }
+}
+
+/// How long each of so many servers may take to let a client in.
+fn limit(servers: usize) -> Duration {
+    CONNECT_LIMIT / u32::try_from(servers).unwrap_or(u32::MAX).max(1)
+}
+
+/// The address of a URL, which names several hosts, once for each of them.
+fn each_host(address: &str) -> Vec<String> {
+    let login = address.find('@').or_else(|| Some(address.find("//")? + 1)).map_or(0, |end| end + 1);
+    let (login, rest) = address.split_at(login);
+    let (hosts, database) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    hosts.split(',').map(|host| format!("{login}{host}{database}")).collect()
 }
 
 fn invalid(why: &str) -> ConnectionError {
@@ -310,5 +371,36 @@ impl ServerCertVerifier for Lenient {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_vanished_without_a_word_is_not_waited_for_unless_the_url_says_so() {
+        let of =
+            |query: &str| Target::parse(&format!("postgres://u@a,b/d{query}")).unwrap().servers.remove(1);
+        let server = of("");
+        assert_eq!(server.get_tcp_user_timeout(), Some(&SILENCE));
+        assert_eq!(server.get_keepalives_idle(), SILENCE);
+        assert!(server.get_keepalives_interval().unwrap() * 3 <= SILENCE);
+        let server = of("?tcp_user_timeout=120&keepalives_idle=5&connect_timeout=2");
+        assert_eq!(server.get_tcp_user_timeout(), Some(&Duration::from_secs(120)));
+        assert_eq!(server.get_keepalives_idle(), Duration::from_secs(5));
+        assert_eq!(server.get_connect_timeout(), Some(&Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn an_address_is_given_once_for_each_of_its_hosts() {
+        for (address, each) in [
+            ("postgres://u:p%2Cp@a:1,b:2/d", vec!["postgres://u:p%2Cp@a:1/d", "postgres://u:p%2Cp@b:2/d"]),
+            ("postgres://u:p,p@a,b", vec!["postgres://u:p,p@a", "postgres://u:p,p@b"]),
+            ("postgresql://a,b/d", vec!["postgresql://a/d", "postgresql://b/d"]),
+            ("postgres://u@[::1]:5,%2Ftmp/d", vec!["postgres://u@[::1]:5/d", "postgres://u@%2Ftmp/d"]),
+        ] {
+            assert_eq!(each_host(address), each);
+        }
     }
 }

@@ -101,7 +101,7 @@ impl Sender {
         if !target.encrypted && !self.allow_private {
             return Err(Failure::of("the URL must begin with https"));
         }
-        let stream = TcpStream::connect(self.address(&target).await?)
+        let stream = TcpStream::connect(self.addresses(&target).await?.as_slice())
             .await
             .map_err(|cause| Failure::of(format!("cannot connect: {cause}")))?;
         if !target.encrypted {
@@ -117,8 +117,9 @@ impl Sender {
         exchange(stream, &target, message, secrets).await
     }
 
-    /// The address that is connected to is the one that was looked at: a name that is looked up twice could mean two.
-    async fn address(&self, target: &Target) -> Result<SocketAddr, Failure> {
+    /// The addresses that are connected to, one after the other, are those that were looked at: a name that is looked up
+    /// twice could mean two.
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
         let found = lookup_host((target.host.as_str(), target.port))
             .await
             .map_err(|_| Failure::of("the host of the URL is not known"))?;
@@ -126,7 +127,7 @@ impl Sender {
         if !self.allow_private && found.iter().any(|address| !is_public(address.ip())) {
             return Err(Failure::of("the host of the URL is not one of the internet"));
         }
-        found.first().copied().ok_or_else(|| Failure::of("the host of the URL has no address"))
+        if found.is_empty() { Err(Failure::of("the host of the URL has no address")) } else { Ok(found) }
     }
 }
 

@@ -609,6 +609,34 @@ async fn b2_a_restored_database_begins_an_epoch_and_old_cursors_resume_where_it_
     assert_eq!(ids(&take(&mut watching, 2).await), recorded[4..], "an open subscription goes on too");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn b2_files_that_are_put_back_in_place_are_known_by_a_log_that_has_gone_back_and_skip_nothing() {
+    let scene = Scene::new().await;
+    scene.chats(SLA, 6, "now() - interval '1 hour'").await;
+    let replica = scene.replica();
+    let mut watching = follow(&replica.feed(), ROOT, Some("0")).await;
+    let cursors = take(&mut watching, 6).await;
+    // A copy of the files of after the fourth record: in all that tells lives apart it is the same.
+    scene
+        .client
+        .batch_execute(
+            "DELETE FROM breach_log WHERE pos > 4; UPDATE breach_log_head SET pos = 4;
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await
+        .unwrap();
+    let told = timeout(Duration::from_secs(20), watching.next()).await.expect("an open subscription is told");
+    let Some(Err(Error::CursorExpired { oldest })) = told else {
+        panic!("it goes on as if it had seen what is recorded from now on: {told:?}")
+    };
+    assert!(matches!(refused(&replica.feed(), &cursors[5].1).await, Error::CursorExpired { .. }));
+    scene.chats(SLA, 2, "now() - interval '1 hour'").await;
+    replica.wake();
+    let kept = take(&mut follow(&replica.feed(), ROOT, Some(&oldest)).await, 6).await;
+    assert_eq!(ids(&kept), scene.recorded().await);
+}
+
 /// What a copy taken after the fourth record looks like, restored beside its original.
 async fn restored(scene: &Scene) {
     scene

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sla_gateway::access::token::Key;
+use sla_gateway::store::migrations;
 use tempfile::TempDir;
 
 use crate::app::App;
@@ -30,6 +31,8 @@ pub(crate) fn gateway(words: &[&str]) -> Command {
         "SLA_GATEWAY_JWKS",
         "SLA_GATEWAY_ISSUER",
         "SLA_GATEWAY_AUDIENCE",
+        "SLA_GATEWAY_METRICS",
+        "SLA_GATEWAY_SMTP_URL",
     ] {
         command.env_remove(name);
     }
@@ -185,6 +188,37 @@ async fn a_migration_that_fails_changes_nothing_and_says_why() {
     assert_eq!(database.client().await.query_one(tables, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_does_not_stand_in_everybodys_way_while_somebody_holds_a_table() {
+    let database = Database::new().await;
+    let mut client = database.client().await;
+    // As the release before left it.
+    let down = include_str!("../../migrations/2026-11-21-000050_audit_filters/down.sql");
+    let forget = "DELETE FROM __diesel_schema_migrations WHERE version = '20261121000050'";
+    client.batch_execute(&format!("{down}; {forget}")).await.unwrap();
+    let held = client.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE audit_entry IN ROW EXCLUSIVE MODE").await.unwrap();
+    let text = refusal(gateway(&["migrate", "--log=warn"]).env("DATABASE_URL", &database.url));
+    assert!(text.contains("is as it was") && text.contains("somebody holds a table"), "{text}");
+    held.commit().await.unwrap();
+    assert!(gateway(&["migrate"]).env("DATABASE_URL", &database.url).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_refuses_a_database_that_cannot_hold_every_text() {
+    let database = Database::encoded("LATIN1").await;
+    let text = refusal(gateway(&["migrate", "--log=warn"]).env("DATABASE_URL", &database.url));
+    assert!(text.contains("the encoding LATIN1") && text.contains("ENCODING 'UTF8'"), "{text}");
+}
+
+#[test]
+fn a_pooler_that_shares_its_sessions_is_named_where_it_shows() {
+    let cause = "prepared statement \"s3\" already exists".to_owned();
+    let kind = diesel::result::DatabaseErrorKind::Unknown;
+    let failure = migrations::Error::from(diesel::result::Error::DatabaseError(kind, Box::new(cause)));
+    assert!(failure.to_string().contains("pool_mode = session"), "{failure}");
+}
+
 #[test]
 fn a_wrong_database_url_is_refused_without_its_password() {
     for (url, reason) in [
@@ -196,6 +230,38 @@ fn a_wrong_database_url_is_refused_without_its_password() {
         let text = refusal(serve.env("DATABASE_URL", url).env("SLA_GATEWAY_TOKEN_SECRET", SECRET));
         assert!(text.contains(reason) && !text.contains("hidden"), "{text}");
     }
+}
+
+#[test]
+fn a_variable_that_is_empty_is_none_and_a_flag_is_on_by_what_people_write() {
+    let serve = |variables: &[(&str, &str)]| {
+        let mut serve = gateway(&["serve", "--listen=127.0.0.1:0"]);
+        let url = ("DATABASE_URL", "postgres://u@127.0.0.1:1/d");
+        serve.envs([url, ("SLA_GATEWAY_TOKEN_SECRET", SECRET)]).envs(variables.iter().copied());
+        refusal(&mut serve)
+    };
+    // It comes as far as to the store.
+    for variables in [
+        &[("SLA_GATEWAY_SMTP_URL", ""), ("SLA_GATEWAY_JWKS", ""), ("SLA_GATEWAY_METRICS", "")][..],
+        &[("SLA_GATEWAY_METRICS", "1")],
+        &[("SLA_GATEWAY_METRICS", "yes")],
+        &[("SLA_GATEWAY_METRICS", "false")],
+    ] {
+        let text = serve(variables);
+        assert!(text.contains("cannot connect to Postgres at 127.0.0.1:1"), "{variables:?}: {text}");
+    }
+}
+
+#[test]
+fn the_last_words_are_a_line_of_the_log_as_that_is_written() {
+    let serve = ["serve", "--listen=127.0.0.1:0", "--log-format=json"];
+    let url = "postgres://u@127.0.0.1:1/d";
+    let output = gateway(&serve).envs([("DATABASE_URL", url), ("SLA_GATEWAY_TOKEN_SECRET", SECRET)]).output();
+    let Output { status, stderr, .. } = output.unwrap();
+    assert!(!status.success());
+    let line: serde_json::Value = serde_json::from_slice(&stderr).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    assert!(line["message"].as_str().unwrap().contains("cannot connect to Postgres"), "{line}");
 }
 
 #[test]

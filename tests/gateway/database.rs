@@ -55,6 +55,11 @@ impl Database {
         Self::copy_of("template0").await
     }
 
+    /// The same in an encoding other than UTF-8.
+    pub(crate) async fn encoded(encoding: &str) -> Self {
+        Self::copy_of(&format!("template0 ENCODING '{encoding}' LC_CTYPE 'C'")).await
+    }
+
     async fn copy_of(template: &str) -> Self {
         let server = server();
         let name = format!("test_{}", server.made.fetch_add(1, Ordering::Relaxed));
@@ -80,6 +85,11 @@ impl Database {
         while client.query(waiting, &[]).await.unwrap().is_empty() {
             sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// A plain client, for statements that are the test's own.

@@ -204,7 +204,25 @@ async fn a_message_is_tried_again_unless_the_server_refuses_it_for_good() {
     let waiting = notifications(&app, &later).await[0].clone();
     assert_eq!(waiting["state"], "PENDING");
     assert!(waiting["nextAttemptAt"].is_string(), "{waiting}");
+    // Nor is it the recipient's fault if the gateway may not send there: somebody will mend that.
+    for refusal in ["554 5.7.1 relay access denied", "535 5.7.8 wrong password", "550 5.7.54 unable to relay"]
+    {
+        *postbox.answer.lock().unwrap() = refusal;
+        let told = refusal.split_once(' ').unwrap().1;
+        let begun = Instant::now();
+        loop {
+            let waiting = notifications(&app, &later).await[0].clone();
+            assert_eq!(waiting["state"], "PENDING", "{waiting}");
+            if waiting["lastError"].as_str().is_some_and(|reason| reason.contains(told)) {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{waiting}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
     *postbox.answer.lock().unwrap() = "250 ok";
+    let update = "UPDATE limit_notification SET next_attempt_at = now()";
+    app.database.client().await.batch_execute(update).await.unwrap();
     becomes(&app, &later, "SENT").await;
     assert_eq!(postbox.letters().len(), 1);
 

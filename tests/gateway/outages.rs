@@ -1,4 +1,4 @@
-//! The store is away for a while: what clients are told, and that all comes back by itself.
+//! The store is away for a while, or takes no writes: what clients are told, and that all comes back by itself.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use sla_gateway::error::Error;
 use sla_gateway::graphql::document::Ask;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::app::App;
 use crate::breaches::{SLA, chats};
 use crate::database::Database;
 use crate::following::{FEED, follow, records, world};
@@ -77,4 +78,69 @@ async fn a_lock_that_is_not_given_in_time_is_a_timeout_and_no_failure_of_ours() 
     let mut conn = AsyncPgConnection::establish(&database.url).await.unwrap();
     let late = conn.batch_execute("SET lock_timeout = '50ms'; SELECT FROM tenant").await.unwrap_err();
     assert_eq!(Error::from(late).code(), "TIMEOUT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_takes_no_writes_is_read_and_comes_back_by_itself() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    let manager = "manager@wna.example.com";
+    let tenant =
+        app.data(manager, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let make =
+        "mutation($t: ID!) { teamCreate(input: { tenantId: $t, name: \"Late\", clientMutationId: \"1\" }) {
+        team { name } errors { message } } }";
+    let database = app.database.name();
+    let frozen = |on: &str| format!("ALTER DATABASE {database} SET default_transaction_read_only = {on}");
+    client.batch_execute(&frozen("on")).await.unwrap();
+    // New connections are like that: as those that lead to a standby since another server took over.
+    app.database.admit(false).await;
+    app.database.admit(true).await;
+    let read = async || app.send(manager, "{ tenant(slug: \"wna\") { name } }", json!({})).await.1;
+    let write = async || app.send(manager, make, json!({ "t": tenant })).await.1;
+    let begun = Instant::now();
+    while read().await["data"]["tenant"]["name"] != "Widget North America" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is not read either");
+    }
+    let refused = write().await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{refused}");
+    let client = app.database.client().await;
+    client.batch_execute("SET default_transaction_read_only = off").await.unwrap();
+    client.batch_execute(&frozen("off")).await.unwrap();
+    let begun = Instant::now();
+    loop {
+        let answer = write().await;
+        if answer["data"]["teamCreate"]["team"]["name"] == "Late" {
+            break;
+        }
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "its connections stay as they were");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_is_never_answered_is_given_up_with_its_connection() {
+    let app = App::new().await;
+    let mut client = app.database.client().await;
+    let other = app.database.client().await;
+    // What is looked at again and again for changes of rights.
+    let held = client.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE authorization_epoch IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let waiting = async || -> Vec<i32> {
+        let pids =
+            "SELECT pid FROM pg_locks WHERE relation = 'authorization_epoch'::regclass AND NOT granted";
+        other.query(pids, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    let begun = Instant::now();
+    let mut first = Vec::new();
+    while first.is_empty() {
+        first = waiting().await;
+        sleep(Duration::from_millis(50)).await;
+    }
+    while waiting().await.contains(&first[0]) {
+        assert!(begun.elapsed() < Duration::from_secs(90), "it waits for ever");
+        sleep(Duration::from_millis(500)).await;
+    }
+    drop(held);
 }

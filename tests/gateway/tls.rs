@@ -140,12 +140,31 @@ async fn a_refused_connection_names_the_server_and_never_the_password() {
         ("postgres://postgres:wr0ng@127.0.0.1:1/postgres", "127.0.0.1:1"),
         ("postgres://postgres:wr0ng@127.0.0.1:x/postgres", "not valid"),
         ("postgres://postgres:wr0ng@127.0.0.1/postgres?unknown=1", "unknown"),
+        // A part of the password that is read as a host or a database is not shown either.
+        ("postgres://postgres:p@wr0ng@127.0.0.1:1/postgres", "percent-encoded"),
+        ("postgres://postgres:wr0ng?wr0ng@127.0.0.1:1/postgres", "percent-encoded"),
         ("wr0ng", "it must look like postgres://"),
         ("", "it must look like postgres://"),
     ] {
         let refusal = connect(url).await.map(drop).unwrap_err().to_string();
         assert!(refusal.contains(reason), "{reason}: {refusal}");
         assert!(!refusal.contains("wr0ng") && !refusal.contains("secret"), "{refusal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_hosts_the_first_that_takes_writes_is_used_and_one_that_is_silent_is_passed_over() {
+    let server = Server::start(true).await;
+    // The system takes its clients, and nobody speaks to them: so is a machine that hangs.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hosts = format!("@localhost:{},localhost:{}/", silent.local_addr().unwrap().port(), server.port);
+    let url = server.url("localhost", "verify-full", Some("authority.crt"));
+    let url = url.replace(&format!("@localhost:{}/", server.port), &hosts);
+    let mut conn = connect(&url).await.map_err(|refusal| refusal.to_string()).unwrap();
+    conn.batch_execute("ALTER ROLE postgres SET default_transaction_read_only = on").await.unwrap();
+    let refusal = connect(&url).await.map(drop).unwrap_err().to_string();
+    for part in ["no answer within 5 s", "does not allow writes", &format!("localhost:{}", server.port)] {
+        assert!(refusal.contains(part), "{part} is not in {refusal}");
     }
 }
 

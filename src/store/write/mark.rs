@@ -93,8 +93,19 @@ fn same_mark(sql: &mut Sql, permit: &Permit, action: &'static str, mark: &Mark) 
     sql.push(" AND k.key = ").bind(Bind::Text(mark.key.clone()));
 }
 
+/// How many marks one statement forgets: no more than it has time for.
+const FORGOTTEN: usize = 10_000;
+
 /// Forgets the marks of more than a day ago.
 pub async fn forget_marks(conn: &Conn) -> Result<(), Error> {
-    conn.rows(Sql::new("DELETE FROM idempotency_key WHERE created_at < now() - interval '1 day'")).await?;
-    Ok(())
+    loop {
+        let mut sql = Sql::default();
+        sql.made(format!(
+            "DELETE FROM idempotency_key WHERE ctid = ANY(ARRAY(SELECT ctid FROM idempotency_key \
+             WHERE created_at < now() - interval '1 day' LIMIT {FORGOTTEN})) RETURNING 1"
+        ));
+        if conn.rows(sql).await?.len() < FORGOTTEN {
+            return Ok(());
+        }
+    }
 }
