@@ -340,12 +340,12 @@ fn the_values_of_variables_fit_their_types_or_are_refused_with_their_place() {
         (
             find,
             json!({ "f": { "name": "", "count": 2147483648_i64 } }),
-            "Variable $f.count: A value of type Int is needed.",
+            "Variable $f.count: A whole number from -2147483648 to 2147483647 is needed.",
         ),
         (
             find,
             json!({ "f": { "name": "", "count": 1.5 } }),
-            "Variable $f.count: A value of type Int is needed.",
+            "Variable $f.count: A whole number from -2147483648 to 2147483647 is needed.",
         ),
         (
             find,

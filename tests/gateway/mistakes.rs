@@ -117,11 +117,25 @@ async fn all_mistakes_of_an_input_are_told_at_once_at_their_fields() {
             vec![
                 "INVALID input.customerId",
                 "INVALID input.expiryDate",
+                "INVALID input.version.terms.service.siteIds",
                 "INVALID input.version.terms.service.siteIds.0",
                 "NOT_FOUND input.version.terms.service.serviceOfferingId",
                 "REQUIRED input.name",
                 "REQUIRED input.version.terms.service.personIds",
                 "REQUIRED input.version.versionName",
+            ],
+        ),
+        // A list of ids that cannot be read is not a list that is missing.
+        (
+            "slaCreate",
+            json!({
+                "name": "Sites", "customerId": world.id("organization"), "version": { "versionName": "1",
+                    "terms": { "service": { "serviceOfferingId": world.id("serviceOffering"), "coverage": "SITES",
+                        "siteIds": ["no id", world.id("person")] } } },
+            }),
+            vec![
+                "INVALID input.version.terms.service.siteIds.0",
+                "INVALID input.version.terms.service.siteIds.1",
             ],
         ),
     ];

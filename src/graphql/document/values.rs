@@ -385,6 +385,7 @@ impl<'a> Check<'a> {
                     let values = ty.values.keys().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
                     format!("A value of type {name} is needed: one of {values}.")
                 }
+                _ if name == "Int" => format!("A whole number from {} to {} is needed.", i32::MIN, i32::MAX),
                 _ => format!("A value of type {name} is needed."),
             };
             self.refuse(VALIDATION_FAILED, &message, Some(given));

@@ -491,16 +491,29 @@ impl LivechatTermsInput {
 impl ServiceTermsInput {
     /// Rule S8: a list is required by the kinds that select by it, and refused by the others.
     fn terms(self, mistakes: &mut Mistakes) -> Terms {
+        use word::Coverage as By;
         let path = "input.version.terms.service";
+        let coverage = self.coverage.map(By::from);
+        // Ids that cannot be read are mistakes of their own: a list of them is given all the same.
+        let list = |field, ids: &Option<Vec<ID>>, kinds: &[By]| {
+            let is_given = ids.as_ref().is_some_and(|ids| !ids.is_empty());
+            (field, is_given, coverage.is_some_and(|kind| kinds.contains(&kind)))
+        };
+        let by_organization = [By::Organizations, By::OrganizationsAndDescendants, By::OrganizationsAndSites];
+        let lists = [
+            list("organizationIds", &self.organization_ids, &by_organization),
+            list("siteIds", &self.site_ids, &[By::Sites, By::OrganizationsAndSites]),
+            list("personIds", &self.person_ids, &[By::People]),
+            list("serviceInstanceIds", &self.service_instance_ids, &[By::ServiceInstances]),
+        ];
         let mut list = |kind, field: &str, ids| listed(mistakes, kind, &format!("{path}.{field}"), ids);
-        let coverage = self.coverage.map(word::Coverage::from);
         let organizations = list(Kind::Organization, "organizationIds", self.organization_ids);
         let sites = list(Kind::Site, "siteIds", self.site_ids);
         let people = list(Kind::Person, "personIds", self.person_ids);
         let service_instances = list(Kind::ServiceInstance, "serviceInstanceIds", self.service_instance_ids);
         let offering = format!("{path}.serviceOfferingId");
         let instance = format!("{path}.serviceInstanceId");
-        if coverage == Some(word::Coverage::CisOfServiceInstance) && self.service_instance_id.is_none() {
+        if coverage == Some(By::CisOfServiceInstance) && self.service_instance_id.is_none() {
             let message = "This coverage selects the people who use configuration items of the instance: name it.";
             mistakes.add(&instance, InputErrorCode::Required, message);
         }
@@ -516,29 +529,16 @@ impl ServiceTermsInput {
             people,
             service_instances,
         };
-        if let Terms::Service { organizations, sites, people, service_instances, .. } = &terms {
-            use word::Coverage as By;
-            let lists = [
-                (
-                    "organizationIds",
-                    organizations,
-                    &[By::Organizations, By::OrganizationsAndDescendants, By::OrganizationsAndSites][..],
-                ),
-                ("siteIds", sites, &[By::Sites, By::OrganizationsAndSites][..]),
-                ("personIds", people, &[By::People][..]),
-                ("serviceInstanceIds", service_instances, &[By::ServiceInstances][..]),
-            ];
-            for (field, ids, kinds) in lists {
-                let path = format!("input.version.terms.service.{field}");
-                match (coverage.is_some_and(|kind| kinds.contains(&kind)), ids.is_empty()) {
-                    (true, true) => {
-                        mistakes.add(&path, InputErrorCode::Required, "This coverage selects by this list: name at least one.");
-                    }
-                    (false, false) => {
-                        mistakes.add(&path, InputErrorCode::Invalid, "This coverage does not select by this list: leave it out.");
-                    }
-                    _ => {}
+        for (field, is_given, selects) in lists {
+            let path = format!("{path}.{field}");
+            match (selects, is_given) {
+                (true, false) => {
+                    mistakes.add(&path, InputErrorCode::Required, "This coverage selects by this list: name at least one.");
                 }
+                (false, true) => {
+                    mistakes.add(&path, InputErrorCode::Invalid, "This coverage does not select by this list: leave it out.");
+                }
+                _ => {}
             }
         }
         terms
