@@ -116,7 +116,8 @@ pub mod key {
 pub const UNDER_TENANT: Under = Under("request t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those about an instance.
-pub const UNDER_INSTANCE: Under = Under("request t WHERE t.root_id = k.root_id AND t.service_instance_id = k.id");
+pub const UNDER_INSTANCE: Under =
+    Under("request t WHERE t.root_id = k.root_id AND t.service_instance_id = k.id");
 
 /// Those a person asked.
 pub const UNDER_REQUESTER: Under = Under("request t WHERE t.root_id = k.root_id AND t.requester_id = k.id");
@@ -174,9 +175,16 @@ pub(super) async fn put(
 ) -> QueryResult<Vec<Put>> {
     const REST: &str = "standard_service_request_id, sla_id, registered_at, source, source_id";
     let mut sql = Sql::new("WITH told AS (SELECT * FROM jsonb_populate_recordset(NULL::request, ");
-    sql.bind(Bind::rows(new)?).push(")), put AS (INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
-    sql.push(REST).push(", ").push(STATE).push(") SELECT root_id, id, tenant_id, channel, subject, ").push(REST);
-    sql.push(", ").push(STATE).push(" FROM told ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
+    sql.bind(Bind::rows(new)?)
+        .push(")), put AS (INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
+    sql.push(REST)
+        .push(", ")
+        .push(STATE)
+        .push(") SELECT root_id, id, tenant_id, channel, subject, ")
+        .push(REST);
+    sql.push(", ")
+        .push(STATE)
+        .push(" FROM told ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
     if rename {
         sql.push(
             "subject = excluded.subject, revision = r.revision + (r.subject <> excluded.subject)::integer, \
@@ -206,7 +214,11 @@ pub(super) async fn put(
 }
 
 /// Reads requests of the permit's tenant and locks them: the events of one request are taken in one after the other.
-pub(super) async fn lock(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> QueryResult<Vec<Arc<Row>>> {
+pub(super) async fn lock(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    ids: &[Uuid],
+) -> QueryResult<Vec<Arc<Row>>> {
     let mut sql = of(permit, ids);
     // A reference to the row does not wait; another writer does.
     sql.push(" ORDER BY t.id FOR NO KEY UPDATE");
@@ -214,14 +226,20 @@ pub(super) async fn lock(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[U
 }
 
 /// Reads requests of the permit's tenant.
-pub(super) async fn read(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> QueryResult<Vec<Arc<Row>>> {
+pub(super) async fn read(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    ids: &[Uuid],
+) -> QueryResult<Vec<Arc<Row>>> {
     rows(conn, of(permit, ids)).await?.iter().map(|row| decoded(row, 0)).collect()
 }
 
 fn of(permit: &Permit, ids: &[Uuid]) -> Sql {
     let mut sql = Sql::new("SELECT ");
     columns(&mut sql, "t", Row::TARGET);
-    sql.push(" FROM request t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.tenant_id = ");
+    sql.push(" FROM request t WHERE t.root_id = ")
+        .bind(Bind::Uuid(permit.root_id))
+        .push(" AND t.tenant_id = ");
     sql.bind(Bind::Uuid(permit.tenant_id)).push(" AND t.id = ANY(").bind(Bind::Uuids(ids.to_vec())).push(")");
     sql
 }

@@ -384,7 +384,8 @@ async fn a_socket_that_is_closed_at_shutdown_is_told_where_to_resume() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_of_more_than_200_ids_is_refused_of_tenants_and_by_the_feed_as_everywhere() {
     let app = world().await;
-    let feed = "subscription ($ids: [ID!]) { breaches(after: \"0\", filter: { sla: { in: $ids } }) { cursor } }";
+    let feed =
+        "subscription ($ids: [ID!]) { breaches(after: \"0\", filter: { sla: { in: $ids } }) { cursor } }";
     let list = "query ($ids: [ID!]) { slas(filter: { tenant: { in: $ids } }) { totalCount } }";
     let many = json!({ "ids": vec![ROOT.to_string(); 201] });
     let refused = told(&mut follow(&app, "all", feed, many.clone()).await).await;
