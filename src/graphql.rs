@@ -20,18 +20,68 @@ pub mod viewers;
 pub mod word;
 mod write;
 
-macro_rules! nouns {
-    ($($noun:ident),* $(,)?) => {
-        $(mod $noun;)*
-        $(pub use $noun::*;)*
-    };
-}
-nouns! {
-    affected_sla, attainment, audit_entry, breach, calendar, explanation, limit_notification, organization,
-    person, project, request, request_event, role, role_grant, service, service_instance, service_offering,
-    service_token, simulation, site, sla, sla_activation, sla_limit, sla_version, standard_service_request, team, tenant,
-    term_change, time_entry, webhook,
-}
+// The nouns.
+mod affected_sla;
+mod attainment;
+mod audit_entry;
+mod breach;
+mod calendar;
+mod explanation;
+mod limit_notification;
+mod organization;
+mod person;
+mod project;
+mod request;
+mod request_event;
+mod role;
+mod role_grant;
+mod service;
+mod service_instance;
+mod service_offering;
+mod service_token;
+mod simulation;
+mod site;
+mod sla;
+mod sla_activation;
+mod sla_limit;
+mod sla_version;
+mod standard_service_request;
+mod team;
+mod tenant;
+mod term_change;
+mod time_entry;
+mod webhook;
+
+pub use affected_sla::*;
+pub use attainment::*;
+pub use audit_entry::*;
+pub use breach::*;
+pub use calendar::*;
+pub use explanation::*;
+pub use limit_notification::*;
+pub use organization::*;
+pub use person::*;
+pub use project::*;
+pub use request::*;
+pub use request_event::*;
+pub use role::*;
+pub use role_grant::*;
+pub use service::*;
+pub use service_instance::*;
+pub use service_offering::*;
+pub use service_token::*;
+pub use simulation::*;
+pub use site::*;
+pub use sla::*;
+pub use sla_activation::*;
+pub use sla_limit::*;
+pub use sla_version::*;
+pub use standard_service_request::*;
+pub use team::*;
+pub use tenant::*;
+pub use term_change::*;
+pub use time_entry::*;
+pub use webhook::*;
 
 use async_graphql::{ErrorExtensions, InputType, MergedObject, SDLExportOptions, ValidationMode};
 

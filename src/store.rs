@@ -3,36 +3,55 @@
 //! Every function takes a [`crate::access::Reach`] to read or a [`crate::access::Permit`] to write. Nothing here
 //! knows GraphQL, and nothing outside knows diesel.
 
-pub mod connect;
-pub mod id;
-pub mod migrations;
-pub mod noun;
-pub mod page;
-pub mod reference;
-mod schema;
-pub mod sql;
-pub mod word;
-
-macro_rules! nouns {
-    ($($noun:ident),* $(,)?) => { $(pub mod $noun;)* };
-}
-nouns! {
-    affected_sla, audit_entry, breach, calendar, limit_notification, organization, person, project, request, request_event, role, role_grant,
-    service, service_instance, service_offering, service_token, site, sla, sla_activation, sla_limit, sla_version,
-    standard_service_request, team, tenant, time_entry, webhook,
-}
 pub mod attainment;
 pub mod breach_log;
 mod candidate;
+pub mod connect;
 pub mod deadline;
 pub mod filter;
+pub mod id;
 pub mod intake;
+pub mod migrations;
+pub mod noun;
+pub mod page;
 pub mod partition;
 mod promise;
+pub mod reference;
 pub mod replay;
 pub mod root;
+mod schema;
+pub mod sql;
 pub mod viewer;
+pub mod word;
 pub mod write;
+
+// The nouns.
+pub mod affected_sla;
+pub mod audit_entry;
+pub mod breach;
+pub mod calendar;
+pub mod limit_notification;
+pub mod organization;
+pub mod person;
+pub mod project;
+pub mod request;
+pub mod request_event;
+pub mod role;
+pub mod role_grant;
+pub mod service;
+pub mod service_instance;
+pub mod service_offering;
+pub mod service_token;
+pub mod site;
+pub mod sla;
+pub mod sla_activation;
+pub mod sla_limit;
+pub mod sla_version;
+pub mod standard_service_request;
+pub mod team;
+pub mod tenant;
+pub mod time_entry;
+pub mod webhook;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};

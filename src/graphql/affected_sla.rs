@@ -3,10 +3,11 @@
 mod recalculate;
 
 pub use recalculate::{
-    AffectedSlaMutation, AffectedSlaTargets, AffectedSlasRecalculateInput, RecalculatedAffectedSla, RecalculationPayload,
+    AffectedSlaMutation, AffectedSlaTargets, AffectedSlasRecalculateInput, RecalculatedAffectedSla,
+    RecalculationPayload,
 };
 
-use async_graphql::{Context, ID, Result, Enum};
+use async_graphql::{Context, Enum, ID, Result};
 use uuid::Uuid;
 
 use super::asking::Asking;
@@ -14,8 +15,11 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{all_under, object, root_fields};
 use super::scalar::{DateTime, TimeZone};
-use super::word::{Impact, Accountability, NextTarget};
-use super::{Breach, Calendar, Explanation, Organization, Request, ServiceInstance, Sla, SlaVersion, StandardServiceRequest, Team, Tenant};
+use super::word::{Accountability, Impact, NextTarget};
+use super::{
+    Breach, Calendar, Explanation, Organization, Request, ServiceInstance, Sla, SlaVersion,
+    StandardServiceRequest, Team, Tenant,
+};
 use crate::clock::state::at_risk;
 use crate::store::{self, word};
 

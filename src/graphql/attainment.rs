@@ -157,7 +157,9 @@ impl AttainmentPeriod {
     /// How long the service was there. Null where no service hours are promised for it, and for a tenant as a whole.
     async fn availability(&self, ctx: &Context<'_>) -> Result<Option<Availability>> {
         let asking = Asking::of(ctx);
-        let Some(downtimes) = asking.load(DowntimesOf(self.downtimes.clone())).await? else { return Ok(None) };
+        let Some(downtimes) = asking.load(DowntimesOf(self.downtimes.clone())).await? else {
+            return Ok(None);
+        };
         let hours = asking.load(HoursOf(downtimes.service_hours_id)).await?.unwrap_or_default();
         let zone = TimeZone::stored(&downtimes.time_zone).0;
         let over = || {
@@ -353,7 +355,8 @@ impl Loader<DowntimesOf> for Loaders {
         let reach = &*viewer.reach(Permission::AffectedSlasRead)?;
         let questions = by_question(keys.iter().map(|key| &key.0));
         let asked = questions.into_iter().map(|(of, period, keys)| async move {
-            let found = attainment::downtimes(&self.conn, reach, of, &parents(&keys), period, self.now).await?;
+            let found =
+                attainment::downtimes(&self.conn, reach, of, &parents(&keys), period, self.now).await?;
             let found: HashMap<Uuid, Arc<Downtimes>> =
                 found.into_iter().map(|(id, downtimes)| (id, Arc::new(downtimes))).collect();
             let own = |key: &Asked| Some((DowntimesOf(key.clone()), found.get(&key.parent.1)?.clone()));

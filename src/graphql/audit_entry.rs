@@ -7,7 +7,7 @@ use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
+use super::scalar::DateTime;
 use super::{Person, ServiceToken, Tenant};
 
 entity!(AuditEntry over audit_entry);
@@ -109,7 +109,10 @@ object! {
 }
 
 /// An object as it was, which holds whatever texts it had.
-fn long<'a>(ctx: &Context<'_>, object: Option<&'a serde_json::Value>) -> Result<Option<&'a serde_json::Value>> {
+fn long<'a>(
+    ctx: &Context<'_>,
+    object: Option<&'a serde_json::Value>,
+) -> Result<Option<&'a serde_json::Value>> {
     Asking::of(ctx).tell_long(object.map_or(0, |object| object.to_string().len()))?;
     Ok(object)
 }

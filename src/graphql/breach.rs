@@ -48,9 +48,12 @@ pub struct BreachFilter {
 impl Filter for BreachFilter {
     fn conditions(self, sql: &mut Sql) -> Result<(), Error> {
         let words = |words: Vec<&str>| Op::In(Bind::Texts(words.into_iter().map(str::to_owned).collect()));
-        let kinds = self.kind.map(|kinds| words(kinds.into_iter().map(|k| word::BreachKind::from(k).word()).collect()));
-        let phases =
-            self.phase.map(|phases| words(phases.into_iter().map(|p| word::BreachPhase::from(p).word()).collect()));
+        let kinds = self
+            .kind
+            .map(|kinds| words(kinds.into_iter().map(|k| word::BreachKind::from(k).word()).collect()));
+        let phases = self
+            .phase
+            .map(|phases| words(phases.into_iter().map(|p| word::BreachPhase::from(p).word()).collect()));
         let given = [
             (&key::ID, self.id.map(|ids| ids.ops(Some(Kind::Breach)))),
             (&key::TENANT, self.tenant.map(|ids| ids.ops(Some(Kind::Tenant)))),
@@ -78,9 +81,14 @@ impl Filter for BreachFilter {
 impl BreachFilter {
     /// The same for the feed, which knows fewer conditions.
     pub(super) fn feed(self) -> Result<breach::Filter, Error> {
-        if self.id.is_some() || self.affected_sla.is_some() || self.sla_limit.is_some() || self.target_at.is_some() {
+        if self.id.is_some()
+            || self.affected_sla.is_some()
+            || self.sla_limit.is_some()
+            || self.target_at.is_some()
+        {
             return Err(Error::BadRequest(
-                "The feed is filtered by tenant, sla, kind, phase and detectedAt only: leave out the others.".into(),
+                "The feed is filtered by tenant, sla, kind, phase and detectedAt only: leave out the others."
+                    .into(),
             ));
         }
         Ok(breach::Filter {
@@ -88,7 +96,9 @@ impl BreachFilter {
             slas: self.sla.map(|ids| ids.feed(Kind::Sla)).transpose()?.unwrap_or_default(),
             kinds: self.kind.map(|kinds| kinds.into_iter().map(Into::into).collect()),
             phases: self.phase.map(|phases| phases.into_iter().map(Into::into).collect()),
-            detected_at: self.detected_at.map_or((Bound::Unbounded, Bound::Unbounded), DateTimeFilter::bounds),
+            detected_at: self
+                .detected_at
+                .map_or((Bound::Unbounded, Bound::Unbounded), DateTimeFilter::bounds),
         })
     }
 }

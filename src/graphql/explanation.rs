@@ -157,8 +157,11 @@ impl ClockExplanation<'_> {
     async fn intervals(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 0 to 100; 25 when not given. Fewer come only at the end.")] first: Option<i32>,
-        #[graphql(desc = "How many to leave out from the start, at most 10 000; 0 when not given.")] skip: Option<i32>,
+        #[graphql(desc = "How many, 0 to 100; 25 when not given. Fewer come only at the end.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "How many to leave out from the start, at most 10 000; 0 when not given.")]
+        skip: Option<i32>,
     ) -> Result<Vec<ExplainedInterval>> {
         let (skip, first) = part(first, skip, FURTHEST)?;
         let intervals = || self.0.intervals().skip(skip).take(first).map(ExplainedInterval).collect();
@@ -229,7 +232,11 @@ impl ExplainedInterval {
 
     /// The local time that they were set to; null where the reason is another.
     async fn skipped_until(&self) -> Option<LocalDateTime> {
-        if let Reason::SkippedByDst { until, .. } = &self.0.reason { Some(LocalDateTime(*until)) } else { None }
+        if let Reason::SkippedByDst { until, .. } = &self.0.reason {
+            Some(LocalDateTime(*until))
+        } else {
+            None
+        }
     }
 }
 

@@ -10,8 +10,11 @@ use uuid::Uuid;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, PersonFilter, PersonOrder, Sla, SlaFilter, SlaOrder, Tenant};
+use super::scalar::DateTime;
+use super::{
+    AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, PersonFilter, PersonOrder, Sla, SlaFilter,
+    SlaOrder, Tenant,
+};
 use crate::store;
 
 entity!(Organization over organization);

@@ -11,8 +11,11 @@ use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, Request, RequestFilter, RequestOrder, RoleGrant, RoleGrantFilter, RoleGrantOrder, Site, Team, TeamFilter, TeamOrder, Tenant};
+use super::scalar::DateTime;
+use super::{
+    AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, Request, RequestFilter, RequestOrder,
+    RoleGrant, RoleGrantFilter, RoleGrantOrder, Site, Team, TeamFilter, TeamOrder, Tenant,
+};
 use crate::access::Permission;
 use crate::error::Error;
 use crate::store;

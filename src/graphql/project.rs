@@ -10,8 +10,11 @@ use uuid::Uuid;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, SlaLimit, SlaLimitFilter, SlaLimitOrder, Tenant, TimeEntry, TimeEntryFilter, TimeEntryOrder};
+use super::scalar::DateTime;
+use super::{
+    AuditEntry, AuditEntryFilter, AuditEntryOrder, SlaLimit, SlaLimitFilter, SlaLimitOrder, Tenant,
+    TimeEntry, TimeEntryFilter, TimeEntryOrder,
+};
 use crate::store;
 
 entity!(Project over project);

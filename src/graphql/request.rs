@@ -14,9 +14,13 @@ use uuid::Uuid;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
+use super::scalar::DateTime;
 use super::word::{Impact, RequestChannel, RequestStatus};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, AffectedSla, AffectedSlaFilter, AffectedSlaOrder, Person, RequestEvent, RequestEventFilter, RequestEventOrder, ServiceInstance, Sla, StandardServiceRequest, Team, Tenant};
+use super::{
+    AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Person,
+    RequestEvent, RequestEventFilter, RequestEventOrder, ServiceInstance, Sla, StandardServiceRequest, Team,
+    Tenant,
+};
 use crate::store;
 
 entity!(Request over request);

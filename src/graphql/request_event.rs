@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::filter::{filter, order};
 use super::node::{Entity, entity, related, required, through};
-use super::page::{object};
-use super::scalar::{DateTime};
+use super::page::object;
+use super::scalar::DateTime;
 use super::word::{Impact, RequestStatus};
 use super::{Person, Request, RequestEventKind, ServiceInstance, Team};
 

@@ -10,10 +10,12 @@ use uuid::Uuid;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, RoleGrant, RoleGrantFilter, RoleGrantOrder, Tenant};
-use crate::store;
+use super::scalar::DateTime;
 use super::viewer::Permission;
+use super::{
+    AuditEntry, AuditEntryFilter, AuditEntryOrder, RoleGrant, RoleGrantFilter, RoleGrantOrder, Tenant,
+};
+use crate::store;
 
 entity!(Role over role);
 

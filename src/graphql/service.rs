@@ -10,8 +10,11 @@ use uuid::Uuid;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, ServiceInstance, ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, Tenant};
+use super::scalar::DateTime;
+use super::{
+    AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, ServiceInstance, ServiceInstanceFilter,
+    ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, Tenant,
+};
 use crate::store;
 
 entity!(Service over service);

@@ -10,14 +10,17 @@ use async_graphql::dataloader::Loader;
 use async_graphql::{Context, ID, Result, SimpleObject};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::filter::{filter, order};
 use super::load::Loaders;
-use super::asking::Asking;
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, Request, RequestFilter, RequestOrder, Service, Team, Tenant};
+use super::scalar::DateTime;
 use super::word::RelationEffect;
+use super::{
+    AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, Request, RequestFilter, RequestOrder,
+    Service, Team, Tenant,
+};
 use crate::error::Error;
 use crate::store::{self, service_instance::Direction};
 
@@ -211,7 +214,9 @@ impl Loader<RelationsOf> for Loaders {
             if ids.is_empty() {
                 continue;
             }
-            for (from, to, effect) in store::service_instance::relations(&self.conn, &reach, &ids, direction).await? {
+            for (from, to, effect) in
+                store::service_instance::relations(&self.conn, &reach, &ids, direction).await?
+            {
                 answers.entry(RelationsOf(from, direction)).or_default().push((to, effect));
             }
         }

@@ -17,7 +17,10 @@ use super::node::{Entity, entity, lookup, related, required};
 use super::page::{all_under, object, root_fields};
 use super::scalar::{DateTime, TimeZone};
 use super::word::{Impact, ServiceOfferingStatus, TargetKind};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Attainment, AttainmentBucket, Calendar, Service, Sla, SlaFilter, SlaOrder, StandardServiceRequest, Tenant};
+use super::{
+    Attainment, AttainmentBucket, AuditEntry, AuditEntryFilter, AuditEntryOrder, Calendar, Service, Sla,
+    SlaFilter, SlaOrder, StandardServiceRequest, Tenant,
+};
 use crate::error::Error;
 use crate::store::{self, word};
 

@@ -10,12 +10,12 @@ use uuid::Uuid;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
+use super::scalar::DateTime;
+use super::viewer::Permission;
 use super::{
     AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, RoleGrant, RoleGrantFilter, RoleGrantOrder, Tenant,
 };
 use crate::store;
-use super::viewer::Permission;
 
 entity!(ServiceToken over service_token);
 

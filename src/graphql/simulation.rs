@@ -8,7 +8,7 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::asking::Asking;
-use super::attainment::{Bounds, AttainmentCounts, ServiceLevel};
+use super::attainment::{AttainmentCounts, Bounds, ServiceLevel};
 use super::calendar::HoursOf;
 use super::node::Kind;
 use super::page::part;
@@ -48,11 +48,15 @@ impl SimulationQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The SLA; global id or bare UUID.")] sla_id: ID,
-        #[graphql(desc = "What it is to promise, as its offering promises it now. Of its own kind. Without a service instance the clocks keep theirs.")]
+        #[graphql(
+            desc = "What it is to promise, as its offering promises it now. Of its own kind. Without a service instance the clocks keep theirs."
+        )]
         terms: SlaTermsInput,
         #[graphql(desc = "The first instant of the period.")] from: DateTime,
         #[graphql(desc = "The instant after its last one.")] to: DateTime,
-        #[graphql(desc = "A calendar to measure in instead of the support hours of the offering; refused for chats and calls, which are measured around the clock. Global id or bare UUID.")]
+        #[graphql(
+            desc = "A calendar to measure in instead of the support hours of the offering; refused for chats and calls, which are measured around the clock. Global id or bare UUID."
+        )]
         calendar_id: Option<ID>,
     ) -> Result<SimulationResult> {
         let asking = Asking::of(ctx);
@@ -127,7 +131,8 @@ impl Wrong {
 async fn simulated(asking: &Asking, id: Uuid) -> Result<Arc<sla::Row>, Error> {
     let sla = asking.row::<sla::Row>(id).await?.ok_or(Error::NotFound(sla::Row::NAME))?;
     let held = asking.viewer()?.permissions(sla.tenant_id);
-    let missing = [Permission::SlasRead, Permission::AffectedSlasRead].into_iter().find(|one| !held.contains(*one));
+    let missing =
+        [Permission::SlasRead, Permission::AffectedSlasRead].into_iter().find(|one| !held.contains(*one));
     missing.map_or(Ok(sla), |permission| Err(Error::Forbidden(permission)))
 }
 
@@ -154,7 +159,8 @@ async fn proposal(
             // Nil is what was no id.
             let offering = match service_offering_id {
                 id if id.is_nil() => None,
-                id => wrong.or(&at("serviceOfferingId"), usable::<service_offering::Row>(asking, sla, id).await)?,
+                id => wrong
+                    .or(&at("serviceOfferingId"), usable::<service_offering::Row>(asking, sla, id).await)?,
             };
             let path = at("serviceInstanceId");
             let instance = match service_instance_id {
@@ -169,7 +175,9 @@ async fn proposal(
                 wrong.or(&path, refuse(sentence.to_owned()))?;
             }
             let hours = match calendar {
-                Some(id) if sla.kind == SlaKind::Service => wrong.or("calendarId", hours(asking, sla, id).await)?,
+                Some(id) if sla.kind == SlaKind::Service => {
+                    wrong.or("calendarId", hours(asking, sla, id).await)?
+                }
                 _ => None,
             };
             let Some(offering) = offering.filter(|_| wrong.0.is_empty()) else { return Ok(None) };
@@ -179,7 +187,9 @@ async fn proposal(
         }
         Terms::Queue { sla_threshold, abandon_type, abandon_threshold } => {
             let abandons = match (abandon_type, abandon_threshold) {
-                (AbandonType::IgnoreAbandons, Some(seconds)) => Abandons::IgnoreWithin(seconds.unsigned_abs()),
+                (AbandonType::IgnoreAbandons, Some(seconds)) => {
+                    Abandons::IgnoreWithin(seconds.unsigned_abs())
+                }
                 _ => Abandons::CountAgainstSla,
             };
             let terms = QueueTerms { sla_threshold: sla_threshold.unsigned_abs(), abandons };
@@ -200,7 +210,8 @@ async fn usable<N: Noun>(asking: &Asking, sla: &sla::Row, id: Uuid) -> Result<Ar
 
 async fn hours(asking: &Asking, sla: &sla::Row, id: Uuid) -> Result<Hours, Error> {
     let calendar = usable::<calendar::Row>(asking, sla, id).await?;
-    let rules = asking.load(HoursOf(calendar.id)).await?.unwrap_or_default().rules().map_err(Error::internal)?;
+    let rules =
+        asking.load(HoursOf(calendar.id)).await?.unwrap_or_default().rules().map_err(Error::internal)?;
     // Rule X11.
     let sentence = "The calendar has no active hours: nothing could be measured in it.";
     rules.require_active_hours().map_err(|_| Error::BadRequest(sentence.into()))?;
@@ -294,8 +305,12 @@ impl SimulationResult {
     /// Those clocks: first those that would have turned out differently, then those with another target, each by start.
     async fn changes(
         &self,
-        #[graphql(desc = "How many, 0 to 100; 25 when not given. Fewer come only at the end.")] first: Option<i32>,
-        #[graphql(desc = "How many to leave out from the start, 0 or more; 0 when not given.")] skip: Option<i32>,
+        #[graphql(desc = "How many, 0 to 100; 25 when not given. Fewer come only at the end.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "How many to leave out from the start, 0 or more; 0 when not given.")] skip: Option<
+            i32,
+        >,
     ) -> Result<Vec<SimulatedChange>> {
         let (skip, first) = part(first, skip, MOST_CLOCKS)?;
         Ok(self.changes.iter().skip(skip).take(first).cloned().collect())

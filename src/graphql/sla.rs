@@ -11,8 +11,13 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required, through};
 use super::page::{object, root_fields};
 use super::scalar::{Date, DateTime, TimeZone};
-use super::word::{SlaKind, SlaStatus, SlaCoverage};
-use super::{Attainment, AttainmentBucket, AffectedSla, AffectedSlaFilter, AffectedSlaOrder, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Organization, Person, SlaActivation, SlaActivationFilter, SlaActivationOrder, ServiceInstance, ServiceOffering, SlaVersion, SlaVersionFilter, SlaVersionOrder, Tenant, TermChange, term_change};
+use super::word::{SlaCoverage, SlaKind, SlaStatus};
+use super::{
+    AffectedSla, AffectedSlaFilter, AffectedSlaOrder, Attainment, AttainmentBucket, AuditEntry,
+    AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Organization, Person,
+    ServiceInstance, ServiceOffering, SlaActivation, SlaActivationFilter, SlaActivationOrder, SlaVersion,
+    SlaVersionFilter, SlaVersionOrder, Tenant, TermChange, term_change,
+};
 use crate::store;
 
 pub use input::*;

@@ -15,9 +15,12 @@ use super::filter::{filter, order};
 use super::load::Loaders;
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
-use super::word::{SlaLimitTimePeriod, ContactType};
-use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, LimitNotification, LimitNotificationFilter, LimitNotificationOrder, Project, Tenant};
+use super::scalar::DateTime;
+use super::word::{ContactType, SlaLimitTimePeriod};
+use super::{
+    AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, LimitNotification,
+    LimitNotificationFilter, LimitNotificationOrder, Project, Tenant,
+};
 use crate::error::Error;
 use crate::store;
 

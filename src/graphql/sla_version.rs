@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Object, Context, ID, Result, SimpleObject, Union};
+use async_graphql::{Context, ID, Object, Result, SimpleObject, Union};
 use uuid::Uuid;
 
 use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, related, required};
 use super::page::{all_under, object};
-use super::scalar::{DateTime};
+use super::scalar::DateTime;
 use super::word::{AbandonType, SlaCoverage};
 use super::{Organization, Person, ServiceInstance, ServiceOffering, Site, Sla};
 use crate::error::Error;
@@ -174,7 +174,8 @@ impl ServiceTerms {
     /// The organizations of the coverage, by name; empty where its kind lists none.
     async fn organizations(&self, ctx: &Context<'_>) -> Result<Vec<Organization>> {
         let order = vec![store::page::Sort { key: &store::organization::key::NAME, descending: false }];
-        all_under::<Organization>(ctx, (self.0.root_id, self.0.id), store::organization::UNDER_VERSION, order).await
+        all_under::<Organization>(ctx, (self.0.root_id, self.0.id), store::organization::UNDER_VERSION, order)
+            .await
     }
 
     /// The sites of the coverage, by name; empty where its kind lists none.
@@ -192,6 +193,12 @@ impl ServiceTerms {
     /// The instances whose support teams are covered, by name; empty where its kind lists none.
     async fn service_instances(&self, ctx: &Context<'_>) -> Result<Vec<ServiceInstance>> {
         let order = vec![store::page::Sort { key: &store::service_instance::key::NAME, descending: false }];
-        all_under::<ServiceInstance>(ctx, (self.0.root_id, self.0.id), store::service_instance::UNDER_VERSION, order).await
+        all_under::<ServiceInstance>(
+            ctx,
+            (self.0.root_id, self.0.id),
+            store::service_instance::UNDER_VERSION,
+            order,
+        )
+        .await
     }
 }

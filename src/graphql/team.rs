@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
+use super::scalar::DateTime;
 use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, PersonFilter, PersonOrder, Tenant};
 use crate::store;
 

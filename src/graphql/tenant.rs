@@ -9,12 +9,22 @@ use uuid::Uuid;
 
 use super::filter::{filter, order};
 use super::node::{Entity, entity, found, lookup, related};
+use super::page::{Args, Connection};
 use super::page::{object, root_fields};
 use super::scalar::{DateTime, TimeZone};
-use super::{AffectedSla, AffectedSlaFilter, AffectedSlaOrder, Attainment, AttainmentBucket, AuditEntry, AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Calendar, CalendarFilter, CalendarOrder, Organization, OrganizationFilter, OrganizationOrder, Person, PersonFilter, PersonOrder, Project, ProjectFilter, ProjectOrder, Request, RequestFilter, RequestOrder, Role, RoleFilter, RoleGrant, RoleGrantFilter, RoleGrantOrder, RoleOrder, Service, ServiceFilter, ServiceInstance, ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter, ServiceOfferingOrder, ServiceOrder, ServiceToken, ServiceTokenFilter, ServiceTokenOrder, Site, SiteFilter, SiteOrder, Sla, SlaFilter, SlaLimit, SlaLimitFilter, SlaLimitOrder, SlaOrder, Team, TeamFilter, TeamOrder, Webhook, WebhookFilter, WebhookOrder};
-use crate::store;
-use super::page::{Args, Connection};
+use super::{
+    AffectedSla, AffectedSlaFilter, AffectedSlaOrder, Attainment, AttainmentBucket, AuditEntry,
+    AuditEntryFilter, AuditEntryOrder, Breach, BreachFilter, BreachOrder, Calendar, CalendarFilter,
+    CalendarOrder, Organization, OrganizationFilter, OrganizationOrder, Person, PersonFilter, PersonOrder,
+    Project, ProjectFilter, ProjectOrder, Request, RequestFilter, RequestOrder, Role, RoleFilter, RoleGrant,
+    RoleGrantFilter, RoleGrantOrder, RoleOrder, Service, ServiceFilter, ServiceInstance,
+    ServiceInstanceFilter, ServiceInstanceOrder, ServiceOffering, ServiceOfferingFilter,
+    ServiceOfferingOrder, ServiceOrder, ServiceToken, ServiceTokenFilter, ServiceTokenOrder, Site,
+    SiteFilter, SiteOrder, Sla, SlaFilter, SlaLimit, SlaLimitFilter, SlaLimitOrder, SlaOrder, Team,
+    TeamFilter, TeamOrder, Webhook, WebhookFilter, WebhookOrder,
+};
 use crate::error::Error;
+use crate::store;
 
 entity!(Tenant over tenant);
 

@@ -37,24 +37,40 @@ pub(super) async fn changes(ctx: &Context<'_>, sla: Uuid, from: &ID, to: &ID) ->
     changes.add("queue.slaThreshold", from.sla_threshold.map(seconds), to.sla_threshold.map(seconds));
     let word = |word| written(AbandonType::from(word));
     changes.add("queue.abandonType", from.abandon_type.map(word), to.abandon_type.map(word));
-    changes.add("queue.abandonThreshold", from.abandon_threshold.map(seconds), to.abandon_threshold.map(seconds));
+    changes.add(
+        "queue.abandonThreshold",
+        from.abandon_threshold.map(seconds),
+        to.abandon_threshold.map(seconds),
+    );
     let minutes = |amount: i32| format!("{amount} minutes");
-    changes.add("livechat.dueTimeInMinutes", from.due_time_in_minutes.map(minutes), to.due_time_in_minutes.map(minutes));
+    changes.add(
+        "livechat.dueTimeInMinutes",
+        from.due_time_in_minutes.map(minutes),
+        to.due_time_in_minutes.map(minutes),
+    );
 
     if from.service_offering_id != to.service_offering_id {
         let name = async |id| {
             let offering = related::<ServiceOffering>(ctx, id).await?;
-            Ok::<_, async_graphql::Error>(offering.map_or_else(unseen(id), |offering| Some(offering.row().name.clone())))
+            Ok::<_, async_graphql::Error>(
+                offering.map_or_else(unseen(id), |offering| Some(offering.row().name.clone())),
+            )
         };
-        let names = futures_util::future::try_join(name(from.service_offering_id), name(to.service_offering_id)).await?;
+        let names =
+            futures_util::future::try_join(name(from.service_offering_id), name(to.service_offering_id))
+                .await?;
         changes.push("service.serviceOffering", names.0, names.1);
     }
     if from.service_instance_id != to.service_instance_id {
         let name = async |id| {
             let instance = related::<ServiceInstance>(ctx, id).await?;
-            Ok::<_, async_graphql::Error>(instance.map_or_else(unseen(id), |instance| Some(instance.row().name.clone())))
+            Ok::<_, async_graphql::Error>(
+                instance.map_or_else(unseen(id), |instance| Some(instance.row().name.clone())),
+            )
         };
-        let names = futures_util::future::try_join(name(from.service_instance_id), name(to.service_instance_id)).await?;
+        let names =
+            futures_util::future::try_join(name(from.service_instance_id), name(to.service_instance_id))
+                .await?;
         changes.push("service.serviceInstance", names.0, names.1);
     }
     let word = |word| written(SlaCoverage::from(word));
@@ -67,8 +83,16 @@ pub(super) async fn changes(ctx: &Context<'_>, sla: Uuid, from: &ID, to: &ID) ->
             &store::organization::key::NAME,
             |row| row.name.clone(),
         ),
-        list::<Site>(ctx, [&from, &to], store::site::UNDER_VERSION, &store::site::key::NAME, |row| row.name.clone()),
-        list::<Person>(ctx, [&from, &to], store::person::UNDER_VERSION, &store::person::key::LAST_NAME, |row| row.name()),
+        list::<Site>(ctx, [&from, &to], store::site::UNDER_VERSION, &store::site::key::NAME, |row| {
+            row.name.clone()
+        }),
+        list::<Person>(
+            ctx,
+            [&from, &to],
+            store::person::UNDER_VERSION,
+            &store::person::key::LAST_NAME,
+            |row| row.name(),
+        ),
         list::<ServiceInstance>(
             ctx,
             [&from, &to],

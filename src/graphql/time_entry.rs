@@ -3,7 +3,8 @@
 mod write;
 
 pub use write::{
-    TimeEntryMutation, TimeEntryPayload, TimeEntryRecordInput, TimeEntryRecordManyInput, TimeEntryRecordManyPayload,
+    TimeEntryMutation, TimeEntryPayload, TimeEntryRecordInput, TimeEntryRecordManyInput,
+    TimeEntryRecordManyPayload,
 };
 
 use async_graphql::{Context, ID, Result};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime};
+use super::scalar::DateTime;
 use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Person, Project, Tenant};
 
 entity!(TimeEntry over time_entry);

@@ -5,8 +5,8 @@ use chrono_tz::America;
 
 use super::Error;
 use super::random::Random;
-use super::tickets::{Scene, live, past};
 use super::slas::{ServiceSla, covers};
+use super::tickets::{Scene, live, past};
 use super::world::{Tenant, World, days, instant, minutes, tenant, weekly};
 use crate::clock::coverage::CoverageKind;
 use crate::clock::targets::{Effect, Impact, TargetDuration};

@@ -1,8 +1,8 @@
 //! An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
@@ -18,8 +18,8 @@ use super::sql::{Bind, Sql};
 use super::word::{Accountability, Impact, NextTarget};
 use super::{Conn, PgRow, request, rows};
 use crate::access::{Permission, Permit, Reach};
-use crate::clock::coverage::{self, Uses};
 use crate::clock::availability::Period;
+use crate::clock::coverage::{self, Uses};
 use crate::clock::events::{Change, Event};
 use crate::clock::fold::Facts;
 use crate::clock::state::{Measure, Outcome};
@@ -147,11 +147,15 @@ pub mod key {
     /// The SLA.
     pub static SLA: Key = Key::new("t.sla_id", Kind::Uuid);
     /// The name of the SLA.
-    pub static SLA_NAME: Key = Key::new("(SELECT s.name FROM sla s WHERE s.root_id = t.root_id AND s.id = t.sla_id)", Kind::Text);
+    pub static SLA_NAME: Key =
+        Key::new("(SELECT s.name FROM sla s WHERE s.root_id = t.root_id AND s.id = t.sla_id)", Kind::Text);
     /// The instance.
     pub static SERVICE_INSTANCE: Key = Key::nullable("t.service_instance_id", Kind::Uuid);
     /// The name of the instance.
-    pub static SERVICE_INSTANCE_NAME: Key = Key::nullable("(SELECT i.name FROM service_instance i WHERE i.root_id = t.root_id AND i.id = t.service_instance_id)", Kind::Text);
+    pub static SERVICE_INSTANCE_NAME: Key = Key::nullable(
+        "(SELECT i.name FROM service_instance i WHERE i.root_id = t.root_id AND i.id = t.service_instance_id)",
+        Kind::Text,
+    );
     /// What the clock runs towards.
     pub static NEXT_TARGET: Key = Key::new("t.next_target", Kind::Text);
     /// When.
@@ -349,7 +353,8 @@ impl Row {
     pub fn response_outcome(&self, now: DateTime<Utc>) -> Outcome {
         let given_up = self.next_target == NextTarget::None && self.actual_response_at.is_none();
         let (target_at, breaches_at) = (self.response_target_at, self.response_breaches_at);
-        let measure = Measure { target_at, breaches_at, actual_at: self.actual_response_at, ..Measure::default() };
+        let measure =
+            Measure { target_at, breaches_at, actual_at: self.actual_response_at, ..Measure::default() };
         match measure.outcome(now) {
             Outcome::Running if given_up => Outcome::Breached,
             outcome => outcome,
@@ -359,7 +364,8 @@ impl Row {
     /// How the promise of a resolution has turned out at `now`.
     pub fn resolution_outcome(&self, now: DateTime<Utc>) -> Outcome {
         let (target_at, breaches_at) = (self.resolution_target_at, self.resolution_breaches_at);
-        Measure { target_at, breaches_at, actual_at: self.actual_resolution_at, ..Measure::default() }.outcome(now)
+        Measure { target_at, breaches_at, actual_at: self.actual_resolution_at, ..Measure::default() }
+            .outcome(now)
     }
 }
 
@@ -420,7 +426,10 @@ pub(super) async fn put(conn: &mut AsyncPgConnection, clocks: &[Clock]) -> Query
 
 /// What clocks are like, by root and id: a text that differs with every change of a clock or of what was recorded of
 /// it. Those that are gone are missing. It takes no reach, since it tells nothing but that something changed.
-pub(crate) async fn marks(conn: &Conn, keys: &[(Uuid, Uuid)]) -> Result<HashMap<(Uuid, Uuid), String>, Error> {
+pub(crate) async fn marks(
+    conn: &Conn,
+    keys: &[(Uuid, Uuid)],
+) -> Result<HashMap<(Uuid, Uuid), String>, Error> {
     let (roots, ids) = keys.iter().copied().unzip();
     // The number of the transaction that wrote the row: `updated_at` is of the beginning of a transaction, and two may
     // begin at once.
@@ -432,7 +441,10 @@ pub(crate) async fn marks(conn: &Conn, keys: &[(Uuid, Uuid)]) -> Result<HashMap<
     sql.push(") w(root_id, id) JOIN affected_sla a ON a.root_id = w.root_id AND a.id = w.id");
     let mut marks = HashMap::with_capacity(keys.len());
     for row in &conn.rows(sql).await? {
-        marks.insert((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?), column::<Text, _>(row, 2)?);
+        marks.insert(
+            (column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?),
+            column::<Text, _>(row, 2)?,
+        );
     }
     Ok(marks)
 }

@@ -86,7 +86,8 @@ pub(super) fn append(
     after: &'static str,
 ) {
     sql.push(", audit AS (INSERT INTO audit_entry (root_id, id, tenant_id, actor_person_id, actor_service_token_id, ");
-    sql.push("actor_name, action, object_type, object_id, before, after) SELECT ").bind(Bind::Uuid(permit.root_id));
+    sql.push("actor_name, action, object_type, object_id, before, after) SELECT ")
+        .bind(Bind::Uuid(permit.root_id));
     for value in [
         Some(Bind::Uuid(id::new())),
         Some(Bind::Uuid(permit.tenant_id)),
@@ -104,7 +105,11 @@ pub(super) fn append(
         };
     }
     // What proves a secret is nobody's to read, not even as a hash.
-    sql.push(", ").push(before).push("::jsonb - 'secret_hash', ").push(after).push("::jsonb - 'secret_hash')");
+    sql.push(", ")
+        .push(before)
+        .push("::jsonb - 'secret_hash', ")
+        .push(after)
+        .push("::jsonb - 'secret_hash')");
 }
 
 /// How entries tell of many rows at once. All of it is SQL of this room; a row is called `r`.
@@ -126,7 +131,9 @@ pub(super) struct Each {
 /// Appends to a write of many rows the entry that tells of each (rule P4), as a part of the same statement.
 pub(super) fn append_each(sql: &mut Sql, permit: &Permit, each: &Each) {
     sql.push(", audit AS (INSERT INTO audit_entry (root_id, id, tenant_id, actor_person_id, actor_service_token_id, ");
-    sql.push("actor_name, action, object_type, object_id, before, after) SELECT r.root_id, uuid_v7(), r.tenant_id");
+    sql.push(
+        "actor_name, action, object_type, object_id, before, after) SELECT r.root_id, uuid_v7(), r.tenant_id",
+    );
     for actor in [permit.person_id, permit.service_token_id] {
         sql.push(", ");
         match actor {

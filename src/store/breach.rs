@@ -81,7 +81,8 @@ pub const UNDER_TENANT: Under = Under("breach t WHERE t.root_id = k.root_id AND 
 pub const UNDER_SLA: Under = Under("breach t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
 
 /// Those of an affected SLA.
-pub const UNDER_AFFECTED_SLA: Under = Under("breach t WHERE t.root_id = k.root_id AND t.affected_sla_id = k.id");
+pub const UNDER_AFFECTED_SLA: Under =
+    Under("breach t WHERE t.root_id = k.root_id AND t.affected_sla_id = k.id");
 
 /// Those of a limit.
 pub const UNDER_LIMIT: Under = Under("breach t WHERE t.root_id = k.root_id AND t.sla_limit_id = k.id");
@@ -106,7 +107,10 @@ pub async fn record_limit(
         "WITH fresh AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id) VALUES (",
     );
     sql.bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(permit.tenant_id)).push(", ");
-    sql.bind(Bind::Uuid(sla_limit_id)).push(", 'limit', ").bind(Bind::Text(phase.word().to_owned())).push(", ");
+    sql.bind(Bind::Uuid(sla_limit_id))
+        .push(", 'limit', ")
+        .bind(Bind::Text(phase.word().to_owned()))
+        .push(", ");
     sql.bind(Bind::Time(period_start)).push(
         ", uuid_v7()) ON CONFLICT DO NOTHING RETURNING *), \
          recorded AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_limit_id, target_at, detected_at) \
@@ -165,7 +169,11 @@ pub(super) async fn recorded(
 
 /// Records that records are wrong (rule X14). The key of each is given back, so that it is retracted once, and so that
 /// what it said can be recorded anew should a later event prove it right after all.
-pub(super) async fn retract(conn: &mut AsyncPgConnection, permit: &Permit, wrong: &[Uuid]) -> QueryResult<()> {
+pub(super) async fn retract(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    wrong: &[Uuid],
+) -> QueryResult<()> {
     if wrong.is_empty() {
         return Ok(());
     }

@@ -1,18 +1,18 @@
 //! A calendar: hours of the week and holidays, in no zone of its own (rule O3).
 
-use super::write::Draft;
-use super::promise;
-use serde_json::json;
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDateTime, Utc, Weekday};
 use diesel::sql_types::{Nullable, SmallInt, Text, Timestamp, Uuid as SqlUuid};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::Conn;
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, within};
-use super::Conn;
+use super::promise;
 use super::sql::{Bind, Sql};
+use super::write::Draft;
 use crate::access::{Permission, Reach};
 use crate::clock::calendar;
 use crate::error::Error;
@@ -107,7 +107,8 @@ impl Hours {
     /// What makes the rows no calendar; the writes see to it that there is nothing.
     pub fn rules(&self) -> Result<calendar::Calendar, calendar::CalendarError> {
         let hours = self.hours.iter().map(|row| calendar::WeeklyHours {
-            weekday: Weekday::try_from(u8::try_from(row.weekday - 1).unwrap_or_default()).unwrap_or(Weekday::Mon),
+            weekday: Weekday::try_from(u8::try_from(row.weekday - 1).unwrap_or_default())
+                .unwrap_or(Weekday::Mon),
             from: u16::try_from(row.from_minute).unwrap_or_default(),
             until: u16::try_from(row.until_minute).unwrap_or_default(),
         });
@@ -152,9 +153,7 @@ pub async fn hours(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<U
 
 /// Writes the hours, all of them.
 pub fn set_hours(draft: &mut Draft, hours: &[HoursRow]) {
-    let row = |row: &HoursRow| {
-        json!({ "weekday": row.weekday, "from_minute": row.from_minute, "until_minute": row.until_minute })
-    };
+    let row = |row: &HoursRow| json!({ "weekday": row.weekday, "from_minute": row.from_minute, "until_minute": row.until_minute });
     let columns = &["weekday", "from_minute", "until_minute"];
     draft.part("calendar_hours", "calendar_id", columns, hours.iter().map(row).collect());
 }

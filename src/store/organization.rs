@@ -1,16 +1,16 @@
 //! An organization: a customer, a provider, a part of one.
 
-use crate::error::{InputError, InputErrorCode};
-use super::write::{Draft, one_at_a_time};
-use super::sql::{Bind, Sql};
-use super::rows;
-use futures_util::FutureExt;
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
+use super::rows;
+use super::sql::{Bind, Sql};
+use super::write::{Draft, one_at_a_time};
 use crate::access::Permission;
+use crate::error::{InputError, InputErrorCode};
 
 noun! {
     /// An organization: a customer, a provider, a part of one.
@@ -77,7 +77,9 @@ pub const UNDER_TENANT: Under = Under("organization t WHERE t.root_id = k.root_i
 pub const UNDER_PARENT: Under = Under("organization t WHERE t.root_id = k.root_id AND t.parent_id = k.id");
 
 /// Those that a version of an SLA covers.
-pub const UNDER_VERSION: Under = Under("sla_version_organization l JOIN organization t ON t.root_id = l.root_id AND t.id = l.organization_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id");
+pub const UNDER_VERSION: Under = Under(
+    "sla_version_organization l JOIN organization t ON t.root_id = l.root_id AND t.id = l.organization_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id",
+);
 
 /// That no organization is a part of itself, however far above.
 pub fn stays_a_tree(draft: &mut Draft) {

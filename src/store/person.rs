@@ -1,17 +1,17 @@
 //! A person: a customer, an agent, someone who logs in.
 
-use crate::error::{InputError, InputErrorCode};
-use super::write::Draft;
-use super::sql::{Bind, Sql};
-use super::{rows, viewer};
+use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, Text, Uuid as SqlUuid};
 use futures_util::FutureExt;
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::noun::{column, noun, relation};
 use super::page::{Key, Kind, Under};
+use super::sql::{Bind, Sql};
+use super::write::Draft;
+use super::{rows, viewer};
 use crate::access::{Permission, Permissions};
+use crate::error::{InputError, InputErrorCode};
 
 noun! {
     /// A person: a customer, an agent, someone who logs in.
@@ -86,13 +86,18 @@ pub mod key {
 pub const UNDER_TENANT: Under = Under("person t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// The people of an organization.
-pub const UNDER_ORGANIZATION: Under = Under("person t WHERE t.root_id = k.root_id AND t.organization_id = k.id");
+pub const UNDER_ORGANIZATION: Under =
+    Under("person t WHERE t.root_id = k.root_id AND t.organization_id = k.id");
 
 /// The members of a team.
-pub const UNDER_TEAM: Under = Under("team_member l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.team_id = k.id");
+pub const UNDER_TEAM: Under = Under(
+    "team_member l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.team_id = k.id",
+);
 
 /// Those that a version of an SLA covers by name.
-pub const UNDER_VERSION: Under = Under("sla_version_person l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id");
+pub const UNDER_VERSION: Under = Under(
+    "sla_version_person l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id",
+);
 
 impl Row {
     /// "First Last" (rule S13).

@@ -116,7 +116,8 @@ pub mod key {
 pub const UNDER_TENANT: Under = Under("request t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those about an instance.
-pub const UNDER_INSTANCE: Under = Under("request t WHERE t.root_id = k.root_id AND t.service_instance_id = k.id");
+pub const UNDER_INSTANCE: Under =
+    Under("request t WHERE t.root_id = k.root_id AND t.service_instance_id = k.id");
 
 /// Those a person asked.
 pub const UNDER_REQUESTER: Under = Under("request t WHERE t.root_id = k.root_id AND t.requester_id = k.id");
@@ -177,7 +178,10 @@ pub(super) const RENAMED: Again = &[("subject", "excluded.subject")];
 pub(super) const COMPLETED: Again = &[
     ("subject", "CASE WHEN r.subject = r.source_id THEN excluded.subject ELSE r.subject END"),
     ("channel", "CASE WHEN r.channel = 'ticket' THEN excluded.channel ELSE r.channel END"),
-    ("standard_service_request_id", "coalesce(r.standard_service_request_id, excluded.standard_service_request_id)"),
+    (
+        "standard_service_request_id",
+        "coalesce(r.standard_service_request_id, excluded.standard_service_request_id)",
+    ),
     ("sla_id", "coalesce(r.sla_id, excluded.sla_id)"),
     ("registered_at", "least(r.registered_at, excluded.registered_at)"),
 ];
@@ -192,9 +196,16 @@ pub(super) async fn put(
 ) -> QueryResult<Vec<Put>> {
     const REST: &str = "standard_service_request_id, sla_id, registered_at, source, source_id";
     let mut sql = Sql::new("WITH told AS (SELECT * FROM jsonb_populate_recordset(NULL::request, ");
-    sql.bind(Bind::rows(new)?).push(")), put AS (INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
-    sql.push(REST).push(", ").push(STATE).push(") SELECT root_id, id, tenant_id, channel, subject, ").push(REST);
-    sql.push(", ").push(STATE).push(" FROM told ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
+    sql.bind(Bind::rows(new)?)
+        .push(")), put AS (INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
+    sql.push(REST)
+        .push(", ")
+        .push(STATE)
+        .push(") SELECT root_id, id, tenant_id, channel, subject, ")
+        .push(REST);
+    sql.push(", ")
+        .push(STATE)
+        .push(" FROM told ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
     let [columns, own, told] = [
         again.iter().map(|(column, _)| *column).collect::<Vec<_>>().join(", "),
         again.iter().map(|(column, _)| format!("r.{column}")).collect::<Vec<_>>().join(", "),
@@ -216,7 +227,9 @@ pub(super) async fn put(
         after: "r.after",
     };
     audit_entry::append_each(&mut sql, permit, &tell);
-    sql.push(" SELECT p.id, p.source, p.source_id, EXISTS (SELECT FROM changed c WHERE c.id = p.id) FROM put p");
+    sql.push(
+        " SELECT p.id, p.source, p.source_id, EXISTS (SELECT FROM changed c WHERE c.id = p.id) FROM put p",
+    );
     let put = |row: &PgRow| {
         let source: Option<String> = column::<Nullable<Text>, _>(row, 1)?;
         let source_id: Option<String> = column::<Nullable<Text>, _>(row, 2)?;
@@ -227,7 +240,11 @@ pub(super) async fn put(
 }
 
 /// Reads requests of the permit's tenant and locks them: the events of one request are taken in one after the other.
-pub(super) async fn lock(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> QueryResult<Vec<Arc<Row>>> {
+pub(super) async fn lock(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    ids: &[Uuid],
+) -> QueryResult<Vec<Arc<Row>>> {
     let mut sql = of(permit, ids);
     // A reference to the row does not wait; another writer does.
     sql.push(" ORDER BY t.id FOR NO KEY UPDATE");
@@ -235,14 +252,20 @@ pub(super) async fn lock(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[U
 }
 
 /// Reads requests of the permit's tenant.
-pub(super) async fn read(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> QueryResult<Vec<Arc<Row>>> {
+pub(super) async fn read(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    ids: &[Uuid],
+) -> QueryResult<Vec<Arc<Row>>> {
     rows(conn, of(permit, ids)).await?.iter().map(|row| decoded(row, 0)).collect()
 }
 
 fn of(permit: &Permit, ids: &[Uuid]) -> Sql {
     let mut sql = Sql::new("SELECT ");
     columns(&mut sql, "t", Row::TARGET);
-    sql.push(" FROM request t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.tenant_id = ");
+    sql.push(" FROM request t WHERE t.root_id = ")
+        .bind(Bind::Uuid(permit.root_id))
+        .push(" AND t.tenant_id = ");
     sql.bind(Bind::Uuid(permit.tenant_id)).push(" AND t.id = ANY(").bind(Bind::Uuids(ids.to_vec())).push(")");
     sql
 }

@@ -228,7 +228,8 @@ pub(super) async fn histories(
 pub(super) async fn of_clocks(conn: &Conn, reach: &Reach, clocks: &[Uuid]) -> Result<Vec<Arc<Row>>, Error> {
     let mut sql = Sql::new("SELECT ");
     columns(&mut sql, "e", Row::TARGET);
-    sql.push(" FROM (SELECT DISTINCT t.root_id, t.request_id FROM ").append(affected_sla::chosen(reach, clocks));
+    sql.push(" FROM (SELECT DISTINCT t.root_id, t.request_id FROM ")
+        .append(affected_sla::chosen(reach, clocks));
     sql.push(
         ") k JOIN request_event e ON e.root_id = k.root_id AND e.request_id = k.request_id \
          ORDER BY e.request_id, e.occurred_at, e.sequence, e.id",

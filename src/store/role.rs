@@ -1,14 +1,14 @@
 //! A role: a named set of permissions (rule P1).
 
-use super::sql::{Bind, Sql};
-use super::write::Draft;
-use crate::error::{InputError, InputErrorCode};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
+use super::sql::{Bind, Sql};
+use super::write::Draft;
 use crate::access::Permission;
+use crate::error::{InputError, InputErrorCode};
 
 noun! {
     /// A role: a named set of permissions (rule P1).

@@ -1,21 +1,21 @@
 //! A service instance: a running piece of a service (rules O4, O5).
 
-use crate::error::{InputError, InputErrorCode};
-use super::write::{Draft, one_at_a_time};
-use super::{rows, service_offering};
-use serde_json::json;
-use futures_util::FutureExt;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Text, Uuid as SqlUuid};
+use futures_util::FutureExt;
+use serde_json::json;
 use uuid::Uuid;
 
+use super::Conn;
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, within};
-use super::Conn;
 use super::sql::{Bind, Sql};
 use super::word::RelationEffect;
+use super::write::{Draft, one_at_a_time};
+use super::{rows, service_offering};
 use crate::access::{Permission, Reach};
 use crate::error::Error;
+use crate::error::{InputError, InputErrorCode};
 
 noun! {
     /// A service instance: a running piece of a service (rules O4, O5).
@@ -85,13 +85,17 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("service_instance t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under =
+    Under("service_instance t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// The instances of a service.
-pub const UNDER_SERVICE: Under = Under("service_instance t WHERE t.root_id = k.root_id AND t.service_id = k.id");
+pub const UNDER_SERVICE: Under =
+    Under("service_instance t WHERE t.root_id = k.root_id AND t.service_id = k.id");
 
 /// Those whose support teams a version of an SLA covers.
-pub const UNDER_VERSION: Under = Under("sla_version_service_instance l JOIN service_instance t ON t.root_id = l.root_id AND t.id = l.service_instance_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id");
+pub const UNDER_VERSION: Under = Under(
+    "sla_version_service_instance l JOIN service_instance t ON t.root_id = l.root_id AND t.id = l.service_instance_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id",
+);
 
 /// Which end of the relations of an instance is asked for (rule O4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,9 +125,8 @@ pub async fn relations(
     sql.bind(Bind::Uuids(ids.to_vec())).push(")");
     within(Row::TARGET, "t", reach, true, &mut sql);
     let rows = conn.rows(sql).await?;
-    let relation = |row| {
-        Ok((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?, column::<Text, _>(row, 2)?))
-    };
+    let relation =
+        |row| Ok((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?, column::<Text, _>(row, 2)?));
     rows.iter().map(relation).collect()
 }
 

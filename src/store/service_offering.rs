@@ -1,24 +1,24 @@
 //! A service offering: the conditions a service can be had under (rule O1).
 
-use crate::error::{InputError, InputErrorCode};
-use super::write::{Draft, Then};
-use super::{calendar, promise};
-use super::rows;
-use serde_json::json;
-use futures_util::FutureExt;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Integer, Nullable, Text, Uuid as SqlUuid};
+use futures_util::FutureExt;
+use serde_json::json;
 use uuid::Uuid;
 
+use super::Conn;
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, within};
-use super::word::{Impact, OfferingStatus, TargetKind};
-use super::Conn;
+use super::rows;
 use super::sql::{Bind, Sql};
+use super::word::{Impact, OfferingStatus, TargetKind};
+use super::write::{Draft, Then};
+use super::{calendar, promise};
 use crate::access::{Permission, Reach};
 use crate::error::Error;
+use crate::error::{InputError, InputErrorCode};
 
 noun! {
     /// A service offering: the conditions a service can be had under (rule O1).
@@ -84,10 +84,12 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("service_offering t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under =
+    Under("service_offering t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// The offerings of a service.
-pub const UNDER_SERVICE: Under = Under("service_offering t WHERE t.root_id = k.root_id AND t.service_id = k.id");
+pub const UNDER_SERVICE: Under =
+    Under("service_offering t WHERE t.root_id = k.root_id AND t.service_id = k.id");
 
 /// What an offering promises for one impact (rule O1).
 #[derive(Clone, Debug, PartialEq, Eq)]

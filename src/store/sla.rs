@@ -100,13 +100,25 @@ pub mod key {
     /// The switch.
     pub static ACTIVE: Key = Key::new("t.active", Kind::Bool);
     /// The offering of its active version.
-    pub static SERVICE_OFFERING: Key = Key::nullable("(SELECT v.service_offering_id FROM sla_version v WHERE v.root_id = t.root_id AND v.id = t.active_version_id)", Kind::Uuid);
+    pub static SERVICE_OFFERING: Key = Key::nullable(
+        "(SELECT v.service_offering_id FROM sla_version v WHERE v.root_id = t.root_id AND v.id = t.active_version_id)",
+        Kind::Uuid,
+    );
     /// The instance of its active version.
-    pub static SERVICE_INSTANCE: Key = Key::nullable("(SELECT v.service_instance_id FROM sla_version v WHERE v.root_id = t.root_id AND v.id = t.active_version_id)", Kind::Uuid);
+    pub static SERVICE_INSTANCE: Key = Key::nullable(
+        "(SELECT v.service_instance_id FROM sla_version v WHERE v.root_id = t.root_id AND v.id = t.active_version_id)",
+        Kind::Uuid,
+    );
     /// The coverage of its active version.
-    pub static COVERAGE: Key = Key::nullable("(SELECT v.coverage FROM sla_version v WHERE v.root_id = t.root_id AND v.id = t.active_version_id)", Kind::Text);
+    pub static COVERAGE: Key = Key::nullable(
+        "(SELECT v.coverage FROM sla_version v WHERE v.root_id = t.root_id AND v.id = t.active_version_id)",
+        Kind::Text,
+    );
     /// The name of the offering of its active version.
-    pub static SERVICE_OFFERING_NAME: Key = Key::nullable("(SELECT o.name FROM sla_version v JOIN service_offering o ON o.root_id = v.root_id AND o.id = v.service_offering_id WHERE v.root_id = t.root_id AND v.id = t.active_version_id)", Kind::Text);
+    pub static SERVICE_OFFERING_NAME: Key = Key::nullable(
+        "(SELECT o.name FROM sla_version v JOIN service_offering o ON o.root_id = v.root_id AND o.id = v.service_offering_id WHERE v.root_id = t.root_id AND v.id = t.active_version_id)",
+        Kind::Text,
+    );
     /// Who pays for it.
     pub static CUSTOMER: Key = Key::nullable("t.customer_id", Kind::Uuid);
     /// Who manages it for the provider.
@@ -142,10 +154,14 @@ pub mod key {
 pub const UNDER_TENANT: Under = Under("sla t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those of a tenant and those it shares in from above (rule S5).
-pub const UNDER_TENANT_AND_SHARED: Under = Under("sla t WHERE t.root_id = k.root_id AND t.tenant_id IN (SELECT c.ancestor_id FROM tenant_closure c WHERE c.root_id = k.root_id AND c.descendant_id = k.id) AND (t.shared OR t.tenant_id = k.id)");
+pub const UNDER_TENANT_AND_SHARED: Under = Under(
+    "sla t WHERE t.root_id = k.root_id AND t.tenant_id IN (SELECT c.ancestor_id FROM tenant_closure c WHERE c.root_id = k.root_id AND c.descendant_id = k.id) AND (t.shared OR t.tenant_id = k.id)",
+);
 
 /// Those whose active version is of an offering.
-pub const UNDER_OFFERING: Under = Under("sla_version v JOIN sla t ON t.root_id = v.root_id AND t.id = v.sla_id AND t.active_version_id = v.id WHERE v.root_id = k.root_id AND v.service_offering_id = k.id");
+pub const UNDER_OFFERING: Under = Under(
+    "sla_version v JOIN sla t ON t.root_id = v.root_id AND t.id = v.sla_id AND t.active_version_id = v.id WHERE v.root_id = k.root_id AND v.service_offering_id = k.id",
+);
 
 /// Those that an organization pays for.
 pub const UNDER_CUSTOMER: Under = Under("sla t WHERE t.root_id = k.root_id AND t.customer_id = k.id");

@@ -113,7 +113,11 @@ const UNIT: &str = " CROSS JOIN LATERAL (SELECT CASE l.time_period WHEN 'weekly'
      CASE l.time_period WHEN 'weekly' THEN interval '1 week' ELSE interval '1 month' END AS one) u ";
 
 /// The consumption of many limits, in one statement.
-pub async fn consumption(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<HashMap<Uuid, Consumption>, Error> {
+pub async fn consumption(
+    conn: &Conn,
+    reach: &Reach,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Consumption>, Error> {
     // The current period is that of the database's now (rule X13), in the tenant's zone. An entry across the bounds counts
     // in part. Without any entry there is none to count: `least` and `greatest` of nothing would be the bounds themselves.
     let mut sql = Sql::new(
@@ -170,7 +174,11 @@ const CONSUMED: &str = "CROSS JOIN LATERAL generate_series(date_trunc(u.unit, k.
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, stretches: Sql) -> QueryResult<()> {
+pub(super) async fn evaluate(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    stretches: Sql,
+) -> QueryResult<()> {
     let mut sql = Sql::new(
         "WITH p AS MATERIALIZED (SELECT l.root_id, l.id, p.starts, p.ends, bool_or(k.corrected) AS corrected FROM (",
     );
@@ -182,8 +190,10 @@ pub(super) async fn evaluate(conn: &mut AsyncPgConnection, permit: &Permit, stre
         let budget = TimeDelta::microseconds(column::<BigInt, _>(row, 2)?);
         let used = TimeDelta::microseconds(column::<BigInt, _>(row, 3)?);
         let corrected: bool = column::<Bool, _>(row, 6)?;
-        let thresholds =
-            [(BreachPhase::Warning, WarningShare::default().of(budget), 4), (BreachPhase::Breached, budget, 5)];
+        let thresholds = [
+            (BreachPhase::Warning, WarningShare::default().of(budget), 4),
+            (BreachPhase::Breached, budget, 5),
+        ];
         for (phase, threshold, at) in thresholds {
             match column::<Nullable<SqlUuid>, Option<Uuid>>(row, at)? {
                 None if used >= threshold => {

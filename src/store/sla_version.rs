@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::Uuid as SqlUuid;
 use uuid::Uuid;
 
+use super::Conn;
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, within};
+use super::sql::{Bind, Sql};
 use super::word::{AbandonType, Coverage, SlaKind};
 use crate::access::Permission;
-use super::Conn;
-use super::sql::{Bind, Sql};
 use crate::access::Reach;
 use crate::error::Error;
 

@@ -1,13 +1,13 @@
 //! A standard service request: an offering's own targets for a frequent wish (rule O2).
 
-use super::write::Draft;
-use super::promise;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
+use super::promise;
 use super::word::TargetKind;
+use super::write::Draft;
 use crate::access::Permission;
 
 noun! {
@@ -74,10 +74,12 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("standard_service_request t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under =
+    Under("standard_service_request t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those of an offering.
-pub const UNDER_OFFERING: Under = Under("standard_service_request t WHERE t.root_id = k.root_id AND t.service_offering_id = k.id");
+pub const UNDER_OFFERING: Under =
+    Under("standard_service_request t WHERE t.root_id = k.root_id AND t.service_offering_id = k.id");
 
 /// Remembers from when on its offering promises something else (rule C2).
 pub fn promised_anew(draft: &mut Draft) {

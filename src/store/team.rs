@@ -1,12 +1,12 @@
 //! A team of people.
 
-use super::write::Draft;
-use serde_json::json;
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under};
+use super::write::Draft;
 use crate::access::Permission;
 
 noun! {
@@ -62,7 +62,9 @@ pub mod key {
 pub const UNDER_TENANT: Under = Under("team t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those a person is a member of.
-pub const UNDER_MEMBER: Under = Under("team_member l JOIN team t ON t.root_id = l.root_id AND t.id = l.team_id WHERE l.root_id = k.root_id AND l.person_id = k.id");
+pub const UNDER_MEMBER: Under = Under(
+    "team_member l JOIN team t ON t.root_id = l.root_id AND t.id = l.team_id WHERE l.root_id = k.root_id AND l.person_id = k.id",
+);
 
 /// Writes the people of a team, all of them.
 pub fn members(draft: &mut Draft, people: &[Uuid]) {

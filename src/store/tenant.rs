@@ -1,16 +1,16 @@
 //! A tenant: a node of the tree that owns everything.
 
-use crate::error::{InputError, InputErrorCode};
-use super::write::Draft;
-use super::rows;
+use chrono::{DateTime, Utc};
 use diesel::result::{DatabaseErrorKind, Error as Failure};
 use futures_util::FutureExt;
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::noun::{noun, relation};
 use super::page::{Key, Kind, Under, Wanted};
+use super::rows;
 use super::sql::{Bind, Sql};
+use super::write::Draft;
+use crate::error::{InputError, InputErrorCode};
 
 noun! {
     /// A tenant: a node of the tree that owns everything.
@@ -85,7 +85,9 @@ pub fn goes_below(draft: &mut Draft) {
                  SELECT c.root_id, c.ancestor_id, ",
             );
             sql.bind(Bind::Uuid(id)).push(", c.depth + 1 FROM tenant_closure c WHERE c.root_id = ");
-            sql.bind(Bind::Uuid(permit.root_id)).push(" AND c.descendant_id = ").bind(Bind::Uuid(permit.tenant_id));
+            sql.bind(Bind::Uuid(permit.root_id))
+                .push(" AND c.descendant_id = ")
+                .bind(Bind::Uuid(permit.tenant_id));
             sql.push(" UNION ALL SELECT ").bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(id));
             sql.push(", ").bind(Bind::Uuid(id)).push(", 0");
             match rows(conn, sql).await {

@@ -100,7 +100,8 @@ const RANDOM: &str = "uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid(
 pub fn begin(draft: &mut Draft) {
     draft.then(Box::new(|conn, permit, id| {
         async move {
-            let mut sql = Sql::new("INSERT INTO webhook_secret (root_id, tenant_id, webhook_id, secret) VALUES (");
+            let mut sql =
+                Sql::new("INSERT INTO webhook_secret (root_id, tenant_id, webhook_id, secret) VALUES (");
             sql.bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(permit.tenant_id)).push(", ");
             sql.bind(Bind::Uuid(id)).push(", ").push(RANDOM).push(")");
             rows(conn, sql).await?;
@@ -228,13 +229,15 @@ impl Turn {
     /// At most `limit` records that concern it, after those it delivered: of its tenant and of those below.
     pub(crate) async fn next(&self, conn: &Conn, limit: i64) -> Result<Next, Error> {
         let mut sql = Sql::new("SELECT least(h.pos, ");
-        sql.bind(Bind::Long(self.pos + STRIDE)).push("), l.pos, l.breach_id FROM breach_log_head h LEFT JOIN LATERAL (");
+        sql.bind(Bind::Long(self.pos + STRIDE))
+            .push("), l.pos, l.breach_id FROM breach_log_head h LEFT JOIN LATERAL (");
         sql.push("SELECT l.pos, l.breach_id FROM breach_log l WHERE l.shard = 0 AND l.root_id = ");
         sql.bind(Bind::Uuid(self.root_id)).push(" AND l.pos > ").bind(Bind::Long(self.pos));
-        sql.push(" AND l.pos <= ").bind(Bind::Long(self.pos + STRIDE)).push(
-            " AND l.tenant_id IN (WITH RECURSIVE below AS (SELECT ",
-        );
-        sql.bind(Bind::Uuid(self.tenant_id)).push("::uuid AS id UNION ALL SELECT t.id FROM tenant t JOIN below b ON ");
+        sql.push(" AND l.pos <= ")
+            .bind(Bind::Long(self.pos + STRIDE))
+            .push(" AND l.tenant_id IN (WITH RECURSIVE below AS (SELECT ");
+        sql.bind(Bind::Uuid(self.tenant_id))
+            .push("::uuid AS id UNION ALL SELECT t.id FROM tenant t JOIN below b ON ");
         sql.push("t.parent_id = b.id WHERE t.root_id = ").bind(Bind::Uuid(self.root_id));
         sql.push(") SELECT id FROM below) ORDER BY l.pos LIMIT ").bind(Bind::Long(STRIDE));
         sql.push(") l ON true WHERE h.shard = 0 ORDER BY l.pos");
@@ -262,11 +265,7 @@ impl Turn {
                 break;
             }
         }
-        let head = if looked_through < positions.len() {
-            positions[looked_through - 1].0
-        } else {
-            head
-        };
+        let head = if looked_through < positions.len() { positions[looked_through - 1].0 } else { head };
         Ok(Next { head, records })
     }
 
@@ -316,7 +315,8 @@ impl Turn {
         (rest, patience): (Duration, Duration),
         unwanted: bool,
     ) -> Result<bool, Error> {
-        let mut sql = Sql::new("UPDATE webhook w SET attempted_at = now(), failures = w.failures + 1, last_status = ");
+        let mut sql =
+            Sql::new("UPDATE webhook w SET attempted_at = now(), failures = w.failures + 1, last_status = ");
         match status {
             Some(status) => sql.bind(Bind::Int(i32::from(status))),
             None => sql.push("NULL"),
@@ -326,7 +326,9 @@ impl Turn {
         sql.bind(Bind::Text(format!("{} milliseconds", rest.as_millis()))).push("::text::interval");
         sql.push(", lease_id = NULL, leased_until = NULL");
         let given_up = |sql: &mut Sql, then: &'static str| {
-            sql.push("CASE WHEN ").bind(Bind::Bool(unwanted)).push("::boolean OR w.failing_since <= now() - ");
+            sql.push("CASE WHEN ")
+                .bind(Bind::Bool(unwanted))
+                .push("::boolean OR w.failing_since <= now() - ");
             sql.bind(Bind::Text(format!("{} milliseconds", patience.as_millis())));
             sql.push("::text::interval THEN ").push(then).push(" END");
         };
@@ -335,7 +337,11 @@ impl Turn {
         sql.push(", disabled_reason = ");
         given_up(
             &mut sql,
-            if unwanted { "'the receiver answered that it wants no more (410)'" } else { "'it failed for too long'" },
+            if unwanted {
+                "'the receiver answered that it wants no more (410)'"
+            } else {
+                "'it failed for too long'"
+            },
         );
         Ok(self.held(conn, sql).await?.unwrap_or(false))
     }
@@ -356,7 +362,10 @@ impl Turn {
     /// Runs a change if the turn is still this replica's; whether the webhook is given up, none when the turn was lost.
     async fn held(&self, conn: &Conn, mut sql: Sql) -> Result<Option<bool>, Error> {
         sql.push(" WHERE w.root_id = ").bind(Bind::Uuid(self.root_id)).push(" AND w.id = ");
-        sql.bind(Bind::Uuid(self.id)).push(" AND w.lease_id = ").bind(Bind::Uuid(self.lease)).push(" RETURNING w.disabled_at IS NOT NULL");
+        sql.bind(Bind::Uuid(self.id))
+            .push(" AND w.lease_id = ")
+            .bind(Bind::Uuid(self.lease))
+            .push(" RETURNING w.disabled_at IS NOT NULL");
         let rows = conn.rows(sql).await?;
         Ok(rows.first().map(|row| column::<Bool, bool>(row, 0)).transpose()?)
     }

@@ -16,7 +16,7 @@ use sla_gateway::postgres::Postgres;
 use sla_gateway::sample;
 use tokio::runtime::Builder;
 use tokio::sync::{OnceCell, mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::NoTls;
 
 /// A database of one test's own, migrated and empty; gone when this is dropped.
@@ -80,9 +80,11 @@ impl Database {
 
     /// Waits until a statement waits for what another has locked.
     pub(crate) async fn waited_for(&self) {
-        let client = self.client().await;
-        let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let (client, begun) = (self.client().await, Instant::now());
+        let waiting =
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         while client.query(waiting, &[]).await.unwrap().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "nothing waits for a lock");
             sleep(Duration::from_millis(10)).await;
         }
     }

@@ -380,17 +380,3 @@ async fn a_socket_that_is_closed_at_shutdown_is_told_where_to_resume() {
     drop(socket);
     timeout(Duration::from_secs(10), serving).await.expect("it ends").unwrap();
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_more_than_200_ids_is_refused_of_tenants_and_by_the_feed_as_everywhere() {
-    let app = world().await;
-    let feed = "subscription ($ids: [ID!]) { breaches(after: \"0\", filter: { sla: { in: $ids } }) { cursor } }";
-    let list = "query ($ids: [ID!]) { slas(filter: { tenant: { in: $ids } }) { totalCount } }";
-    let many = json!({ "ids": vec![ROOT.to_string(); 201] });
-    let refused = told(&mut follow(&app, "all", feed, many.clone()).await).await;
-    assert_eq!(refused["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{refused}");
-    let refused = app.ask("all", list, many).await;
-    assert_eq!(refused["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{refused}");
-    let few = json!({ "ids": vec![ROOT.to_string(); 200] });
-    assert!(app.data("all", list, few).await["slas"]["totalCount"].is_number());
-}

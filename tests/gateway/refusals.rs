@@ -108,10 +108,13 @@ async fn p2_every_mutation_of_what_is_not_there_is_refused_at_the_id_that_names_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_deleted_while_a_write_waits_for_it_is_refused_where_it_is_named_and_made_anew_by_an_upsert() {
+async fn what_is_deleted_while_a_write_waits_for_it_is_refused_where_it_is_named_and_made_anew_by_an_upsert()
+{
     let all = Refusals::new().await;
-    let tenant = all.app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
-    let site = json!({ "tenantId": tenant, "name": "Pier", "source": "map", "sourceId": "1", "upsert": true });
+    let tenant =
+        all.app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let site =
+        json!({ "tenantId": tenant, "name": "Pier", "source": "map", "sourceId": "1", "upsert": true });
     let create = "mutation ($input: SiteCreateInput!) { siteCreate(input: $input) { site { id uuid } errors { path } } }";
     for (mutation, renamed) in [("siteUpdate", true), ("siteDelete", false), ("siteCreate", true)] {
         let made = all.app.data(MANAGER, create, json!({ "input": site })).await["siteCreate"]["site"].take();

@@ -105,6 +105,17 @@ fn frameworks_and_the_environment_are_named_only_by_the_rooms_that_own_them() {
     }
 }
 
+#[test]
+fn no_module_is_declared_by_a_macro_where_rustfmt_does_not_find_it() {
+    let mut files = Vec::new();
+    collect(Path::new("src"), &mut files);
+    for file in files {
+        let tokens = tokens(&std::fs::read_to_string(&file).unwrap());
+        let hidden = tokens.windows(2).any(|pair| pair[0] == "mod" && pair[1] == "$");
+        assert!(!hidden, "{} declares modules by a macro: write each on a line", file.display());
+    }
+}
+
 /// What is declared and in no list would be missing without a word.
 #[test]
 fn every_query_and_mutation_that_is_declared_is_a_part_of_the_schema() {

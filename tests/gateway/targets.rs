@@ -31,7 +31,10 @@ async fn c11_x1_a_target_used_up_at_closing_time_is_past_only_when_breached_at_t
           FROM calendar, (SELECT date_trunc('minute', now() AT TIME ZONE 'UTC') AS minute) today";
     client.batch_execute(closed).await.unwrap();
     let long_over = clock_of_ticket(&app, "2026-03-02T10:00:00Z").await;
-    assert_eq!(fields(&long_over, &["nextTarget", "atRisk"]), json!({ "nextTarget": "RESPONSE", "atRisk": "PAST" }));
+    assert_eq!(
+        fields(&long_over, &["nextTarget", "atRisk"]),
+        json!({ "nextTarget": "RESPONSE", "atRisk": "PAST" })
+    );
     let instant = async |column: &str, shift: &str| -> String {
         let sql = format!(
             "SELECT to_char({column} + interval '{shift}', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM calendar_holiday"

@@ -158,7 +158,12 @@ impl AffectedSlaMutation {
         let asking = Asking::of(ctx);
         asking.viewer()?;
         let client_mutation_id = input.client_mutation_id.clone();
-        let none = RecalculationPayload { recalculated_count: None, moved: Vec::new(), errors: Vec::new(), client_mutation_id };
+        let none = RecalculationPayload {
+            recalculated_count: None,
+            moved: Vec::new(),
+            errors: Vec::new(),
+            client_mutation_id,
+        };
         match recalculate(asking, &input).await {
             Ok(done) => {
                 asking.renew();

@@ -318,7 +318,8 @@ impl Known {
         let mut by_source = HashMap::new();
         for (tenant, (permit, told)) in told {
             let found = request::of_sources(&asking.conn(), &permit, told).await?;
-            by_source.extend(found.into_iter().map(|((source, id), request)| ((tenant, source, id), request)));
+            by_source
+                .extend(found.into_iter().map(|((source, id), request)| ((tenant, source, id), request)));
         }
         Ok(Self { tenants, by_source })
     }

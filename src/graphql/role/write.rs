@@ -48,7 +48,11 @@ fn held(draft: &Draft) -> Option<access::Permissions> {
 }
 
 /// The wire names of permissions, each once: nobody hands on what they do not hold in the tenant themselves.
-pub(in crate::graphql) fn within_rights(draft: &mut Draft, spot: Spot, permissions: &[Permission]) -> Vec<String> {
+pub(in crate::graphql) fn within_rights(
+    draft: &mut Draft,
+    spot: Spot,
+    permissions: &[Permission],
+) -> Vec<String> {
     let held = held(draft);
     let mut names = Vec::new();
     for (index, permission) in permissions.iter().map(|given| access::Permission::from(*given)).enumerate() {

@@ -53,16 +53,35 @@ impl RoleGrantInput {
             }
             (given, _) => {
                 let code = if given.is_some() { InputErrorCode::Invalid } else { InputErrorCode::Required };
-                draft.mistakes.add("input.personId", code, "Give a person or a service token, one of the two.");
+                draft.mistakes.add(
+                    "input.personId",
+                    code,
+                    "Give a person or a service token, one of the two.",
+                );
             }
         }
         draft.set_author();
         let nobody = "There is nobody of this id that may be granted it here.";
         for (name, path, code, message) in [
             ("role_grant_root_id_person_id_fkey", "input.personId", InputErrorCode::NotFound, nobody),
-            ("role_grant_root_id_service_token_id_fkey", "input.serviceTokenId", InputErrorCode::NotFound, nobody),
-            ("role_grant_person", "input.personId", InputErrorCode::Duplicate, "They have this role here already."),
-            ("role_grant_token", "input.serviceTokenId", InputErrorCode::Duplicate, "It has this role here already."),
+            (
+                "role_grant_root_id_service_token_id_fkey",
+                "input.serviceTokenId",
+                InputErrorCode::NotFound,
+                nobody,
+            ),
+            (
+                "role_grant_person",
+                "input.personId",
+                InputErrorCode::Duplicate,
+                "They have this role here already.",
+            ),
+            (
+                "role_grant_token",
+                "input.serviceTokenId",
+                InputErrorCode::Duplicate,
+                "It has this role here already.",
+            ),
         ] {
             draft.constraint(name, path, code, message);
         }
@@ -153,7 +172,8 @@ impl RoleGrantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which.")] input: RoleRevokeInput,
     ) -> Result<RoleRevokePayload> {
-        let gone = write::delete::<RoleGrant>(ctx, &input.id, None, "roleRevoke", &[Permission::TenantsAdmin]);
+        let gone =
+            write::delete::<RoleGrant>(ctx, &input.id, None, "roleRevoke", &[Permission::TenantsAdmin]);
         RoleRevokePayload::of(gone.await?, input.client_mutation_id)
     }
 }

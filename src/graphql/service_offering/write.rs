@@ -24,7 +24,11 @@ pub struct TargetDurationInput {
 
 impl TargetDurationInput {
     /// Rule O1: a target is exactly one of minutes, business days, best effort, none.
-    pub(in crate::graphql) fn checked(&self, draft: &mut Draft, path: &str) -> (word::TargetKind, Option<i32>) {
+    pub(in crate::graphql) fn checked(
+        &self,
+        draft: &mut Draft,
+        path: &str,
+    ) -> (word::TargetKind, Option<i32>) {
         let amounts = [
             ("minutes", self.minutes, TargetKind::Minutes),
             ("businessDays", self.business_days, TargetKind::BusinessDays),
@@ -40,7 +44,11 @@ impl TargetDurationInput {
                     amount = Some(given);
                 }
                 (None, true) => {
-                    draft.mistakes.add(&path, InputErrorCode::Required, "This kind of target needs an amount.");
+                    draft.mistakes.add(
+                        &path,
+                        InputErrorCode::Required,
+                        "This kind of target needs an amount.",
+                    );
                 }
                 (Some(_), false) => {
                     let message = "This kind of target has no such amount: leave it out.";
@@ -131,7 +139,8 @@ fn targets(draft: &mut Draft, spot: Spot, inputs: Vec<OfferingTargetInput>) {
             continue;
         }
         let (response_kind, response_amount) = input.response.checked(draft, &format!("{path}.response"));
-        let (resolution_kind, resolution_amount) = input.resolution.checked(draft, &format!("{path}.resolution"));
+        let (resolution_kind, resolution_amount) =
+            input.resolution.checked(draft, &format!("{path}.resolution"));
         let hours = format!("{path}.supportHoursId");
         if input.support_hours_id.is_none() && response_amount.or(resolution_amount).is_some() {
             let message = "Name the calendar in whose hours minutes and business days are counted.";

@@ -61,7 +61,11 @@ impl Making {
             draft.set("scopes", Some(Bind::Texts(names)));
         }
         if input.expires_at.is_some_and(|end| end.0 <= self.now) {
-            draft.mistakes.add("input.expiresAt", InputErrorCode::Invalid, "This must be an instant to come.");
+            draft.mistakes.add(
+                "input.expiresAt",
+                InputErrorCode::Invalid,
+                "This must be an instant to come.",
+            );
         }
         draft.set("expires_at", input.expires_at.map(|end| Bind::Time(end.0)));
         draft.set_author();
@@ -80,7 +84,12 @@ impl Making {
             let own = hashes.get(&self.token.id).is_some_and(|hash| self.token.proves(hash));
             token = own.then(|| self.token.text());
         }
-        ServiceTokenCreatePayload { service_token, token, errors, client_mutation_id: self.input.client_mutation_id }
+        ServiceTokenCreatePayload {
+            service_token,
+            token,
+            errors,
+            client_mutation_id: self.input.client_mutation_id,
+        }
     }
 }
 
@@ -195,20 +204,21 @@ impl ServiceTokenMutation {
         let asking = Asking::of(ctx);
         let mut mistakes = Mistakes::default();
         let id = ("input.id", &input.id);
-        let answer = match permit_on::<ServiceToken>(asking, id, &[Right::TenantsAdmin], &mut mistakes).await? {
-            None => (None, refused(mistakes.into())?),
-            Some((id, permit)) if seen::<ServiceToken>(asking, id).await?.revoked_at.is_some() => {
-                written(ctx, &permit, Ok(id)).await?
-            }
-            Some((id, permit)) => {
-                let work = || {
-                    let mut draft = Draft::new(Some(permit.clone()));
-                    draft.set("revoked_at", Some(Bind::Time(asking.now())));
-                    change::<service_token::Row>(permit.clone(), "serviceTokenRevoke", id, None, draft)
-                };
-                write::write_one(ctx, &permit, work).await?
-            }
-        };
+        let answer =
+            match permit_on::<ServiceToken>(asking, id, &[Right::TenantsAdmin], &mut mistakes).await? {
+                None => (None, refused(mistakes.into())?),
+                Some((id, permit)) if seen::<ServiceToken>(asking, id).await?.revoked_at.is_some() => {
+                    written(ctx, &permit, Ok(id)).await?
+                }
+                Some((id, permit)) => {
+                    let work = || {
+                        let mut draft = Draft::new(Some(permit.clone()));
+                        draft.set("revoked_at", Some(Bind::Time(asking.now())));
+                        change::<service_token::Row>(permit.clone(), "serviceTokenRevoke", id, None, draft)
+                    };
+                    write::write_one(ctx, &permit, work).await?
+                }
+            };
         Ok(ServiceTokenRevokePayload::of(answer, input.client_mutation_id))
     }
 }

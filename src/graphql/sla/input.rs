@@ -334,7 +334,12 @@ impl SlaCreateInput {
             ),
             customer_id: optional(mistakes, Kind::Organization, "input.customerId", input.customer_id),
             customer_rep_id: optional(mistakes, Kind::Person, "input.customerRepId", input.customer_rep_id),
-            service_level_manager_id: optional(mistakes, Kind::Person, "input.serviceLevelManagerId", input.service_level_manager_id),
+            service_level_manager_id: optional(
+                mistakes,
+                Kind::Person,
+                "input.serviceLevelManagerId",
+                input.service_level_manager_id,
+            ),
             start_date: input.start_date.map(|date| date.0),
             notice_date: input.notice_date.map(|date| date.0),
             expiry_date: input.expiry_date.map(|date| date.0),
@@ -419,7 +424,8 @@ fn optional(mistakes: &mut Mistakes, kind: Kind, path: &str, id: Option<ID>) -> 
 
 fn listed(mistakes: &mut Mistakes, kind: Kind, path: &str, ids: Option<Vec<ID>>) -> Listed {
     let ids = ids.unwrap_or_default();
-    let named = |(index, id): (usize, &ID)| Some((index, kind.key_at(mistakes, &format!("{path}.{index}"), id)?));
+    let named =
+        |(index, id): (usize, &ID)| Some((index, kind.key_at(mistakes, &format!("{path}.{index}"), id)?));
     ids.iter().enumerate().filter_map(named).collect()
 }
 
@@ -454,18 +460,30 @@ impl QueueTermsInput {
     fn terms(self, mistakes: &mut Mistakes) -> Terms {
         let path = "input.version.terms.queue";
         if self.sla_threshold < 0 {
-            mistakes.add(&format!("{path}.slaThreshold"), InputErrorCode::Invalid, "This must be 0 seconds or more.");
+            mistakes.add(
+                &format!("{path}.slaThreshold"),
+                InputErrorCode::Invalid,
+                "This must be 0 seconds or more.",
+            );
         }
         let abandon = format!("{path}.abandonThreshold");
         match (self.abandon_type, self.abandon_threshold) {
             (AbandonType::IgnoreAbandons, None) => {
-                mistakes.add(&abandon, InputErrorCode::Required, "IGNORE_ABANDONS needs an abandon threshold in seconds.");
+                mistakes.add(
+                    &abandon,
+                    InputErrorCode::Required,
+                    "IGNORE_ABANDONS needs an abandon threshold in seconds.",
+                );
             }
             (AbandonType::IgnoreAbandons, Some(seconds)) if seconds < 0 => {
                 mistakes.add(&abandon, InputErrorCode::Invalid, "This must be 0 seconds or more.");
             }
             (AbandonType::CountAgainstSla, Some(_)) => {
-                mistakes.add(&abandon, InputErrorCode::Invalid, "COUNT_AGAINST_SLA has no abandon threshold: leave it out.");
+                mistakes.add(
+                    &abandon,
+                    InputErrorCode::Invalid,
+                    "COUNT_AGAINST_SLA has no abandon threshold: leave it out.",
+                );
             }
             _ => {}
         }
@@ -514,7 +532,8 @@ impl ServiceTermsInput {
         let offering = format!("{path}.serviceOfferingId");
         let instance = format!("{path}.serviceInstanceId");
         if coverage == Some(By::CisOfServiceInstance) && self.service_instance_id.is_none() {
-            let message = "This coverage selects the people who use configuration items of the instance: name it.";
+            let message =
+                "This coverage selects the people who use configuration items of the instance: name it.";
             mistakes.add(&instance, InputErrorCode::Required, message);
         }
         let terms = Terms::Service {
@@ -522,7 +541,12 @@ impl ServiceTermsInput {
             service_offering_id: Kind::ServiceOffering
                 .key_at(mistakes, &offering, &self.service_offering_id)
                 .unwrap_or_default(),
-            service_instance_id: optional(mistakes, Kind::ServiceInstance, &instance, self.service_instance_id),
+            service_instance_id: optional(
+                mistakes,
+                Kind::ServiceInstance,
+                &instance,
+                self.service_instance_id,
+            ),
             coverage,
             organizations,
             sites,
@@ -533,10 +557,18 @@ impl ServiceTermsInput {
             let path = format!("{path}.{field}");
             match (selects, is_given) {
                 (true, false) => {
-                    mistakes.add(&path, InputErrorCode::Required, "This coverage selects by this list: name at least one.");
+                    mistakes.add(
+                        &path,
+                        InputErrorCode::Required,
+                        "This coverage selects by this list: name at least one.",
+                    );
                 }
                 (false, true) => {
-                    mistakes.add(&path, InputErrorCode::Invalid, "This coverage does not select by this list: leave it out.");
+                    mistakes.add(
+                        &path,
+                        InputErrorCode::Invalid,
+                        "This coverage does not select by this list: leave it out.",
+                    );
                 }
                 _ => {}
             }

@@ -4,7 +4,8 @@ use async_graphql::{Context, ID, Object, Result};
 use uuid::Uuid;
 
 use super::input::{
-    SlaCreateInput, SlaDeleteInput, SlaUpdateInput, SlaVersionActivateInput, SlaVersionCreateInput, permission,
+    SlaCreateInput, SlaDeleteInput, SlaUpdateInput, SlaVersionActivateInput, SlaVersionCreateInput,
+    permission,
 };
 use crate::access::Permit;
 use crate::error::{Error, Mistakes, WriteError};
@@ -107,7 +108,8 @@ impl SlaMutation {
         let work = |row: usize, permit: &Permit| input.rows[row].work(permit, slas[row]);
         let answers = write::write_many::<SlaVersion>(ctx, &permits, together, work).await?;
         let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
-        let results = answers.into_iter().zip(marks).map(|(answer, mark)| SlaVersionPayload::of(answer, mark));
+        let results =
+            answers.into_iter().zip(marks).map(|(answer, mark)| SlaVersionPayload::of(answer, mark));
         Ok(SlaVersionCreateManyPayload::of(results.collect(), together, input.client_mutation_id))
     }
 
@@ -207,7 +209,10 @@ async fn permit_of(asking: &Asking, path: &str, sla_id: Uuid) -> Result<(Uuid, P
 }
 
 /// The SLA of a version to be made and the permit to write it; else all mistakes of the input.
-async fn version_permit(asking: &Asking, input: &SlaVersionCreateInput) -> Result<Allowed<(Uuid, Permit)>, Error> {
+async fn version_permit(
+    asking: &Asking,
+    input: &SlaVersionCreateInput,
+) -> Result<Allowed<(Uuid, Permit)>, Error> {
     let mut mistakes = Mistakes::default();
     let found = permit_on(asking, ("input.slaId", &input.sla_id), &mut mistakes).await?;
     Ok(found.ok_or_else(|| {

@@ -3,8 +3,8 @@
 use async_graphql::ID;
 
 use crate::error::InputErrorCode;
-use crate::graphql::scalar::TimeZone;
 use crate::graphql::node::Entity;
+use crate::graphql::scalar::TimeZone;
 use crate::graphql::write::{Spot, inputs, key, mutations, name, zone};
 use crate::graphql::{Sla, Tenant};
 use crate::store::sql::Bind;

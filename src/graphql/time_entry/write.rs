@@ -97,7 +97,8 @@ impl TimeEntryMutation {
         let asking = Asking::of(ctx);
         let together = together(input.atomic, input.dry_run);
         let permits = permits(asking, &input.rows).await?;
-        let marks: Vec<Option<String>> = input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
+        let marks: Vec<Option<String>> =
+            input.rows.iter().map(|row| row.client_mutation_id.clone()).collect();
         let mut rows = Rows::read(input.rows, |row, mistakes| {
             let permit = permit_on(&permits, &row.project_id)?;
             Ok(permit.zip(row.entry(asking, mistakes)))
@@ -113,13 +114,17 @@ impl TimeEntryMutation {
         asking.services().breaches.wake();
         let written = written.map(|rows| if dry_run { rows.iter().map(|_| None).collect() } else { rows });
         let answers = results.told(written)?.into_iter().zip(marks);
-        let results = answers.map(|((row, errors), mark)| TimeEntryPayload::of((row.map(Into::into), errors), mark));
+        let results =
+            answers.map(|((row, errors), mark)| TimeEntryPayload::of((row.map(Into::into), errors), mark));
         Ok(TimeEntryRecordManyPayload::of(results.collect(), together, input.client_mutation_id))
     }
 }
 
 impl TimeEntryPayload {
-    fn of((time_entry, errors): (Option<TimeEntry>, Vec<InputError>), client_mutation_id: Option<String>) -> Self {
+    fn of(
+        (time_entry, errors): (Option<TimeEntry>, Vec<InputError>),
+        client_mutation_id: Option<String>,
+    ) -> Self {
         Self { time_entry, errors, client_mutation_id }
     }
 }
@@ -176,7 +181,8 @@ impl TimeEntryRecordInput {
             mistakes.add("input.endedAt", InputErrorCode::Invalid, message);
         }
         if ended_at > asking.now() + AHEAD {
-            let message = "This lies in the future: log time that was spent, by a clock that is right to five minutes.";
+            let message =
+                "This lies in the future: log time that was spent, by a clock that is right to five minutes.";
             mistakes.add("input.endedAt", InputErrorCode::Invalid, message);
         }
         let person_id = self.person_id.and_then(|id| Kind::Person.key_at(mistakes, "input.personId", &id));

@@ -81,7 +81,11 @@ pub(super) async fn put(
     let mut references = References::default();
     references.add::<organization::Row>(permit, "input.customerId", changes.customer_id.flatten());
     references.add::<person::Row>(permit, "input.customerRepId", changes.customer_rep_id.flatten());
-    references.add::<person::Row>(permit, "input.serviceLevelManagerId", changes.service_level_manager_id.flatten());
+    references.add::<person::Row>(
+        permit,
+        "input.serviceLevelManagerId",
+        changes.service_level_manager_id.flatten(),
+    );
     let row = locked(conn, permit, "input.id", id).await?;
     if expected_revision.is_some_and(|expected| expected != row.revision) {
         return Err(WriteError::Conflict(id));
@@ -147,8 +151,12 @@ pub(super) async fn put(
     ]);
     // What stood there before the update, as the statement began.
     sql.push(", updated_at = now() FROM (SELECT b.id, to_jsonb(b.*) AS before FROM sla b WHERE b.root_id = ");
-    sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ").bind(Bind::Uuid(id)).push(") old WHERE t.root_id = ");
-    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
+    sql.bind(Bind::Uuid(permit.root_id))
+        .push(" AND b.id = ")
+        .bind(Bind::Uuid(id))
+        .push(") old WHERE t.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id))
+        .push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
     append(&mut sql, permit, "slaUpdate", "Sla", id, "(SELECT before FROM s)", "(SELECT after FROM s)");
     sql.push(" SELECT 1");
     rows(conn, sql).await.map_err(|failure| mistaken(&[TAKEN_NAME], failure))?;
@@ -202,7 +210,8 @@ async fn in_use(
     }
     let Some(last) = found.pop() else { return Ok(None) };
     let all = if found.is_empty() { last } else { format!("{} and {last}", found.join(", ")) };
-    let message = format!("It cannot be deleted, for what hangs on it: {all}. Let it expire, or turn it off.");
+    let message =
+        format!("It cannot be deleted, for what hangs on it: {all}. Let it expire, or turn it off.");
     Ok(Some(InputError::at("input.id", InputErrorCode::InUse, message)))
 }
 
@@ -229,7 +238,12 @@ pub fn activation(
 
 /// The SLA as it is, and stays until the transaction ends. It was there when the permit was given, and may have been deleted
 /// since: that is told at what names it.
-async fn locked(conn: &mut AsyncPgConnection, permit: &Permit, path: &str, id: Uuid) -> Result<Row, WriteError> {
+async fn locked(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    path: &str,
+    id: Uuid,
+) -> Result<Row, WriteError> {
     let mut sql = Sql::new("SELECT ");
     super::super::page::columns(&mut sql, "t", Row::TARGET);
     sql.push(" FROM sla t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));

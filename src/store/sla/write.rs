@@ -8,11 +8,11 @@ use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
+use super::super::audit_entry::append;
 use super::super::noun::{Noun, column};
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
 use super::super::word::{AbandonType, Coverage, SlaKind, SlaStatus};
-use super::super::audit_entry::append;
 use super::super::write::{Constraint, Mark, Work, marking, mistaken, sourced};
 use super::super::{id, organization, person, rows, service_instance, service_offering, site};
 use super::Row;
@@ -142,8 +142,15 @@ impl Terms {
 
     /// What they refer to must be there: objects of the tenant, or of those above it.
     fn references(&self, permit: &Permit, references: &mut References) {
-        let Self::Service { service_offering_id, service_instance_id, organizations, sites, people, service_instances, .. } =
-            self
+        let Self::Service {
+            service_offering_id,
+            service_instance_id,
+            organizations,
+            sites,
+            people,
+            service_instances,
+            ..
+        } = self
         else {
             return;
         };
@@ -152,7 +159,11 @@ impl Terms {
             // What was sent is no id: of which service the instance must be is not known.
             references.add::<service_instance::Row>(permit, at("serviceInstanceId"), *service_instance_id);
         } else {
-            references.add::<service_offering::Row>(permit, at("serviceOfferingId"), Some(*service_offering_id));
+            references.add::<service_offering::Row>(
+                permit,
+                at("serviceOfferingId"),
+                Some(*service_offering_id),
+            );
             references.add_if::<service_instance::Row>(
                 permit,
                 at("serviceInstanceId"),
@@ -174,7 +185,11 @@ impl Terms {
             references.add::<person::Row>(permit, at(&format!("personIds.{index}")), Some(*id));
         }
         for (index, id) in service_instances {
-            references.add::<service_instance::Row>(permit, at(&format!("serviceInstanceIds.{index}")), Some(*id));
+            references.add::<service_instance::Row>(
+                permit,
+                at(&format!("serviceInstanceIds.{index}")),
+                Some(*id),
+            );
         }
     }
 
@@ -251,8 +266,13 @@ async fn promises(
     if new.version_name.contains('\0') {
         return Ok(false);
     }
-    let mut sql = Sql::new("SELECT 1 FROM sla t JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.active_version_id");
-    sql.push(" WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id));
+    let mut sql = Sql::new(
+        "SELECT 1 FROM sla t JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.active_version_id",
+    );
+    sql.push(" WHERE t.root_id = ")
+        .bind(Bind::Uuid(permit.root_id))
+        .push(" AND t.id = ")
+        .bind(Bind::Uuid(sla_id));
     sql.push(" AND v.kind = ").bind(text(new.terms.kind().word()));
     sql.push(" AND v.version_name = ").bind(Bind::Text(new.version_name.clone()));
     for (column, value) in new.terms.columns() {
@@ -341,7 +361,8 @@ pub fn version_creation(
 ) -> Work<Uuid> {
     let held = permit.clone();
     let work: Work<Uuid> = Box::new(move |conn| {
-        async move { add_version(conn, &held, (sla_id, expected_revision), &new, activate, mistakes).await }.boxed()
+        async move { add_version(conn, &held, (sla_id, expected_revision), &new, activate, mistakes).await }
+            .boxed()
     });
     marking(permit, "slaVersionCreate", mark, work)
 }
@@ -380,7 +401,10 @@ async fn check_version(
     }
     let kind = column::<Text, SlaKind>(sla, 0)?;
     if kind != new.terms.kind() {
-        let message = format!("The terms of this SLA are of the kind {}: a version cannot change the kind.", kind.word());
+        let message = format!(
+            "The terms of this SLA are of the kind {}: a version cannot change the kind.",
+            kind.word()
+        );
         mistakes.add("input.version.terms", InputErrorCode::Invalid, message);
     }
     let mut references = References::default();
@@ -421,18 +445,30 @@ pub(super) async fn activate(
     version_id: Uuid,
     taken: Constraint,
 ) -> Result<(), WriteError> {
-    let mut sql = Sql::new("WITH s AS (UPDATE sla t SET active_version_id = v.id, livechat_due_minutes = v.due_time_in_minutes");
+    let mut sql = Sql::new(
+        "WITH s AS (UPDATE sla t SET active_version_id = v.id, livechat_due_minutes = v.due_time_in_minutes",
+    );
     sql.push(", revision = t.revision + 1, updated_at = now(), updated_by = ");
     match permit.person_id {
         Some(person) => sql.bind(Bind::Uuid(person)),
         None => sql.push("NULL"),
     };
-    sql.push(" FROM sla_version v, (SELECT b.root_id, b.id, to_jsonb(b.*) AS before FROM sla b WHERE b.root_id = ");
+    sql.push(
+        " FROM sla_version v, (SELECT b.root_id, b.id, to_jsonb(b.*) AS before FROM sla b WHERE b.root_id = ",
+    );
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ").bind(Bind::Uuid(sla_id)).push(") old");
     sql.push(" WHERE v.root_id = t.root_id AND v.sla_id = t.id AND v.id = ").bind(Bind::Uuid(version_id));
     sql.push(" AND t.root_id = old.root_id AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
     activation(&mut sql, permit, sla_id, version_id);
-    append(&mut sql, permit, "slaVersionActivate", "Sla", sla_id, "(SELECT before FROM s)", "(SELECT after FROM s)");
+    append(
+        &mut sql,
+        permit,
+        "slaVersionActivate",
+        "Sla",
+        sla_id,
+        "(SELECT before FROM s)",
+        "(SELECT after FROM s)",
+    );
     sql.push(" SELECT count(*) FROM s");
     let changed = rows(conn, sql).await.map_err(|failure| mistaken(&[taken], failure))?;
     let changed = changed.first().map_or(Ok(0), |row| column::<BigInt, i64>(row, 0))?;
@@ -456,7 +492,9 @@ fn version(sql: &mut Sql, permit: &Permit, sla_id: Uuid, version_id: Uuid, numbe
     sql.values(pairs).push(" RETURNING to_jsonb(sla_version.*) AS after)");
     for (table, column, ids) in new.terms.lists() {
         if !ids.is_empty() {
-            sql.made(format!(", {table} AS (INSERT INTO {table} (root_id, tenant_id, sla_version_id, {column}) SELECT "));
+            sql.made(format!(
+                ", {table} AS (INSERT INTO {table} (root_id, tenant_id, sla_version_id, {column}) SELECT "
+            ));
             sql.bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(permit.tenant_id)).push(", ");
             sql.bind(Bind::Uuid(version_id)).push(", i FROM unnest(").bind(Bind::Uuids(ids)).push(") i)");
         }
@@ -495,11 +533,14 @@ pub(super) async fn free(
         Some(minutes) => sql.bind(Bind::Int(minutes)),
         None => sql.push("NULL"),
     };
-    sql.push("), false) FROM sla t WHERE t.kind = 'livechat' AND t.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push("), false) FROM sla t WHERE t.kind = 'livechat' AND t.root_id = ")
+        .bind(Bind::Uuid(permit.root_id));
     sql.push(" AND t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
     if let Some(own) = own {
         sql.push(" AND t.id <> ").bind(Bind::Uuid(own));
-        sql.push(" AND EXISTS (SELECT FROM sla o WHERE o.root_id = t.root_id AND o.kind = 'livechat' AND o.id = ");
+        sql.push(
+            " AND EXISTS (SELECT FROM sla o WHERE o.root_id = t.root_id AND o.kind = 'livechat' AND o.id = ",
+        );
         sql.bind(Bind::Uuid(own)).push(")");
     }
     let taken = rows(conn, sql).await?;

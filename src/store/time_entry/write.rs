@@ -118,7 +118,11 @@ struct Touched {
     corrected: bool,
 }
 
-async fn write(conn: &mut AsyncPgConnection, permit: &Permit, entries: &[Entry]) -> QueryResult<Vec<Arc<Row>>> {
+async fn write(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    entries: &[Entry],
+) -> QueryResult<Vec<Arc<Row>>> {
     let stored = stored(conn, permit, entries).await?;
     // What is logged at once on a project is counted one after the other, and so is a limit that is made or changed
     // meanwhile: each counts what was logged before it.
@@ -155,7 +159,9 @@ async fn write(conn: &mut AsyncPgConnection, permit: &Permit, entries: &[Entry])
         .zip(&ids)
         .filter_map(|(entry, id)| {
             let same = |row: &&Arc<Row>| {
-                row.id == *id || entry.source.is_some() && (&row.source, &row.source_id) == (&entry.source, &entry.source_id)
+                row.id == *id
+                    || entry.source.is_some()
+                        && (&row.source, &row.source_id) == (&entry.source, &entry.source_id)
             };
             made.iter().chain(&now).find(same).cloned()
         })
@@ -180,7 +186,11 @@ async fn write(conn: &mut AsyncPgConnection, permit: &Permit, entries: &[Entry])
 }
 
 /// The entries that sources have logged before.
-async fn stored(conn: &mut AsyncPgConnection, permit: &Permit, entries: &[Entry]) -> QueryResult<Vec<Arc<Row>>> {
+async fn stored(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    entries: &[Entry],
+) -> QueryResult<Vec<Arc<Row>>> {
     let sourced = entries.iter().filter_map(|entry| entry.source.clone().zip(entry.source_id.clone()));
     let (sources, ids): (Vec<String>, Vec<String>) = sourced.unzip();
     if sources.is_empty() {
@@ -207,7 +217,8 @@ async fn read(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> Qu
 /// stretches that the corrected ones had.
 async fn put(conn: &mut AsyncPgConnection, permit: &Permit, new: &[New<'_>]) -> QueryResult<Vec<Touched>> {
     const CONTENT: &str = "project_id, person_id, category, started_at, ended_at";
-    let mut sql = Sql::new("WITH n AS MATERIALIZED (SELECT * FROM jsonb_populate_recordset(NULL::time_entry, ");
+    let mut sql =
+        Sql::new("WITH n AS MATERIALIZED (SELECT * FROM jsonb_populate_recordset(NULL::time_entry, ");
     sql.bind(Bind::rows(new)?).push(
         ")), old AS MATERIALIZED (SELECT t.* FROM n JOIN time_entry t ON t.root_id = n.root_id AND t.tenant_id = n.tenant_id \
          AND t.source = n.source AND t.source_id = n.source_id), \

@@ -53,7 +53,8 @@ fn s12_a_chat_is_due_around_the_clock_and_met_when_taken() {
         ]
     );
 
-    let taken = [becomes(1, QUEUED, Status::Assigned), becomes(2, "2024-01-21T00:29:00Z", Status::InProgress)];
+    let taken =
+        [becomes(1, QUEUED, Status::Assigned), becomes(2, "2024-01-21T00:29:00Z", Status::InProgress)];
     let taken = wait(at(QUEUED), terms, &taken, WarningShare::default());
     assert!(!taken.is_queued());
     assert_eq!(taken.outcome(at("2024-02-21T00:00:00Z")), Outcome::Met);
