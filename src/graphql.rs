@@ -147,6 +147,9 @@ pub struct Query(
 /// `NOT_FOUND` of what they may not see, with the path of the id that names it as `extensions.inputPath`. What is wrong with
 /// an input is data, in the payload, all of it at once, ids that are none among it. What does not fit its type is refused
 /// before, with its `extensions.inputPath` too. Names are kept without white space around them, in Unicode's normal form C.
+///
+/// A payload is never null: of several in one request, one that is refused empties `data`, and hides what those before it
+/// did. Send each in a request of its own.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     SlaMutation,
