@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub enum Source {
     /// A file, replaced when keys change.
     File(PathBuf),
-    /// An address, `https://` but on one's own machine.
+    /// An address. Under `http://` whoever is on the way to it can give keys of their own.
     Url(String),
 }
 

@@ -1,6 +1,7 @@
 //! Rows of a file, as what they tell of a request.
 
-use std::io::{BufRead, Read};
+use std::cell::Cell;
+use std::io::{self, BufRead, Read};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -89,7 +90,9 @@ impl Reader {
         // Spreadsheets separate by what decimals are not written with where they are used.
         let times = |separator: &u8| begin.iter().filter(|byte| *byte == separator).count();
         let separator = [b'\t', b';', b','].into_iter().max_by_key(times).unwrap_or(b',');
-        let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(begin.chain(input));
+        let odd = Cell::new(false);
+        let input = Quotes { input: begin.chain(input), odd: &odd };
+        let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(input);
         let headers = reader.headers().map_err(|cause| Error::File(unreadable(&cause)))?.clone();
         let mut columns = [None; Field::ALL.len()];
         for (field, at) in Field::ALL.iter().zip(&mut columns) {
@@ -104,10 +107,12 @@ impl Reader {
             }
         }
         let mut record = csv::StringRecord::new();
+        // The last row is known to be one only when nothing comes after it.
+        let mut held: Option<(u64, Result<Row, Bad>)> = None;
         loop {
             let line = reader.position().line();
             let read = match reader.read_record(&mut record) {
-                Ok(false) => return Ok(()),
+                Ok(false) => break,
                 Ok(true) => {
                     let line = record.position().map_or(line, csv::Position::line);
                     let cell = |at: &Option<usize>| at.and_then(|at| record.get(at)).map(str::to_owned);
@@ -116,10 +121,21 @@ impl Reader {
                 Err(cause) if cause.is_io_error() => return Err(Error::File(cause.to_string())),
                 Err(cause) => Err(Bad { line, why: unreadable(&cause) }),
             };
-            if !each(read) {
+            if let Some((_, before)) = held.replace((line, read))
+                && !each(before)
+            {
                 return Ok(());
             }
         }
+        if let Some((line, last)) = held {
+            let lines = reader.position().line() - line;
+            // A quote that nothing closes makes one cell of all that follows.
+            let swallows = odd.get() && lines > 1;
+            let why =
+                || format!("a quote that is opened here is not closed in the {lines} lines that are left");
+            each(if swallows { Err(Bad { line, why: why() }) } else { last });
+        }
+        Ok(())
     }
 
     fn ndjson(
@@ -284,6 +300,21 @@ fn word<T: Copy>(
             all.join(", ")
         )
     })
+}
+
+/// Tells whether the quotes that were read so far are paired.
+struct Quotes<'a, R> {
+    input: R,
+    odd: &'a Cell<bool>,
+}
+
+impl<R: Read> Read for Quotes<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(into)?;
+        let quotes = into.iter().take(read).filter(|byte| **byte == b'"').count();
+        self.odd.set(self.odd.get() ^ (quotes % 2 == 1));
+        Ok(read)
+    }
 }
 
 fn unreadable(cause: &csv::Error) -> String {

@@ -203,6 +203,24 @@ async fn columns_are_separated_by_commas_semicolons_or_tabs_and_a_canceled_incid
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_quote_that_is_not_closed_is_told_and_what_comes_before_it_is_taken_in() {
+    let app = world().await;
+    let table = "sourceId,occurredAt,subject\nA1,2026-03-02T10:00:00Z,\"two\nlines\"\nA2,2026-03-02T10:00:00Z,5\" pipe\n";
+    let (well, said, why) = import(&app, "log.csv", table, &["--source=whole"]).await;
+    assert!(well && said.starts_with("2 rows read: 2 requests registered"), "{said}{why}");
+    let open =
+        "A3,2026-03-02T10:00:00Z,\"no end\nA4,2026-03-02T10:00:00Z,lost\nA5,2026-03-02T10:00:00Z,lost\n";
+    let table = format!("sourceId,occurredAt,subject\nA1,2026-03-02T10:00:00Z,one\n{open}");
+    let (well, said, why) = import(&app, "log.csv", table, &["--source=torn"]).await;
+    assert!(said.starts_with("2 rows read: 1 requests registered"), "{said}{why}");
+    assert!(
+        !well
+            && why.contains("line 3: a quote that is opened here is not closed in the 3 lines that are left"),
+        "{why}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_meant_is_refused_with_what_to_do_and_nothing_is_taken_in() {
     let app = world().await;
     for (content, flags, about) in [
