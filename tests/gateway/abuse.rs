@@ -270,15 +270,19 @@ async fn lists_in_lists_hold_no_more_values_than_pages_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_calendars_compute_is_stopped_at_the_deadline_too() {
+async fn what_calendars_compute_lets_others_be_answered_meanwhile() {
     let app = App::sampled().await;
     let target = "targetAt(start: \"2026-01-01T00:00:00Z\", businessDays: 36000, timeZone: \"America/New_York\") { targetAt }";
     let names = (0..190).map(|n| format!("n{n}: {target} ")).collect::<String>();
     let query = format!("{{ calendars(first: 100) {{ nodes {{ {names} }} }} }}");
-    let config = HttpConfig { execution_deadline: Duration::from_millis(20), ..HttpConfig::default() };
-    let answer =
-        router(app.gateway.clone(), config).oneshot(posted(&app.token(MANAGER), &query)).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+    let config = HttpConfig { execution_deadline: Duration::from_secs(300), ..HttpConfig::default() };
+    let long = router(app.gateway.clone(), config).oneshot(posted(&app.token(MANAGER), &query));
+    // Both are polled in turn by one task: what computes without a pause is done before the other gets on.
+    tokio::select! {
+        biased;
+        answer = long => panic!("answered first: {:?}", answer.map(|answer| answer.status())),
+        _ = app.ask(MANAGER, "{ viewer { name } }", json!({})) => {}
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
