@@ -214,6 +214,7 @@ impl Feed {
             epoch,
             pos,
             live_after: head.pos,
+            begins: matches!(after, Some(None)),
             next: None,
             held: VecDeque::new(),
             told: told.unwrap_or(pos),
@@ -282,6 +283,8 @@ struct Follower {
     pos: i64,
     /// What has a greater position happened since the subscription began.
     live_after: i64,
+    /// Wherever the log begins by then is where this one begins: it wants all that is kept, and was told nothing yet.
+    begins: bool,
     /// From where to look next; none if the bell says it.
     next: Option<i64>,
     held: VecDeque<(i64, Option<Arc<breach::Row>>)>,
@@ -348,6 +351,7 @@ impl Follower {
     }
 
     fn tell(&mut self, pos: i64, breach: Option<Arc<breach::Row>>) -> Item {
+        self.begins = false;
         self.told = pos;
         self.told_at = Instant::now();
         let cursor = Cursor { epoch: self.epoch, pos }.encode();
@@ -393,7 +397,12 @@ impl Follower {
             return Ok(());
         }
         if after < extract.head.low_pos {
-            return Err(expired(&extract.head));
+            if !self.begins {
+                return Err(expired(&extract.head));
+            }
+            self.pos = extract.head.low_pos;
+            self.next = Some(self.pos + 1);
+            return Ok(());
         }
         let full = extract.entries.len() == HELD;
         let reached = extract.entries.last().filter(|_| full).map_or(until, |last| last.pos);

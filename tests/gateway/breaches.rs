@@ -456,6 +456,9 @@ async fn b2_a_cursor_before_the_oldest_kept_has_expired_and_names_the_oldest() {
     scene.chats(SLA, 5, "now() - interval '1 hour'").await;
     let replica = scene.replica();
     let cursors = take(&mut follow(&replica.feed(), ROOT, Some("0")).await, 5).await;
+    // It has read nothing yet when the oldest are forgotten, and wants those that are kept.
+    let another = scene.replica();
+    let mut all = follow(&another.feed(), ROOT, Some("0")).await;
     scene
         .client
         .batch_execute("UPDATE breach_log_head SET low_pos = 2; DELETE FROM breach_log WHERE pos <= 2; NOTIFY breach_log")
@@ -465,6 +468,7 @@ async fn b2_a_cursor_before_the_oldest_kept_has_expired_and_names_the_oldest() {
     let Error::CursorExpired { oldest } = refused(&replica.feed(), &cursors[0].1).await else {
         panic!("must be expired")
     };
+    assert_eq!(take(&mut all, 3).await, cursors[2..]);
     assert_eq!(oldest, cursors[1].1);
     for after in ["0", &oldest] {
         let rest = take(&mut follow(&replica.feed(), ROOT, Some(after)).await, 3).await;
