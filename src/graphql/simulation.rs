@@ -24,7 +24,7 @@ use crate::clock::waiting::{Abandons, QueueTerms, WaitTerms, wait};
 use crate::error::{Error, Mistakes};
 use crate::store::noun::Noun;
 use crate::store::replay::{self, Measured, Offer, Proposal, Replay};
-use crate::store::sla::write::Terms;
+use crate::store::sla::terms::Terms;
 use crate::store::word::{AbandonType, SlaKind};
 use crate::store::{affected_sla, calendar, service_instance, service_offering, sla};
 

@@ -74,6 +74,15 @@ pub const UNDER_TENANT: Under = Under("audit_entry t WHERE t.root_id = k.root_id
 /// What happened to an object.
 pub const UNDER_OBJECT: Under = Under("audit_entry t WHERE t.root_id = k.root_id AND t.object_id = k.id");
 
+/// Ends the `UPDATE` of a write, whose row is `t`, so that it gives what its entry tells: the row as it stood when the
+/// statement began as `before`, and as it stands now as `after`.
+pub(super) fn before_and_after(sql: &mut Sql, permit: &Permit, table: &'static str, id: Uuid) {
+    sql.push(" FROM (SELECT b.id, to_jsonb(b.*) AS before FROM ").push(table).push(" b WHERE b.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ").bind(Bind::Uuid(id));
+    sql.push(") old WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after");
+}
+
 /// Appends to a write the entry that tells of it (rule P4), as a part of the same statement. `before` and `after` are
 /// SQL of this room.
 pub(super) fn append(

@@ -1,6 +1,7 @@
 //! An SLA: a promise of a tenant. What is promised is in its versions.
 
 pub mod change;
+pub mod terms;
 pub mod write;
 
 use chrono::{DateTime, NaiveDate, Utc};

@@ -11,7 +11,8 @@ use crate::graphql::scalar::Date;
 use crate::graphql::word::{AbandonType, SlaCoverage, SlaStatus};
 use crate::graphql::write::{Create, Spot, mark};
 use crate::store::sla::change::Changes;
-use crate::store::sla::write::{self, Listed, New, NewVersion, Terms};
+use crate::store::sla::terms::{Listed, Terms};
+use crate::store::sla::write::{self, New, NewVersion};
 use crate::store::word::{self, SlaKind};
 use crate::store::write::{Mark, Work};
 

@@ -6,7 +6,7 @@ use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::super::audit_entry::append;
+use super::super::audit_entry::{append, before_and_after};
 use super::super::noun::{Noun, column};
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
@@ -149,14 +149,9 @@ pub(super) async fn put(
         ("revision", Some(Bind::Int(row.revision + 1))),
         ("updated_by", permit.person_id.map(Bind::Uuid)),
     ]);
-    // What stood there before the update, as the statement began.
-    sql.push(", updated_at = now() FROM (SELECT b.id, to_jsonb(b.*) AS before FROM sla b WHERE b.root_id = ");
-    sql.bind(Bind::Uuid(permit.root_id))
-        .push(" AND b.id = ")
-        .bind(Bind::Uuid(id))
-        .push(") old WHERE t.root_id = ");
-    sql.bind(Bind::Uuid(permit.root_id))
-        .push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
+    sql.push(", updated_at = now()");
+    before_and_after(&mut sql, permit, "sla", id);
+    sql.push(")");
     append(&mut sql, permit, "slaUpdate", "Sla", id, "(SELECT before FROM s)", "(SELECT after FROM s)");
     sql.push(" SELECT 1");
     rows(conn, sql).await.map_err(|failure| mistaken(&[TAKEN_NAME], failure))?;

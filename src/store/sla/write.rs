@@ -1,7 +1,5 @@
 //! Writing SLAs and their versions: each write is one transaction and leaves an audit entry (rule P4).
 
-use std::collections::BTreeSet;
-
 use chrono::NaiveDate;
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel_async::AsyncPgConnection;
@@ -12,11 +10,12 @@ use super::super::audit_entry::append;
 use super::super::noun::{Noun, column};
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
-use super::super::word::{AbandonType, Coverage, SlaKind, SlaStatus};
+use super::super::word::{SlaKind, SlaStatus};
 use super::super::write::{Constraint, Mark, Work, marking, mistaken, sourced};
-use super::super::{id, organization, person, rows, service_instance, service_offering, site};
+use super::super::{id, organization, person, rows};
 use super::Row;
 use super::change::{self, Changes};
+use super::terms::{Terms, text};
 use crate::access::Permit;
 use crate::error::{Error, InputErrorCode, Mistakes, WriteError};
 
@@ -64,155 +63,6 @@ pub struct NewVersion {
     pub description: Option<String>,
     /// What is promised.
     pub terms: Terms,
-}
-
-/// Ids of a list, each with its place in the input.
-pub type Listed = Vec<(usize, Uuid)>;
-
-/// What a version promises.
-#[derive(Clone, Debug)]
-pub enum Terms {
-    /// A service offering (rules S7, S8).
-    Service {
-        /// The offering.
-        service_offering_id: Uuid,
-        /// The instance, one of the offering's service.
-        service_instance_id: Option<Uuid>,
-        /// How the people covered are selected.
-        coverage: Option<Coverage>,
-        /// The organizations that the coverage lists.
-        organizations: Listed,
-        /// The sites that it lists.
-        sites: Listed,
-        /// The people that it lists.
-        people: Listed,
-        /// The instances that it lists.
-        service_instances: Listed,
-    },
-    /// Seconds to answer (rule S9).
-    Queue {
-        /// Seconds.
-        sla_threshold: i32,
-        /// What abandons count as.
-        abandon_type: AbandonType,
-        /// Seconds.
-        abandon_threshold: Option<i32>,
-    },
-    /// Minutes until due (rule S11).
-    Livechat {
-        /// Minutes.
-        due_time_in_minutes: i32,
-    },
-}
-
-impl Terms {
-    /// Which world they come from.
-    pub fn kind(&self) -> SlaKind {
-        match self {
-            Self::Service { .. } => SlaKind::Service,
-            Self::Queue { .. } => SlaKind::Queue,
-            Self::Livechat { .. } => SlaKind::Livechat,
-        }
-    }
-
-    fn due_time(&self) -> Option<i32> {
-        match self {
-            Self::Livechat { due_time_in_minutes } => Some(*due_time_in_minutes),
-            _ => None,
-        }
-    }
-
-    fn columns(&self) -> Vec<(&'static str, Option<Bind>)> {
-        match self {
-            Self::Service { service_offering_id, service_instance_id, coverage, .. } => vec![
-                ("service_offering_id", Some(Bind::Uuid(*service_offering_id))),
-                ("service_instance_id", service_instance_id.map(Bind::Uuid)),
-                ("coverage", coverage.map(|coverage| text(coverage.word()))),
-            ],
-            Self::Queue { sla_threshold, abandon_type, abandon_threshold } => vec![
-                ("sla_threshold", Some(Bind::Int(*sla_threshold))),
-                ("abandon_type", Some(text(abandon_type.word()))),
-                ("abandon_threshold", abandon_threshold.map(Bind::Int)),
-            ],
-            Self::Livechat { due_time_in_minutes } => {
-                vec![("due_time_in_minutes", Some(Bind::Int(*due_time_in_minutes)))]
-            }
-        }
-    }
-
-    /// What they refer to must be there: objects of the tenant, or of those above it.
-    fn references(&self, permit: &Permit, references: &mut References) {
-        let Self::Service {
-            service_offering_id,
-            service_instance_id,
-            organizations,
-            sites,
-            people,
-            service_instances,
-            ..
-        } = self
-        else {
-            return;
-        };
-        let at = |field: &str| format!("input.version.terms.service.{field}");
-        if service_offering_id.is_nil() {
-            // What was sent is no id: of which service the instance must be is not known.
-            references.add::<service_instance::Row>(permit, at("serviceInstanceId"), *service_instance_id);
-        } else {
-            references.add::<service_offering::Row>(
-                permit,
-                at("serviceOfferingId"),
-                Some(*service_offering_id),
-            );
-            references.add_if::<service_instance::Row>(
-                permit,
-                at("serviceInstanceId"),
-                *service_instance_id,
-                // Rule S7: the instance belongs to the service of the offering.
-                " AND t.service_id = (SELECT o.service_id FROM service_offering o WHERE o.root_id = t.root_id AND o.id = ",
-                |sql| {
-                    sql.bind(Bind::Uuid(*service_offering_id)).push(")");
-                },
-            );
-        }
-        for (index, id) in organizations {
-            references.add::<organization::Row>(permit, at(&format!("organizationIds.{index}")), Some(*id));
-        }
-        for (index, id) in sites {
-            references.add::<site::Row>(permit, at(&format!("siteIds.{index}")), Some(*id));
-        }
-        for (index, id) in people {
-            references.add::<person::Row>(permit, at(&format!("personIds.{index}")), Some(*id));
-        }
-        for (index, id) in service_instances {
-            references.add::<service_instance::Row>(
-                permit,
-                at(&format!("serviceInstanceIds.{index}")),
-                Some(*id),
-            );
-        }
-    }
-
-    /// The lists of a coverage: table, column, ids, each once and in their order.
-    fn lists(&self) -> Vec<(&'static str, &'static str, Vec<Uuid>)> {
-        let sorted = |listed: &Listed| {
-            let ids: BTreeSet<Uuid> = listed.iter().map(|(_, id)| *id).collect();
-            ids.into_iter().collect()
-        };
-        match self {
-            Self::Service { organizations, sites, people, service_instances, .. } => vec![
-                ("sla_version_organization", "organization_id", sorted(organizations)),
-                ("sla_version_site", "site_id", sorted(sites)),
-                ("sla_version_person", "person_id", sorted(people)),
-                ("sla_version_service_instance", "service_instance_id", sorted(service_instances)),
-            ],
-            _ => Vec::new(),
-        }
-    }
-}
-
-fn text(word: &str) -> Bind {
-    Bind::Text(word.to_owned())
 }
 
 /// To make an SLA and its first version, which is active (rule S1); gives its id. The checked parts of the input are

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Draft, Part, mistaken, sourced};
 use crate::access::Permit;
 use crate::error::{Error, InputError, InputErrorCode, WriteError};
-use crate::store::audit_entry::append;
+use crate::store::audit_entry::{append, before_and_after};
 use crate::store::noun::{Noun, column};
 use crate::store::sql::{Bind, Sql};
 use crate::store::{id, rows};
@@ -98,13 +98,8 @@ pub(super) async fn update<N: Noun>(
     for (column, value) in columns {
         sql.push(", ").assignments(vec![(column, value)]);
     }
-    sql.push(" FROM (SELECT b.id, to_jsonb(b.*) AS before FROM ").push(table).push(" b WHERE b.root_id = ");
-    sql.bind(Bind::Uuid(permit.root_id))
-        .push(" AND b.id = ")
-        .bind(Bind::Uuid(id))
-        .push(") old WHERE t.root_id = ");
-    sql.bind(Bind::Uuid(permit.root_id))
-        .push(" AND t.id = old.id RETURNING old.before, to_jsonb(t.*) AS after)");
+    before_and_after(&mut sql, permit, table, id);
+    sql.push(")");
     sql.append(inserts).append(before).push(" AS before").append(after).push(" AS after FROM s)");
     append(&mut sql, permit, action, N::TYPE, id, "(SELECT before FROM w)", "(SELECT after FROM w)");
     sql.push(" SELECT 1");
