@@ -36,6 +36,9 @@ pub struct Facts {
     pub support_team: Option<Uuid>,
     /// The first-line team of the affected instance.
     pub first_line_team: Option<Uuid>,
+    /// Whether the SLA applies at all: not if an event told late has shown that it never did (rule X14). It promises
+    /// nothing then.
+    pub applies: bool,
     /// What the offering promised, sorted by `from`. An impact assigned at T takes the last entry that begins
     /// at or before T, or the first entry if all begin later.
     pub promised: Vec<InForce>,
@@ -184,6 +187,9 @@ impl<'a> Replay<'a> {
 
     /// Rule C4. An SLA or a request without an instance has nothing to differ in.
     fn relation(&self) -> Relation {
+        if !self.facts.applies {
+            return Relation::Elsewhere;
+        }
         match (self.facts.instance, self.now.instance) {
             (Some(affected), Some(requested)) if affected != requested => self
                 .facts
@@ -222,7 +228,7 @@ impl<'a> Replay<'a> {
             self.impact = impact;
             let promised = &self.facts.promised;
             let next = promised.partition_point(|entry| entry.from <= at);
-            let in_force = promised.get(next.saturating_sub(1));
+            let in_force = promised.get(next.saturating_sub(1)).filter(|_| self.facts.applies);
             self.frozen = in_force.map(|entry| (at, entry.targets.as_ref()));
         }
     }

@@ -209,7 +209,7 @@ enums! {
         Provider,
         /// A supplier: the request is about an instance lower in the graph.
         Supplier,
-        /// Nobody: the provider is no longer responsible for completing the request. There is no resolution target; the response target stays.
+        /// Nobody: the provider is no longer responsible for completing the request. There is no resolution target; the response target stays. Where what was told late shows that the SLA never applied, there is neither.
         SlaNotAffected,
     }
     /// What the clock of an affected SLA runs towards.

@@ -139,6 +139,7 @@ impl World {
             below: instance.map(|instance| below(instance.id, &self.uses)).unwrap_or_default(),
             support_team: instance.and_then(|instance| instance.support_team),
             first_line_team: instance.and_then(|instance| instance.first_line_team),
+            applies: true,
             promised: vec![InForce { from: started_at, targets: promise.offering.targets.clone() }],
         };
         let state = fold(&facts, events, WarningShare::default());

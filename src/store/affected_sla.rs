@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -205,6 +205,8 @@ pub(super) struct Frozen {
     pub(super) supplier_id: Option<Uuid>,
     pub(super) time_zone: Option<String>,
     pub(super) started_at: DateTime<Utc>,
+    /// Whether the history still has the stretch that it was made for.
+    pub(super) applies: bool,
     /// When its targets were frozen anew on purpose: a part of its history that other clocks of the request do not have.
     #[serde(skip)]
     pub(super) recalculated: Vec<Event>,
@@ -252,12 +254,12 @@ pub(super) struct Clock {
     pub(super) moving: Moving,
 }
 
-const FROZEN: &str = "root_id, id, tenant_id, sla_id, sla_version_id, request_id, service_instance_id, \
-    standard_service_request_id, support_team_id, first_line_team_id, supplier_id, time_zone";
+const KEYS: &str = "root_id, id, tenant_id, sla_id, request_id";
 
-/// The start moves too: an event told late may have brought the SLA in earlier.
-const MOVING: &str = "started_at, support_hours_id, service_hours_id, impact, accountability, maximum_response_duration, \
-    maximum_response_duration_in_days, maximum_resolution_duration, maximum_resolution_duration_in_days, \
+/// What is frozen moves too: an event told late may have brought the SLA in at another time, in another version.
+const MOVING: &str = "sla_version_id, service_instance_id, standard_service_request_id, support_team_id, \
+    first_line_team_id, supplier_id, time_zone, started_at, applies, support_hours_id, service_hours_id, impact, \
+    accountability, maximum_response_duration, maximum_response_duration_in_days, maximum_resolution_duration, maximum_resolution_duration_in_days, \
     response_target_at, response_breaches_at, resolution_target_at, resolution_breaches_at, next_target, next_target_at, \
     actual_response_at, actual_response_duration, actual_resolution_at, actual_resolution_duration, \
     desired_completion_at, stopped_clock_at, stopped_clock_duration, downtime_start_at, downtime_end_at, \
@@ -266,16 +268,17 @@ const MOVING: &str = "started_at, support_hours_id, service_hours_id, impact, ac
 /// What [`frozen`] reads of a clock `t` and its version `v`.
 const FROZEN_OF: &str = "t.root_id, t.id, t.tenant_id, t.sla_id, t.sla_version_id, t.request_id, t.service_instance_id, \
     t.standard_service_request_id, t.support_team_id, t.first_line_team_id, t.supplier_id, t.time_zone, t.started_at, \
+    t.applies, \
     ARRAY(SELECT c.id FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id ORDER BY c.id), \
     ARRAY(SELECT c.occurred_at FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id \
       ORDER BY c.id), ";
 
 /// How many columns [`frozen`] reads.
-const FROZEN_COLUMNS: usize = 20;
+const FROZEN_COLUMNS: usize = 21;
 
 fn frozen(row: &PgRow) -> QueryResult<Frozen> {
-    let recalculations: Vec<Uuid> = column::<Array<SqlUuid>, _>(row, 13)?;
-    let instants: Vec<DateTime<Utc>> = column::<Array<Timestamptz>, _>(row, 14)?;
+    let recalculations: Vec<Uuid> = column::<Array<SqlUuid>, _>(row, 14)?;
+    let instants: Vec<DateTime<Utc>> = column::<Array<Timestamptz>, _>(row, 15)?;
     let recalculated = |(id, occurred_at)| Event {
         id,
         occurred_at,
@@ -297,8 +300,9 @@ fn frozen(row: &PgRow) -> QueryResult<Frozen> {
         supplier_id: column::<Nullable<SqlUuid>, _>(row, 10)?,
         time_zone: column::<Nullable<Text>, _>(row, 11)?,
         started_at: column::<Timestamptz, _>(row, 12)?,
+        applies: column::<Bool, _>(row, 13)?,
         recalculated: recalculations.into_iter().zip(instants).map(recalculated).collect(),
-        terms: terms(row, 15)?,
+        terms: terms(row, 16)?,
     })
 }
 
@@ -405,6 +409,7 @@ impl Frozen {
             below: self.service_instance_id.map(|id| coverage::below(id, uses)).unwrap_or_default(),
             support_team: self.support_team_id,
             first_line_team: self.first_line_team_id,
+            applies: self.applies,
             promised,
         }
     }
@@ -413,7 +418,7 @@ impl Frozen {
 /// Makes clocks, and moves those that are there already where there is news.
 pub(super) async fn put(conn: &mut AsyncPgConnection, clocks: &[Clock]) -> QueryResult<()> {
     let mut sql = Sql::new("INSERT INTO affected_sla AS t (");
-    sql.push(FROZEN).push(", ").push(MOVING).push(") SELECT ").push(FROZEN).push(", ").push(MOVING);
+    sql.push(KEYS).push(", ").push(MOVING).push(") SELECT ").push(KEYS).push(", ").push(MOVING);
     sql.push(" FROM jsonb_populate_recordset(NULL::affected_sla, ").bind(Bind::rows(clocks)?);
     let own = MOVING.replace(", ", ", t.");
     let new = MOVING.replace(", ", ", excluded.");

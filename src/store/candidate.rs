@@ -221,8 +221,8 @@ pub(super) async fn candidates(
         .push(" UNION ALL ");
     sql.push(ON_SERVICE).push(" UNION ALL ").push(ON_STANDARD);
     sql.push(") SELECT f.stretch, f.named, s.id, v.id, ").push(TERMS).push(
-        ", o.time_zone, v.coverage, u.tenant_id, s.status, s.start_date, s.expiry_date, z.time_zone, f.at, i.id, \
-         i.support_team_id, i.first_line_team_id, p.id, w.id",
+        ", coalesce(g.time_zone, o.time_zone), v.coverage, u.tenant_id, s.status, s.start_date, s.expiry_date, \
+         z.time_zone, f.at, i.id, i.support_team_id, i.first_line_team_id, p.id, w.id",
     );
     let relevant: Vec<Uuid> = relevant.into_iter().collect();
     for (table, column) in [
@@ -268,7 +268,8 @@ const ON_STANDARD: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
       AND v.service_instance_id IS NULL \
     WHERE k.instance_id IS NULL AND k.named_id IS NULL AND NOT k.by_default";
 
-/// Before the first activation that is known, the version active now stands for the terms.
+/// Before the first activation that is known, the version active now stands for the terms; before the first promise of an
+/// offering that is known, that one for its zone.
 const FACTS: &str = " FROM found f \
     JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id AND s.active AND (s.tenant_id = f.tenant_id \
       OR s.shared AND EXISTS (SELECT FROM tenant_closure c WHERE c.root_id = s.root_id \
@@ -279,6 +280,9 @@ const FACTS: &str = " FROM found f \
       AND v.id = coalesce(f.version_id, v.id) \
     JOIN tenant z ON z.root_id = s.root_id AND z.id = s.tenant_id \
     LEFT JOIN service_offering o ON o.root_id = v.root_id AND o.id = v.service_offering_id \
+    LEFT JOIN LATERAL (SELECT p.content ->> 'time_zone' AS time_zone FROM offering_promise p \
+      WHERE p.root_id = o.root_id AND p.service_offering_id = o.id \
+      ORDER BY p.since > f.at, CASE WHEN p.since <= f.at THEN p.since END DESC, p.since LIMIT 1) g ON true \
     LEFT JOIN organization u ON u.root_id = s.root_id AND u.id = s.customer_id \
     LEFT JOIN service_instance i ON i.root_id = s.root_id AND i.id = coalesce(v.service_instance_id, f.instance_id) \
     LEFT JOIN service y ON y.root_id = i.root_id AND y.id = i.service_id \

@@ -10,7 +10,7 @@ pub(crate) mod lookup;
 pub mod recalculate;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -307,7 +307,9 @@ async fn take(
     let fresh = request_event::append(conn, permit, &told).await?;
     changed.extend(fresh.iter().map(|fresh| fresh.request_id));
     if !changed.is_empty() {
-        clocks::bring_up_to_date(conn, permit, now, &changed.into_iter().collect::<Vec<_>>()).await?;
+        let news: HashSet<Uuid> = fresh.iter().map(|fresh| fresh.id).collect();
+        clocks::bring_up_to_date(conn, permit, now, &changed.into_iter().collect::<Vec<_>>(), Some(&news))
+            .await?;
     }
     let registered = fresh.iter().filter(|fresh| fresh.registers).count();
     Ok(Taken { requests, registered, events: fresh.len() })

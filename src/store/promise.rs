@@ -24,6 +24,7 @@ use crate::error::Error;
 
 /// The present content of each offering, as one value that can be compared.
 const CURRENT: &str = "SELECT o.root_id, o.tenant_id, o.id, jsonb_build_object( \
+      'time_zone', o.time_zone, \
       'service_hours', o.service_hours_id, \
       'targets', (SELECT coalesce(jsonb_object_agg(g.impact, jsonb_build_object( \
           'response', jsonb_build_array(g.response_kind, g.response_amount), \

@@ -155,6 +155,8 @@ pub(super) struct New {
 
 /// An event that was not known.
 pub(super) struct Fresh {
+    /// The event.
+    pub(super) id: Uuid,
     /// Its request.
     pub(super) request_id: Uuid,
     /// Whether it is the one that the history begins with.
@@ -187,9 +189,13 @@ pub(super) async fn append(
         after: "jsonb_strip_nulls(to_jsonb(r))",
     };
     audit_entry::append_each(&mut sql, permit, &tell);
-    sql.push(" SELECT request_id, event_key = 'registered' FROM fresh");
+    sql.push(" SELECT id, request_id, event_key = 'registered' FROM fresh");
     let fresh = |row: &PgRow| {
-        Ok(Fresh { request_id: column::<SqlUuid, _>(row, 0)?, registers: column::<Bool, _>(row, 1)? })
+        Ok(Fresh {
+            id: column::<SqlUuid, _>(row, 0)?,
+            request_id: column::<SqlUuid, _>(row, 1)?,
+            registers: column::<Bool, _>(row, 2)?,
+        })
     };
     rows(conn, sql).await?.iter().map(fresh).collect()
 }

@@ -45,6 +45,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         source -> Nullable<Text>,
         source_id -> Nullable<Text>,
+        applies -> Bool,
     }
 }
 

@@ -103,3 +103,36 @@ async fn each_filter_of_the_log_has_an_index_that_serves_it_the_newest_first() {
         assert!(plan.join("\n").contains(index), "{condition}: {plan:#?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_the_log_tells_what_an_sla_promises_and_to_whom_from_its_first_version_on() {
+    let app = App::sampled().await;
+    let query = "{ tenant(slug: \"wna\") { uuid organizations(first: 1) { nodes { uuid } }
+        serviceOfferings(first: 1) { nodes { uuid } } people(first: 1) { nodes { uuid } } } }";
+    let tenant = app.data(MANAGER, query, json!({})).await["tenant"].take();
+    let of = |list: &str| tenant[list]["nodes"][0]["uuid"].clone();
+    let terms = json!({ "serviceOfferingId": of("serviceOfferings"), "coverage": "PEOPLE", "personIds": [of("people")] });
+    let version = json!({ "versionName": "1", "terms": { "service": terms } });
+    let input = json!({
+        "tenantId": tenant["uuid"], "name": "Told", "customerId": of("organizations"), "version": version,
+    });
+    let create =
+        "mutation ($input: SlaCreateInput!) { slaCreate(input: $input) { sla { uuid } errors { message } } }";
+    let sla = app.data(MANAGER, create, json!({ "input": input })).await["slaCreate"]["sla"]["uuid"].take();
+    let again = "mutation ($input: SlaVersionCreateInput!) { slaVersionCreate(input: $input) { errors { message } } }";
+    let input = json!({ "slaId": sla, "version": version, "makeActive": false });
+    app.data(MANAGER, again, json!({ "input": input })).await;
+    let query =
+        "query ($sla: ID!) { auditLog(filter: { objectUuid: { eq: $sla } }, orderBy: [{ field: ID }]) {
+        nodes { action after } } }";
+    let data = app.data(MANAGER, query, json!({ "sla": sla })).await;
+    let [made, more] = data["auditLog"]["nodes"].as_array().unwrap().as_slice() else { panic!("{data}") };
+    for (action, entry, version) in
+        [("slaCreate", made, &made["after"]["sla_version"]), ("slaVersionCreate", more, &more["after"])]
+    {
+        assert_eq!(entry["action"], action);
+        assert_eq!(version["service_offering_id"], of("serviceOfferings"), "{entry}");
+        assert_eq!(version["coverage"], "people");
+        assert_eq!(version["sla_version_person"], json!([{ "person_id": of("people") }]), "{entry}");
+    }
+}

@@ -25,6 +25,7 @@ mod import;
 mod inputs;
 mod intake;
 mod introspection;
+mod late;
 mod lifecycle;
 mod mail;
 mod metrics;

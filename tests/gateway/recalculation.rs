@@ -169,3 +169,15 @@ async fn p2_a_recalculation_needs_the_right_to_write_slas_and_says_which_clocks(
     }
     assert_eq!(done(&app, json!({ "affectedSlaIds": [] })).await["recalculatedCount"], 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_a_recalculation_starts_no_clock_of_an_sla_that_applies_only_now() {
+    let app = managed().await;
+    written(&app, "requestRegister", ticket()).await;
+    let clocks = "SELECT count(*) FROM affected_sla";
+    let before = number(&app, clocks).await;
+    let edit = "UPDATE sla SET status = 'active' WHERE name = 'Draft'";
+    app.database.client().await.batch_execute(edit).await.unwrap();
+    done(&app, json!({ "slaId": key(80) })).await;
+    assert_eq!(number(&app, clocks).await, before);
+}

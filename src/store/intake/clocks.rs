@@ -1,6 +1,7 @@
 //! The clocks of requests: which there are, in which state, what is due and what proved wrong.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,7 +9,7 @@ use diesel::result::QueryResult;
 use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
-use super::history::{Stretch, complete, events, latest, stretches};
+use super::history::{Stretch, complete, events, latest, rewritten, stretches};
 use crate::access::Permit;
 use crate::clock::coverage::{self, Covering, Requester, Uses};
 use crate::clock::events::Event;
@@ -24,13 +25,15 @@ use crate::store::word::{BreachPhase, Channel};
 use crate::store::{deadline, id, promise, request, request_event};
 
 /// Brings the clocks of requests of one tenant up to date (rule C1): finds the SLAs that apply, folds each one's
-/// history, and stores the state, what is due and what proved wrong. The requests are locked. Their number does not
-/// change the number of statements.
+/// history, and stores the state, what is due and what proved wrong. `news` are the events that were not known before;
+/// none where the requests did not change: then no further SLA is looked for. The requests are locked. Their number does
+/// not change the number of statements.
 pub(super) async fn bring_up_to_date(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     now: DateTime<Utc>,
     ids: &[Uuid],
+    news: Option<&HashSet<Uuid>>,
 ) -> QueryResult<()> {
     let requests = request::lock(conn, permit, ids).await?;
     let mut histories: HashMap<Uuid, Vec<Arc<request_event::Row>>> = HashMap::new();
@@ -48,8 +51,17 @@ pub(super) async fn bring_up_to_date(
         requests.iter().flat_map(|request| stretches(request, told(request))).collect();
     let graph = Graph::load(conn, permit, &stretches).await?;
     let existing = affected_sla::of_requests(conn, permit, ids).await?;
-    let found = graph.candidates(conn, permit, &stretches).await?;
-    let frozen = concerned(permit, &stretches, &graph, found, existing);
+    let frozen = match news {
+        None => existing,
+        Some(news) => {
+            let found = graph.candidates(conn, permit, &stretches).await?;
+            let rewritten = |clock: &Frozen| {
+                let history = histories.get(&clock.request_id).map_or(&[][..], Vec::as_slice);
+                rewritten(history, news, clock.started_at)
+            };
+            concerned(permit, &stretches, &graph, found, existing, rewritten)
+        }
+    };
 
     let offerings: BTreeSet<Uuid> = frozen
         .iter()
@@ -195,13 +207,16 @@ impl Graph {
 }
 
 /// The clocks that there are to be: those that there are, and one for each further SLA that applies to a stretch
-/// (rule C1), started when the first such stretch began.
+/// (rule C1), started when the first such stretch began. What the catalogue says by now lets none of them begin later
+/// (rule C2); where what happened by its start has been `rewritten`, a clock comes out as if that had been told in time
+/// (rule X14).
 fn concerned(
     permit: &Permit,
     stretches: &[Stretch<'_>],
     graph: &Graph,
     found: Vec<Candidate>,
     existing: Vec<Frozen>,
+    rewritten: impl Fn(&Frozen) -> bool,
 ) -> Vec<Frozen> {
     let nobody = Requester::default();
     let mut clocks: BTreeMap<(Uuid, Uuid), Frozen> =
@@ -230,10 +245,28 @@ fn concerned(
             if !started.insert(key) {
                 continue;
             }
-            let frozen = clocks.entry(key).or_insert_with(|| candidate.freeze(permit, stretch));
-            // An event told late may have brought the SLA in at another time (rule X14).
-            frozen.started_at = stretch.from;
+            match clocks.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(candidate.freeze(permit, stretch));
+                }
+                Entry::Occupied(mut place) => {
+                    let clock = place.get_mut();
+                    if !clock.applies || stretch.from < clock.started_at || rewritten(clock) {
+                        let recalculated = std::mem::take(&mut clock.recalculated);
+                        *clock = Frozen { id: clock.id, recalculated, ..candidate.freeze(permit, stretch) };
+                    }
+                }
+            }
         }
+    }
+    let by_coverage: HashMap<Uuid, Option<Uuid>> = stretches
+        .iter()
+        .filter(|stretch| stretch.request.channel == Channel::Ticket)
+        .map(|stretch| (stretch.request.id, stretch.request.sla_id))
+        .collect();
+    for (key, clock) in &mut clocks {
+        let covered = by_coverage.get(&clock.request_id).is_some_and(|named| *named != Some(clock.sla_id));
+        clock.applies &= started.contains(key) || !covered || !rewritten(clock);
     }
     clocks.into_values().collect()
 }
@@ -255,6 +288,7 @@ impl Candidate {
             supplier_id: self.supplier_id,
             time_zone: self.zone.clone(),
             started_at: stretch.from,
+            applies: true,
             recalculated: Vec::new(),
             terms: self.terms,
         }

@@ -1,5 +1,6 @@
 //! The history of a request, as stored and as the clock reads it (rule X14).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -121,6 +122,26 @@ pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> Vec<Event>
         }
     }
     history
+}
+
+/// Whether `news` changes what the rest of a history tells of the instant that decides about coverage.
+pub(super) fn rewritten(
+    history: &[Arc<request_event::Row>],
+    news: &HashSet<Uuid>,
+    at: DateTime<Utc>,
+) -> bool {
+    let (mut before, mut after) = ((None, None), (None, None));
+    for event in history.iter().take_while(|event| event.occurred_at <= at) {
+        let tell = |(instance, requester): &mut (Option<Uuid>, Option<Uuid>)| {
+            *instance = event.new_instance().unwrap_or(*instance);
+            *requester = event.new_requester().unwrap_or(*requester);
+        };
+        tell(&mut after);
+        if !news.contains(&event.id) {
+            tell(&mut before);
+        }
+    }
+    before != after
 }
 
 /// A stretch of a request's history in which what decides about coverage stayed the same.

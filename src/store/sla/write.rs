@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::audit_entry::append;
@@ -193,7 +194,8 @@ async fn create(
     sql.push(" RETURNING to_jsonb(sla.*) AS after)");
     version(&mut sql, permit, sla_id, version_id, 1, &new.version);
     activation(&mut sql, permit, sla_id, version_id);
-    append(&mut sql, permit, "slaCreate", "Sla", sla_id, "NULL", "(SELECT after FROM s)");
+    const AFTER: &str = "(SELECT s.after || jsonb_build_object('sla_version', v.after) FROM s, v)";
+    append(&mut sql, permit, "slaCreate", "Sla", sla_id, "NULL", AFTER);
     sql.push(" SELECT 1");
     rows(conn, sql).await.map_err(|failure| mistaken(&[TAKEN_NAME, TAKEN_DUE_TIME], failure))?;
     Ok(sla_id)
@@ -339,15 +341,19 @@ fn version(sql: &mut Sql, permit: &Permit, sla_id: Uuid, version_id: Uuid, numbe
         ("created_by", permit.person_id.map(Bind::Uuid)),
     ];
     pairs.extend(new.terms.columns());
-    sql.values(pairs).push(" RETURNING to_jsonb(sla_version.*) AS after)");
-    for (table, column, ids) in new.terms.lists() {
-        if !ids.is_empty() {
-            sql.made(format!(
-                ", {table} AS (INSERT INTO {table} (root_id, tenant_id, sla_version_id, {column}) SELECT "
-            ));
-            sql.bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(permit.tenant_id)).push(", ");
-            sql.bind(Bind::Uuid(version_id)).push(", i FROM unnest(").bind(Bind::Uuids(ids)).push(") i)");
-        }
+    let lists: Vec<_> = new.terms.lists().into_iter().filter(|(.., ids)| !ids.is_empty()).collect();
+    let told = lists.iter().map(|(table, column, ids)| {
+        let rows: Vec<Value> = ids.iter().map(|id| json!({ *column: id })).collect();
+        ((*table).to_owned(), Value::from(rows))
+    });
+    sql.values(pairs).push(" RETURNING to_jsonb(sla_version.*) || ").bind(Bind::Json(told.collect()));
+    sql.push(" AS after)");
+    for (table, column, ids) in lists {
+        sql.made(format!(
+            ", {table} AS (INSERT INTO {table} (root_id, tenant_id, sla_version_id, {column}) SELECT "
+        ));
+        sql.bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(permit.tenant_id)).push(", ");
+        sql.bind(Bind::Uuid(version_id)).push(", i FROM unnest(").bind(Bind::Uuids(ids)).push(") i)");
     }
 }
 

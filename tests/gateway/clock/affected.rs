@@ -47,6 +47,7 @@ pub(super) fn facts_with(targets: OfferingTargets) -> Facts {
         below: BTreeMap::from([(LOWER, Effect::Degraded)]),
         support_team: Some(SUPPORT),
         first_line_team: Some(FIRST_LINE),
+        applies: true,
         promised: vec![InForce { from: DateTime::<Utc>::UNIX_EPOCH, targets: Arc::new(targets) }],
     }
 }

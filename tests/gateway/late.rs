@@ -1,0 +1,99 @@
+//! Which SLAs apply to a request, and in which version, when what had happened is told late (rule X14); what is edited
+//! later moves no clock that runs (rule C2).
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::intake::{clock, fields, key, number, recorded, ticket, with, world, written};
+
+const AGENT: u32 = 30;
+const READER: u32 = 31;
+const MAIL_SERVER: u32 = 70;
+const WEBMAIL: u32 = 71;
+
+/// The ticket of which nobody knows yet what it is about.
+async fn registered(app: &App) -> Value {
+    written(app, "requestRegister", with(ticket(), json!({ "serviceInstanceId": null }))).await
+}
+
+async fn told(app: &App, request: &Value, at: &str, what: Value) -> Value {
+    let event = json!({ "requestId": request["id"], "occurredAt": format!("2026-03-02T{at}:00Z") });
+    written(app, "requestRecord", with(event, what)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_a_clock_that_an_event_told_late_unmakes_promises_nothing_and_its_records_are_retracted() {
+    let app = world().await;
+    let request = registered(&app).await;
+    let about = json!({ "serviceInstanceId": key(WEBMAIL) });
+    let made = told(&app, &request, "11:00", about).await;
+    let target = json!({ "accountability": "PROVIDER", "nextTarget": "RESPONSE", "responseTargetAt": "2026-03-02T12:00:00Z" });
+    let names = ["accountability", "nextTarget", "responseTargetAt"];
+    assert_eq!(fields(clock(&made, "Webmail"), &names), target);
+    recorded(&app, 4).await;
+
+    let unmade = told(&app, &request, "10:30", json!({ "requesterId": key(READER) })).await;
+    let nothing =
+        json!({ "accountability": "SLA_NOT_AFFECTED", "nextTarget": "NONE", "responseTargetAt": null });
+    assert_eq!(fields(clock(&unmade, "Webmail"), &names), nothing, "it covers the agent only");
+    let records = recorded(&app, 8).await;
+    let retracted = records.iter().filter(|(_, phase)| phase.starts_with("RETRACTED")).count();
+    assert_eq!((records.len(), retracted), (8, 4), "{records:?}");
+    let query = "query($id: ID!) { request(id: $id) { affectedSlas { nodes {
+        explanation { response { allowanceSeconds countedSeconds } } } } } }";
+    let data = app.data("agent", query, json!({ "id": request["id"] })).await;
+    let explained = &data["request"]["affectedSlas"]["nodes"][0]["explanation"]["response"];
+    assert_eq!(explained, &json!({ "allowanceSeconds": null, "countedSeconds": null }));
+
+    let remade = told(&app, &request, "10:45", json!({ "requesterId": key(AGENT) })).await;
+    assert_eq!(fields(clock(&remade, "Webmail"), &names), target);
+    assert_eq!(recorded(&app, 12).await.len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_a_clock_that_an_event_told_late_lets_begin_earlier_has_the_version_of_that_time() {
+    let app = world().await;
+    let versions = "
+        INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, service_offering_id, service_instance_id, coverage)
+          SELECT root_id, 'a0000000-0000-0000-0000-000000000190', tenant_id, sla_id, 2, 'v2', kind, service_offering_id,
+            service_instance_id, coverage FROM sla_version WHERE id = 'a0000000-0000-0000-0000-000000000090';
+        INSERT INTO sla_activation (root_id, id, tenant_id, sla_id, sla_version_id, activated_at)
+          SELECT root_id, uuid_v7(), tenant_id, sla_id, id, CASE number WHEN 1 THEN timestamptz '2026-01-01Z' ELSE '2026-03-02T10:30Z' END
+          FROM sla_version WHERE sla_id = 'a0000000-0000-0000-0000-000000000080';
+        UPDATE sla SET active_version_id = 'a0000000-0000-0000-0000-000000000190' WHERE id = 'a0000000-0000-0000-0000-000000000080'";
+    app.database.client().await.batch_execute(versions).await.unwrap();
+    let version = "SELECT v.number::bigint FROM affected_sla a JOIN sla_version v ON v.root_id = a.root_id
+        AND v.id = a.sla_version_id JOIN sla s ON s.root_id = a.root_id AND s.id = a.sla_id WHERE s.name = 'Mail server'";
+    let request = registered(&app).await;
+    let about = json!({ "serviceInstanceId": key(MAIL_SERVER) });
+    for (at, number_in_force) in [("11:00", 2), ("10:15", 1)] {
+        let request = told(&app, &request, at, about.clone()).await;
+        assert_eq!(clock(&request, "Mail server")["startedAt"], format!("2026-03-02T{at}:00Z"));
+        assert_eq!(number(&app, version).await, number_in_force, "{at}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_what_the_catalogue_says_by_now_moves_the_start_of_no_clock() {
+    let app = world().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    assert_eq!(clock(&request, "Webmail")["startedAt"], "2026-03-02T10:00:00Z");
+    let edit = "DELETE FROM service_instance_relation";
+    app.database.client().await.batch_execute(edit).await.unwrap();
+    let request = told(&app, &request, "12:00", json!({ "serviceInstanceId": key(WEBMAIL) })).await;
+    assert_eq!(clock(&request, "Webmail")["startedAt"], "2026-03-02T10:00:00Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_a_request_that_is_told_late_is_measured_in_the_zone_that_its_offering_had_then() {
+    let app = world().await;
+    written(&app, "requestRegister", ticket()).await;
+    let edit = "UPDATE offering_promise SET since = '2026-01-01Z';
+        UPDATE service_offering SET time_zone = 'Asia/Kathmandu'";
+    app.database.client().await.batch_execute(edit).await.unwrap();
+    let zone = |request: &Value| clock(request, "Mail server")["timeZone"].clone();
+    let late = written(&app, "requestRegister", ticket()).await;
+    assert_eq!(zone(&late), "UTC");
+    let now = written(&app, "requestRegister", with(ticket(), json!({ "registeredAt": null }))).await;
+    assert_eq!(zone(&now), "Asia/Kathmandu");
+}
