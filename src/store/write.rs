@@ -266,6 +266,11 @@ pub fn deletion<N: Noun>(
     })
 }
 
+/// How a row is locked that is to be written: its writers come one after the other, and those who only refer to it do not
+/// wait for them. A write of many rows may last for seconds: nothing would be recorded or taken in meanwhile of whatever
+/// refers to one of them.
+pub(super) const LOCK: &str = " FOR NO KEY UPDATE";
+
 /// How often a transaction is tried that lost against another.
 pub(super) const TRIES: usize = 5;
 
@@ -384,7 +389,7 @@ fn told(outcome: Result<Uuid, WriteError>) -> Result<Outcome, Error> {
 pub(super) async fn one_at_a_time(conn: &mut AsyncPgConnection, permit: &Permit) -> Result<(), WriteError> {
     let mut sql = Sql::new("SELECT 1 FROM tenant t WHERE t.root_id = ");
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(permit.root_id));
-    sql.push(" FOR NO KEY UPDATE");
+    sql.push(LOCK);
     rows(conn, sql).await?;
     Ok(())
 }
@@ -411,7 +416,7 @@ pub(super) async fn sourced<N: Noun>(
     sql.bind(Bind::Text(source.to_owned()))
         .push(" AND t.source_id = ")
         .bind(Bind::Text(source_id.to_owned()))
-        .push(" FOR UPDATE");
+        .push(LOCK);
     let found = rows(conn, sql).await?;
     Ok(found.first().map(|row| column::<SqlUuid, Uuid>(row, 0)).transpose()?)
 }

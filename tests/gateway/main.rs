@@ -15,6 +15,7 @@ mod clock;
 mod columns;
 mod contract;
 mod database;
+mod edits;
 mod events;
 mod explanations;
 mod faults;

@@ -243,7 +243,7 @@ async fn locked(
     super::super::page::columns(&mut sql, "t", Row::TARGET);
     sql.push(" FROM sla t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
     sql.push(" AND t.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
-    sql.push(" AND t.id = ").bind(Bind::Uuid(id)).push(" FOR UPDATE");
+    sql.push(" AND t.id = ").bind(Bind::Uuid(id)).push(write::LOCK);
     let found = rows(conn, sql).await?;
     let row = found.first().map(|row| Row::decode(row, 0, Row::TARGET.all())).transpose()?.flatten();
     row.ok_or_else(|| Error::NotFound(Row::NAME).at(path).into())

@@ -12,7 +12,7 @@ use super::super::noun::{Noun, column};
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
 use super::super::word::{SlaKind, SlaStatus};
-use super::super::write::{Constraint, Mark, Work, marking, mistaken, sourced};
+use super::super::write::{Constraint, LOCK, Mark, Work, marking, mistaken, sourced};
 use super::super::{id, organization, person, rows};
 use super::Row;
 use super::change::{self, Changes};
@@ -244,7 +244,7 @@ async fn check_version(
     mistakes: &mut Mistakes,
 ) -> Result<(), WriteError> {
     let mut lock = Sql::new("SELECT t.kind, t.revision FROM sla t WHERE t.root_id = ");
-    lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id)).push(" FOR UPDATE");
+    lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(sla_id)).push(LOCK);
     let locked = rows(conn, lock).await?;
     let Some(sla) = locked.first() else { return Err(Error::NotFound(Row::NAME).at("input.slaId").into()) };
     let revision = column::<Integer, i32>(sla, 1)?;

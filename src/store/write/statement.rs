@@ -6,7 +6,7 @@ use diesel_async::AsyncPgConnection;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Draft, Part, mistaken, sourced};
+use super::{Draft, LOCK, Part, mistaken, sourced};
 use crate::access::Permit;
 use crate::error::{Error, InputError, InputErrorCode, WriteError};
 use crate::store::audit_entry::{append, before_and_after};
@@ -147,7 +147,7 @@ async fn locked<N: Noun>(
     sql.push(if N::TARGET.columns.contains(&"revision") { "t.revision" } else { "0" }).push(" FROM ");
     sql.push(N::TARGET.table).push(" t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.");
     sql.push(N::TARGET.tenant).push(" = ").bind(Bind::Uuid(permit.tenant_id)).push(" AND t.id = ");
-    sql.bind(Bind::Uuid(id)).push(" FOR UPDATE");
+    sql.bind(Bind::Uuid(id)).push(LOCK);
     let found = rows(conn, sql).await?;
     let revision = found.first().map(|row| column::<Integer, i32>(row, 0)).transpose()?;
     let revision = revision.ok_or_else(|| Error::NotFound(N::NAME).at("input.id"))?;
