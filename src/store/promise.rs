@@ -290,10 +290,12 @@ pub(super) fn remember(by: By) -> Then {
                     .push(" UNION SELECT w.service_offering_id FROM standard_service_request w WHERE w.root_id = o.root_id AND w.support_hours_id = ")
                     .bind(Bind::Uuid(id)),
             };
+            // What is written last is in force, also where its transaction began first.
             sql.push(
                 ")) INSERT INTO offering_promise (root_id, tenant_id, service_offering_id, since, content) \
-                 SELECT n.root_id, n.tenant_id, n.id, now(), n.content FROM current n \
-                 LEFT JOIN LATERAL (SELECT p.content FROM offering_promise p WHERE p.root_id = n.root_id \
+                 SELECT n.root_id, n.tenant_id, n.id, greatest(now(), last.since + interval '1 microsecond'), n.content \
+                 FROM current n \
+                 LEFT JOIN LATERAL (SELECT p.content, p.since FROM offering_promise p WHERE p.root_id = n.root_id \
                    AND p.service_offering_id = n.id ORDER BY p.since DESC LIMIT 1) last ON true \
                  WHERE last.content IS DISTINCT FROM n.content ORDER BY n.id \
                  ON CONFLICT (root_id, service_offering_id, since) DO UPDATE SET content = EXCLUDED.content",

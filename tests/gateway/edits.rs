@@ -73,3 +73,64 @@ async fn b1_nobody_waits_to_take_in_and_to_record_until_an_edit_of_what_is_refer
         while_it_waits(&app.database, &client, edit(&app, mutation, input), meanwhile).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s2_the_version_that_was_activated_last_is_in_force_however_long_its_transaction_waited() {
+    let app = edited().await;
+    let client = app.database.client().await;
+    for version in [2, 3] {
+        let made = format!(
+            "INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, service_offering_id,
+               service_instance_id, coverage) SELECT root_id, '{}', tenant_id, sla_id, {version}, 'v{version}', kind,
+               service_offering_id, service_instance_id, coverage FROM sla_version WHERE id = '{}'",
+            key(100 + version),
+            key(90)
+        );
+        client.batch_execute(&made).await.unwrap();
+    }
+    let sla = key(80);
+    client.batch_execute(&format!("BEGIN; SELECT 1 FROM sla WHERE id = '{sla}' FOR UPDATE")).await.unwrap();
+    let other = format!(
+        "UPDATE sla SET active_version_id = '{0}' WHERE id = '{sla}';
+         INSERT INTO sla_activation (root_id, id, tenant_id, sla_id, sla_version_id, activated_at)
+         VALUES ('{ROOT}', '{0}', '{ROOT}', '{sla}', '{0}', clock_timestamp())",
+        key(102)
+    );
+    let meanwhile = async { client.batch_execute(&other).await.unwrap() };
+    let last = edit(&app, "slaVersionActivate", json!({ "slaVersionId": key(103) }));
+    let answer = while_it_waits(&app.database, &client, last, meanwhile).await;
+    assert!(answer["errors"].is_null(), "{answer}");
+    let query = "query($id: ID!, $at: DateTime!) { sla(id: $id) {
+        activeVersion { versionName } versionAt(at: $at) { versionName } } }";
+    let now = app.store.now() + chrono::TimeDelta::minutes(1);
+    let told = app.data("editor", query, json!({ "id": sla, "at": now.to_rfc3339() })).await;
+    assert_eq!(
+        told["sla"],
+        json!({ "activeVersion": { "versionName": "v3" }, "versionAt": { "versionName": "v3" } })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_what_an_offering_was_changed_to_last_is_promised_however_long_its_transaction_waited() {
+    let app = edited().await;
+    // What is promised is remembered from the first request on.
+    written(&app, "requestRegister", ticket()).await;
+    let client = app.database.client().await;
+    let offering = key(61);
+    let hold = format!("BEGIN; SELECT 1 FROM service_offering WHERE id = '{offering}' FOR UPDATE");
+    client.batch_execute(&hold).await.unwrap();
+    let other = "INSERT INTO offering_promise (root_id, tenant_id, service_offering_id, since, content)
+        SELECT root_id, tenant_id, service_offering_id, clock_timestamp(),
+          jsonb_set(content, '{targets,high,resolution}', '[\"minutes\", 30]') FROM offering_promise";
+    let meanwhile = async { client.batch_execute(other).await.unwrap() };
+    let minutes = |minutes: i32| json!({ "kind": "MINUTES", "minutes": minutes });
+    let target = json!({ "impact": "HIGH", "response": minutes(20), "resolution": minutes(40), "supportHoursId": key(50) });
+    let last = edit(&app, "serviceOfferingUpdate", json!({ "id": offering, "targets": [target] }));
+    let answer = while_it_waits(&app.database, &client, last, meanwhile).await;
+    assert!(answer["errors"].is_null(), "{answer}");
+    let micros = "SELECT (extract(epoch FROM max(since)) * 1000000)::bigint FROM offering_promise";
+    let since = chrono::DateTime::from_timestamp_micros(number(&app, micros).await).unwrap();
+    let fresh = with(ticket(), json!({ "registeredAt": since.to_rfc3339() }));
+    let fresh = written(&app, "requestRegister", fresh).await;
+    assert_eq!(clock(&fresh, "Mail server")["maximumResolutionDuration"], 40);
+}

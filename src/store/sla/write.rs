@@ -357,16 +357,21 @@ fn version(sql: &mut Sql, permit: &Permit, sla_id: Uuid, version_id: Uuid, numbe
     }
 }
 
+/// Remembers that a version is in force from now on: the one that comes last, also where its transaction began first.
 fn activation(sql: &mut Sql, permit: &Permit, sla_id: Uuid, version_id: Uuid) {
-    sql.push(", a AS (INSERT INTO sla_activation").values(vec![
-        ("root_id", Some(Bind::Uuid(permit.root_id))),
-        ("id", Some(Bind::Uuid(id::new()))),
-        ("tenant_id", Some(Bind::Uuid(permit.tenant_id))),
-        ("sla_id", Some(Bind::Uuid(sla_id))),
-        ("sla_version_id", Some(Bind::Uuid(version_id))),
-        ("activated_by", permit.person_id.map(Bind::Uuid)),
-    ]);
-    sql.push(")");
+    sql.push(
+        ", a AS (INSERT INTO sla_activation (root_id, id, tenant_id, sla_id, sla_version_id, activated_by, \
+         activated_at) SELECT ",
+    );
+    for key in [permit.root_id, id::new(), permit.tenant_id, sla_id, version_id] {
+        sql.bind(Bind::Uuid(key)).push("::uuid, ");
+    }
+    match permit.person_id {
+        Some(person) => sql.bind(Bind::Uuid(person)),
+        None => sql.push("NULL"),
+    };
+    sql.push("::uuid, greatest(now(), max(o.activated_at) + interval '1 microsecond') FROM sla_activation o WHERE o.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND o.sla_id = ").bind(Bind::Uuid(sla_id)).push(")");
 }
 
 /// Adds the mistakes of a name and a due time that another livechat SLA of the tenant has already (rule S11), both at
