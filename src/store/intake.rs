@@ -305,11 +305,15 @@ async fn take(
         }
     }
     let fresh = request_event::append(conn, permit, &told).await?;
-    changed.extend(fresh.iter().map(|fresh| fresh.request_id));
+    // What is told of a request as a whole holds from its beginning.
+    let mut changed: clocks::Changed = changed.into_iter().map(|id| (id, DateTime::<Utc>::MIN_UTC)).collect();
+    for fresh in &fresh {
+        let earliest = changed.entry(fresh.request_id).or_insert(fresh.occurred_at);
+        *earliest = fresh.occurred_at.min(*earliest);
+    }
     if !changed.is_empty() {
         let news: HashSet<Uuid> = fresh.iter().map(|fresh| fresh.id).collect();
-        clocks::bring_up_to_date(conn, permit, now, &changed.into_iter().collect::<Vec<_>>(), Some(&news))
-            .await?;
+        clocks::bring_up_to_date(conn, permit, now, &changed, Some(&news)).await?;
     }
     let registered = fresh.iter().filter(|fresh| fresh.registers).count();
     Ok(Taken { requests, registered, events: fresh.len() })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Bool, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -159,6 +159,8 @@ pub(super) struct Fresh {
     pub(super) id: Uuid,
     /// Its request.
     pub(super) request_id: Uuid,
+    /// When it happened.
+    pub(super) occurred_at: DateTime<Utc>,
     /// Whether it is the one that the history begins with.
     pub(super) registers: bool,
 }
@@ -189,12 +191,13 @@ pub(super) async fn append(
         after: "jsonb_strip_nulls(to_jsonb(r))",
     };
     audit_entry::append_each(&mut sql, permit, &tell);
-    sql.push(" SELECT id, request_id, event_key = 'registered' FROM fresh");
+    sql.push(" SELECT id, request_id, occurred_at, event_key = 'registered' FROM fresh");
     let fresh = |row: &PgRow| {
         Ok(Fresh {
             id: column::<SqlUuid, _>(row, 0)?,
             request_id: column::<SqlUuid, _>(row, 1)?,
-            registers: column::<Bool, _>(row, 2)?,
+            occurred_at: column::<Timestamptz, _>(row, 2)?,
+            registers: column::<Bool, _>(row, 3)?,
         })
     };
     rows(conn, sql).await?.iter().map(fresh).collect()

@@ -54,6 +54,86 @@ async fn while_it_waits(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn x12_a_clock_keeps_its_start_when_an_edit_would_have_brought_its_sla_in_later() {
+    let app = world().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    let before = recorded(&app, 6).await;
+    let client = app.database.client().await;
+    client.batch_execute("UPDATE sla SET start_date = '2026-03-03'").await.unwrap();
+    let other =
+        json!({ "requestId": request["id"], "requesterId": key(31), "occurredAt": "2026-03-04T10:00:00Z" });
+    let after = written(&app, "requestRecord", other).await;
+    let same = ["startedAt", "responseTargetAt", "resolutionTargetAt"];
+    assert_eq!(
+        fields(clock(&after, "Mail server"), &same),
+        fields(clock(&request, "Mail server"), &same),
+        "C2: the running clock stays"
+    );
+    assert_eq!(breaches(&app).await, before, "B5: what was true stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x12_a_clock_keeps_its_start_when_an_edit_would_have_brought_its_sla_in_earlier() {
+    let app = world().await;
+    let client = app.database.client().await;
+    client.batch_execute("UPDATE sla SET start_date = '2026-03-03'").await.unwrap();
+    let request = written(&app, "requestRegister", ticket()).await;
+    assert_eq!(request["affectedSlas"]["nodes"], json!([]));
+    let event = |what: Value, at: &str| {
+        with(json!({ "requestId": request["id"], "occurredAt": format!("2026-03-{at}T10:00:00Z") }), what)
+    };
+    let covered = event(json!({ "requesterId": key(31) }), "04");
+    let covered = written(&app, "requestRecord", covered).await;
+    assert_eq!(clock(&covered, "Mail server")["startedAt"], "2026-03-04T10:00:00Z");
+    client.batch_execute("UPDATE sla SET start_date = NULL").await.unwrap();
+    let accepted = event(json!({ "status": "ACCEPTED" }), "05");
+    let accepted = written(&app, "requestRecord", accepted).await;
+    assert_eq!(clock(&accepted, "Mail server")["startedAt"], "2026-03-04T10:00:00Z");
+    // Told late, that it was about her from the start brings it in then (rule X14).
+    let late = event(json!({ "requesterId": key(31) }), "02");
+    let late = written(&app, "requestRecord", late).await;
+    assert_eq!(clock(&late, "Mail server")["startedAt"], "2026-03-02T10:00:00Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b5_a_relation_that_is_taken_away_retracts_nothing_that_was_recorded_before() {
+    let app = world().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    let before = recorded(&app, 6).await;
+    let client = app.database.client().await;
+    client.batch_execute("DELETE FROM service_instance_relation").await.unwrap();
+    let event =
+        json!({ "requestId": request["id"], "status": "ACCEPTED", "occurredAt": "2026-03-04T10:00:00Z" });
+    written(&app, "requestRecord", event).await;
+    assert_eq!(breaches(&app).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c13_a_chat_keeps_the_default_that_it_was_registered_under() {
+    let app = world().await;
+    let chat = json!({ "tenantId": ROOT, "channel": "CHAT", "subject": "Hi", "registeredAt": "2026-03-02T10:00:00Z" });
+    let request = written(&app, "requestRegister", chat).await;
+    let taken = json!({ "requestId": request["id"], "kind": "TAKEN", "occurredAt": "2026-03-02T10:03:00Z" });
+    written(&app, "requestRecord", taken).await;
+    let quicker = format!(
+        "BEGIN; INSERT INTO sla (root_id, id, tenant_id, kind, name, status, active_version_id, livechat_due_minutes)
+           VALUES ('{ROOT}', '{0}', '{ROOT}', 'livechat', 'Quicker', 'active', '{0}', 2);
+         INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, due_time_in_minutes)
+           VALUES ('{ROOT}', '{0}', '{ROOT}', '{0}', 1, 'v1', 'livechat', 2);
+         UPDATE tenant SET default_sla_id = '{0}'; COMMIT",
+        key(301)
+    );
+    app.database.client().await.batch_execute(&quicker).await.unwrap();
+    let over =
+        json!({ "requestId": request["id"], "status": "COMPLETED", "occurredAt": "2026-03-02T10:20:00Z" });
+    let request = written(&app, "requestRecord", over).await;
+    let clocks = request["affectedSlas"]["nodes"].as_array().unwrap();
+    assert_eq!(clocks.iter().map(|clock| &clock["sla"]["name"]).collect::<Vec<_>>(), ["Chats"], "{request}");
+    assert_eq!(number(&app, "SELECT count(*) FROM deadline WHERE phase = 'breached'").await, 0);
+    assert_eq!(number(&app, "SELECT count(*) FROM breach WHERE phase = 'breached'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b1_nobody_waits_to_take_in_and_to_record_until_an_edit_of_what_is_referred_to_is_over() {
     let app = edited().await;
     let edits = [

@@ -274,6 +274,12 @@ async fn c13_a_call_is_measured_by_the_sla_it_names_and_answered_within_its_seco
             "actualResponseAt": "2026-03-02T10:00:20Z", "actualResponseDuration": 0,
         })
     );
+    // Rule X7: the clock of who answered is behind that of who registered it.
+    let request = written(&app, "requestRegister", call()).await;
+    let answered =
+        json!({ "requestId": request["id"], "kind": "ANSWERED", "occurredAt": "2026-03-02T09:59:59Z" });
+    let request = written(&app, "requestRecord", answered).await;
+    assert_eq!(clock(&request, "Calls")["actualResponseDuration"], 0);
     // Rule S10: given up within the threshold, it counts for nothing.
     let request = written(&app, "requestRegister", call()).await;
     let given_up =

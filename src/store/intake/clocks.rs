@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::result::QueryResult;
 use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
@@ -24,6 +24,9 @@ use crate::store::candidate::{self, Candidate, Question, Terms};
 use crate::store::word::{BreachPhase, Channel};
 use crate::store::{deadline, id, promise, request, request_event};
 
+/// From when on the history of each request is another than when its clocks were computed last.
+pub(super) type Changed = BTreeMap<Uuid, DateTime<Utc>>;
+
 /// Brings the clocks of requests of one tenant up to date (rule C1): finds the SLAs that apply, folds each one's
 /// history, and stores the state, what is due and what proved wrong. `news` are the events that were not known before;
 /// none where the requests did not change: then no further SLA is looked for. The requests are locked. Their number does
@@ -32,9 +35,10 @@ pub(super) async fn bring_up_to_date(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     now: DateTime<Utc>,
-    ids: &[Uuid],
+    changed: &Changed,
     news: Option<&HashSet<Uuid>>,
 ) -> QueryResult<()> {
+    let ids: &[Uuid] = &changed.keys().copied().collect::<Vec<_>>();
     let requests = request::lock(conn, permit, ids).await?;
     let mut histories: HashMap<Uuid, Vec<Arc<request_event::Row>>> = HashMap::new();
     for row in request_event::histories(conn, permit, ids).await? {
@@ -54,12 +58,12 @@ pub(super) async fn bring_up_to_date(
     let frozen = match news {
         None => existing,
         Some(news) => {
-            let found = graph.candidates(conn, permit, &stretches).await?;
+            let found = graph.candidates(conn, permit, &stretches, &existing).await?;
             let rewritten = |clock: &Frozen| {
                 let history = histories.get(&clock.request_id).map_or(&[][..], Vec::as_slice);
                 rewritten(history, news, clock.started_at)
             };
-            concerned(permit, &stretches, &graph, found, existing, rewritten)
+            concerned(permit, (&stretches, changed), &graph, found, existing, rewritten)
         }
     };
 
@@ -92,14 +96,16 @@ pub(super) async fn bring_up_to_date(
     if clocks.is_empty() {
         return Ok(());
     }
-    store(conn, permit, now, &clocks, &due).await
+    store(conn, permit, now, changed, &clocks, &due).await
 }
 
-/// Stores clocks, their deadlines, and what proved wrong of what was recorded of them.
+/// Stores clocks, their deadlines, and what proved wrong of what was recorded of them. Only what happened until then can
+/// prove that a record is wrong (rule X14): what the catalogue says by now retracts nothing (rule B5).
 async fn store(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     now: DateTime<Utc>,
+    changed: &Changed,
     clocks: &[Clock],
     due: &[Vec<state::Deadline>],
 ) -> QueryResult<()> {
@@ -115,7 +121,9 @@ async fn store(
     let mut open = Vec::new();
     for (clock, due) in clocks.iter().zip(due) {
         let records = recorded.get(&clock.frozen.id).map_or(&[][..], Vec::as_slice);
-        wrong.extend(records.iter().filter(|r| !due.iter().any(|d| says(d, r, now))).map(|record| record.id));
+        let since = changed.get(&clock.frozen.request_id);
+        let may_be_wrong = records.iter().filter(|r| since.is_some_and(|since| *since <= r.due_at));
+        wrong.extend(may_be_wrong.filter(|r| !due.iter().any(|d| says(d, r, now))).map(|record| record.id));
         let mut seen = BTreeSet::new();
         for deadline in due.iter().filter(|d| !records.iter().any(|r| says(d, r, now))) {
             if seen.insert((deadline.kind, deadline.phase, deadline.at)) {
@@ -159,13 +167,17 @@ impl Graph {
     }
 
     /// The SLAs that may apply to each stretch. Tickets are measured by coverage and may name an SLA besides; chats and
-    /// calls are measured by the SLA named, else by the tenant's default (rule C13), from the registration on.
+    /// calls are measured by the SLA named, else by the tenant's default (rule C13), from the registration on: by the one
+    /// that was the default then, whichever is now.
     async fn candidates(
         &self,
         conn: &mut AsyncPgConnection,
         permit: &Permit,
         stretches: &[Stretch<'_>],
+        existing: &[Frozen],
     ) -> QueryResult<Vec<Candidate>> {
+        let waits = existing.iter().filter(|clock| matches!(clock.terms, Terms::Wait(_)));
+        let given: HashMap<Uuid, Uuid> = waits.map(|clock| (clock.request_id, clock.sla_id)).collect();
         let mut questions = Vec::new();
         let mut relevant = BTreeSet::new();
         for (stretch, number) in stretches.iter().zip(0..) {
@@ -181,8 +193,9 @@ impl Graph {
             };
             let ticket = request.channel == Channel::Ticket;
             if stretch.from == request.registered_at && (request.sla_id.is_some() || !ticket) {
-                let by_default = request.sla_id.is_none();
-                questions.push(Question { named_id: request.sla_id, by_default, ..plain.clone() });
+                let given = given.get(&request.id).copied().filter(|_| !ticket);
+                let named_id = request.sla_id.or(given);
+                questions.push(Question { named_id, by_default: named_id.is_none(), ..plain.clone() });
             }
             if !ticket {
                 continue;
@@ -207,12 +220,12 @@ impl Graph {
 }
 
 /// The clocks that there are to be: those that there are, and one for each further SLA that applies to a stretch
-/// (rule C1), started when the first such stretch began. What the catalogue says by now lets none of them begin later
-/// (rule C2); where what happened by its start has been `rewritten`, a clock comes out as if that had been told in time
-/// (rule X14).
+/// (rule C1), started when the first such stretch began. What the catalogue says by now lets none of them begin earlier or
+/// later (rule C2); where what happened by its start has been `rewritten`, a clock comes out as if that had been told in
+/// time (rule X14).
 fn concerned(
     permit: &Permit,
-    stretches: &[Stretch<'_>],
+    (stretches, changed): (&[Stretch<'_>], &Changed),
     graph: &Graph,
     found: Vec<Candidate>,
     existing: Vec<Frozen>,
@@ -251,7 +264,9 @@ fn concerned(
                 }
                 Entry::Occupied(mut place) => {
                     let clock = place.get_mut();
-                    if !clock.applies || stretch.from < clock.started_at || rewritten(clock) {
+                    let earlier = stretch.from < clock.started_at
+                        && changed.get(&stretch.request.id).is_some_and(|since| *since <= clock.started_at);
+                    if !clock.applies || earlier || rewritten(clock) {
                         let recalculated = std::mem::take(&mut clock.recalculated);
                         *clock = Frozen { id: clock.id, recalculated, ..candidate.freeze(permit, stretch) };
                     }
@@ -354,7 +369,10 @@ fn await_answer(frozen: &Frozen, terms: WaitTerms, events: &[Event]) -> (Moving,
         next_target: next_target.as_str(),
         next_target_at,
         actual_response_at: wait.taken_at,
-        actual_response_duration: wait.taken_at.map(|at| whole_minutes(at - wait.queued_at)),
+        // Rule X7: sources' clocks differ.
+        actual_response_duration: wait
+            .taken_at
+            .map(|at| whole_minutes((at - wait.queued_at).max(TimeDelta::zero()))),
         ..Moving::default()
     };
     (moving, wait.deadlines)
