@@ -156,7 +156,7 @@ enums! {
         Pending,
         /// The mail server has taken it.
         Sent,
-        /// It was not sent: the limit was deactivated until its next period first.
+        /// It was not sent: the limit was deactivated until its next period first, or the record was retracted.
         Suppressed,
         /// It was given up: the mail server refused it for good, or it had been tried for three days.
         Failed,

@@ -91,8 +91,8 @@ pub const UNDER_LIMIT: Under = Under("breach t WHERE t.root_id = k.root_id AND t
 pub const UNDER_RETRACTED: Under = Under("breach t WHERE t.root_id = k.root_id AND t.retracts_id = k.id");
 
 /// Records that a limit was reached, or nearly, in the period that began at `period_start`; once (rule L2). That it was
-/// reached is told its contact: the message is written with the record. Says whether this was the first time. After the
-/// commit, `Breaches::wake`.
+/// reached is told its contact: the message is written with the record, unless one was sent of a record that was retracted
+/// since. Says whether this was the first time. After the commit, `Breaches::wake`.
 ///
 /// # Errors
 /// Those of the database.
@@ -115,10 +115,12 @@ pub async fn record_limit(
         ", uuid_v7()) ON CONFLICT DO NOTHING RETURNING *), \
          recorded AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_limit_id, target_at, detected_at) \
            SELECT root_id, breach_id, tenant_id, kind, phase, subject_id, due_at, statement_timestamp() FROM fresh), \
-         told AS (INSERT INTO limit_notification (root_id, id, tenant_id, sla_limit_id, period_start, contact) \
+         told AS (INSERT INTO limit_notification AS n (root_id, id, tenant_id, sla_limit_id, period_start, contact) \
            SELECT f.root_id, f.breach_id, f.tenant_id, s.id, f.due_at, s.contact FROM fresh f \
            JOIN sla_limit s ON s.root_id = f.root_id AND s.id = f.subject_id WHERE f.phase = 'breached' \
-           ON CONFLICT DO NOTHING) \
+           ON CONFLICT (root_id, sla_limit_id, period_start) DO UPDATE SET id = excluded.id, contact = excluded.contact, \
+             created_at = excluded.created_at, state = 'pending', settled_at = NULL, last_error = NULL, \
+             next_attempt_at = now() WHERE n.state IN ('pending', 'suppressed') AND n.leased_until IS NULL) \
          INSERT INTO breach_pending (root_id, tenant_id, breach_id) \
          SELECT root_id, tenant_id, breach_id FROM fresh RETURNING breach_id",
     );
@@ -168,7 +170,8 @@ pub(super) async fn recorded(
 }
 
 /// Records that records are wrong (rule X14). The key of each is given back, so that it is retracted once, and so that
-/// what it said can be recorded anew should a later event prove it right after all.
+/// what it said can be recorded anew should a later event prove it right after all. Keys are found by what they begin
+/// with: of the record alone only all of a root would tell.
 pub(super) async fn retract(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
@@ -179,6 +182,7 @@ pub(super) async fn retract(
     }
     let mut sql = Sql::new(
         "WITH wrong AS (DELETE FROM breach_key k USING breach b WHERE b.root_id = k.root_id AND b.id = k.breach_id \
+           AND k.subject_id = coalesce(b.affected_sla_id, b.sla_limit_id) AND k.kind = b.kind AND k.phase = b.phase \
            AND k.root_id = ",
     );
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ANY(").bind(Bind::Uuids(wrong.to_vec()));

@@ -88,13 +88,18 @@ pub(crate) struct Letter {
     lease: Uuid,
 }
 
-/// Takes the turn of a message that is due. What was put to sleep meanwhile is not sent (rule L3).
+/// Takes the turn of a message that is due. What was put to sleep meanwhile is not sent (rule L3), nor what was retracted
+/// (rule X14).
 pub(crate) async fn take(conn: &Conn, lease: Duration) -> Result<Option<Letter>, Error> {
     conn.rows(Sql::new(
-        "UPDATE limit_notification n SET state = 'suppressed', settled_at = now(), \
-         last_error = 'the limit was deactivated until its next period' FROM sla_limit s \
-         WHERE s.root_id = n.root_id AND s.id = n.sla_limit_id AND n.state = 'pending' AND n.next_attempt_at <= now() \
-         AND s.deactivated_until > now() AND n.leased_until IS NULL",
+        "UPDATE limit_notification n SET state = 'suppressed', settled_at = now(), last_error = \
+           CASE WHEN k.breach_id IS NULL THEN 'the record was retracted, since the time logged was corrected' \
+           ELSE 'the limit was deactivated until its next period' END \
+         FROM limit_notification o JOIN sla_limit s ON s.root_id = o.root_id AND s.id = o.sla_limit_id \
+         LEFT JOIN breach_key k ON k.root_id = o.root_id AND k.subject_id = o.sla_limit_id AND k.kind = 'limit' \
+           AND k.phase = 'breached' AND k.due_at = o.period_start AND k.breach_id = o.id \
+         WHERE n.root_id = o.root_id AND n.id = o.id AND n.state = 'pending' AND n.next_attempt_at <= now() \
+         AND n.leased_until IS NULL AND (s.deactivated_until > now() OR k.breach_id IS NULL)",
     ))
     .await?;
     let mut sql = Sql::new(

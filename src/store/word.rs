@@ -105,7 +105,7 @@ words! {
         Pending = "pending",
         /// Taken by the mail server.
         Sent = "sent",
-        /// The limit was put to sleep first (rule L3).
+        /// The limit was put to sleep first (rule L3), or the record retracted.
         Suppressed = "suppressed",
         /// Given up.
         Failed = "failed",

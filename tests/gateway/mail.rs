@@ -91,17 +91,23 @@ async fn office() -> Arc<App> {
     let all = ["access", "read", "create", "update", "delete"]
         .map(|right| format!("service-level-agreement-limits:{right}"));
     person(&client, "planner", "root", &format!("{},breaches:read", all.join(","))).await;
-    // Two hours of each: whenever a week begins, at least one of them lies in it.
     client
         .batch_execute(&format!(
             "INSERT INTO tenant_closure (root_id, ancestor_id, descendant_id, depth) VALUES ('{ROOT}', '{ROOT}', '{ROOT}', 0);
-             INSERT INTO project (root_id, id, tenant_id, name) VALUES ('{ROOT}', '{ROOT}', '{ROOT}', 'Brücke');
-             INSERT INTO time_entry (root_id, id, tenant_id, project_id, category, started_at, ended_at)
-             VALUES ('{ROOT}', '{ROOT}', '{ROOT}', '{ROOT}', 'work', now() - interval '2 hours', now() + interval '2 hours')"
+             INSERT INTO project (root_id, id, tenant_id, name) VALUES ('{ROOT}', '{ROOT}', '{ROOT}', 'Brücke')"
         ))
         .await
         .unwrap();
+    client.batch_execute(&hours()).await.unwrap();
     app
+}
+
+/// Two hours of each: whenever a week begins, at least one of them lies in it.
+fn hours() -> String {
+    format!(
+        "INSERT INTO time_entry (root_id, id, tenant_id, project_id, category, started_at, ended_at)
+         VALUES ('{ROOT}', '{ROOT}', '{ROOT}', '{ROOT}', 'work', now() - interval '2 hours', now() + interval '2 hours')"
+    )
 }
 
 /// A replica that sends, as long as it is kept.
@@ -251,6 +257,37 @@ async fn a_replica_that_dies_while_it_sends_leaves_the_message_to_another_under_
     let sent = becomes(&app, &limit, "SENT").await;
     assert_eq!(sent["attempts"], 2);
     assert!(letter.contains(&format!("<{}@gateway.example>", sent["uuid"].as_str().unwrap())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_what_was_retracted_is_not_told_of_until_it_is_recorded_anew() {
+    let app = office().await;
+    let limit = limit(&app, "pech@simplo.example").await;
+    let client = app.database.client().await;
+    person(&client, "worker", "root", "requests:write").await;
+    let now = app.store.now();
+    let log = async |seconds: i64| {
+        let entry = json!({ "projectId": ROOT, "category": "work", "source": "tracker", "sourceId": "1",
+            "startedAt": (now - chrono::TimeDelta::seconds(seconds)).to_rfc3339(), "endedAt": now.to_rfc3339() });
+        let query = "mutation($input: TimeEntryRecordInput!) { timeEntryRecord(input: $input) { errors { message } } }";
+        let logged = app.data("worker", query, json!({ "input": entry })).await;
+        assert_eq!(logged["timeEntryRecord"]["errors"], json!([]));
+    };
+    // Of what used the limit up only seconds are left, and then none.
+    log(1).await;
+    client.batch_execute("DELETE FROM time_entry WHERE source IS NULL").await.unwrap();
+    log(0).await;
+    let postbox = Postbox::open("250 ok").await;
+    let _replica = send(&app, server(&postbox));
+    let suppressed = becomes(&app, &limit, "SUPPRESSED").await;
+    assert!(suppressed["lastError"].as_str().unwrap().contains("retracted"), "{suppressed}");
+    assert!(postbox.letters().is_empty());
+    client.batch_execute(&hours()).await.unwrap();
+    log(2).await;
+    let sent = becomes(&app, &limit, "SENT").await;
+    assert_eq!(sent["breach"]["uuid"], sent["uuid"]);
+    assert_ne!(sent["uuid"], suppressed["uuid"]);
+    postbox.has_got(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
