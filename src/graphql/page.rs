@@ -379,6 +379,9 @@ pub(super) fn under<'a, T: Entity + 'a, F: Filter + Send + 'a, O: Order + Send +
     .boxed()
 }
 
+/// The most objects of a list that is no page.
+const MOST: usize = 10_000;
+
 /// All that hangs under a parent where that is never many: a list, not a page.
 pub(super) fn all_under<'a, T: Entity + 'a>(
     ctx: &'a Context<'_>,
@@ -395,11 +398,15 @@ pub(super) fn all_under<'a, T: Entity + 'a>(
             let joins = joins(asking, T::Row::TARGET, &looks)?;
             let columns = columns(T::Row::TARGET, &looks);
             let select = Select { reach, filter: Sql::default(), order, columns, joins, positions: false };
-            let page = Page { size: 1_000, after: None, before: None, backward: false };
+            let page = Page { size: MOST, after: None, before: None, backward: false };
             Ok(Question { select, under, page, fingerprint: 0, rows: true })
         })?;
         let key = Nested::<T::Row>::new(parent, question);
         let Some((slice, loaded)) = turn.loader.load_one(key).await? else { return Ok(Vec::new()) };
+        if slice.has_next {
+            let message = format!("This list has more than {MOST} objects: ask for them by a page.");
+            return Err(Error::LimitExceeded(message).into());
+        }
         turn.prime_shared(&loaded);
         asking.tell_items(ctx, slice.items.len())?;
         Ok(slice.items.iter().map(|item| item.row.clone().into()).collect())

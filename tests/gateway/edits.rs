@@ -214,3 +214,25 @@ async fn c2_what_an_offering_was_changed_to_last_is_promised_however_long_its_tr
     let fresh = written(&app, "requestRegister", fresh).await;
     assert_eq!(clock(&fresh, "Mail server")["maximumResolutionDuration"], 40);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_no_page_is_whole_or_refused() {
+    let app = edited().await;
+    let client = app.database.client().await;
+    let more = |from: u32, until: u32| {
+        format!(
+            "INSERT INTO standard_service_request (root_id, id, tenant_id, service_offering_id, name, response_kind, resolution_kind)
+             SELECT '{ROOT}', gen_random_uuid(), '{ROOT}', '{}', 'Wish ' || n, 'none', 'none' FROM generate_series({from}, {until}) n",
+            key(61)
+        )
+    };
+    let query = "query($id: ID!) { serviceOffering(id: $id) { standardServiceRequests { name } } }";
+    let ask = async || app.ask("editor", query, json!({ "id": key(61) })).await;
+    // One was there.
+    client.batch_execute(&more(2, 1_001)).await.unwrap();
+    let told = ask().await;
+    let list = &told["data"]["serviceOffering"]["standardServiceRequests"];
+    assert_eq!(list.as_array().map(Vec::len), Some(1_001), "{}", told["errors"]);
+    client.batch_execute(&more(1_002, 10_001)).await.unwrap();
+    assert_eq!(ask().await["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED");
+}
