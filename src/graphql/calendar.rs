@@ -139,8 +139,9 @@ object! {
         #[graphql(desc = "From when.")] from: DateTime,
         #[graphql(desc = "Until when.")] to: DateTime,
         #[graphql(desc = "The zone that its hours are read in.")] time_zone: TimeZone,
-    ) -> Result<i64> {
-        self.compute(ctx, time_zone, |schedule| schedule.active_between(from.0, to.0).num_seconds()).await
+    ) -> Result<i32> {
+        let seconds = |schedule: Schedule<'_>| schedule.active_between(from.0, to.0).num_seconds();
+        int(self.compute(ctx, time_zone, seconds).await?)
     }
 
     /// How many whole minutes of its hours lie between two instants; 0 when `to` is not after `from`.
@@ -150,8 +151,9 @@ object! {
         #[graphql(desc = "From when.")] from: DateTime,
         #[graphql(desc = "Until when.")] to: DateTime,
         #[graphql(desc = "The zone that its hours are read in.")] time_zone: TimeZone,
-    ) -> Result<i64> {
-        self.compute(ctx, time_zone, |schedule| schedule.active_between(from.0, to.0).num_minutes()).await
+    ) -> Result<i32> {
+        let minutes = |schedule: Schedule<'_>| schedule.active_between(from.0, to.0).num_minutes();
+        int(self.compute(ctx, time_zone, minutes).await?)
     }
 
     /// The system it was imported from; null when made here.
@@ -216,6 +218,13 @@ impl Calendar {
         let computed = || hours.rules().map(|rules| work(rules.in_zone(zone.0)));
         Ok(asking.compute(computed).await.map_err(Error::internal)?)
     }
+}
+
+/// An amount as clients read it, whose `Int` ends at 2³¹ − 1: some 68 years of seconds.
+fn int(amount: i64) -> Result<i32> {
+    let sentence =
+        "There are more between them than an Int can tell: ask for minutes, or for a shorter time.";
+    i32::try_from(amount).map_err(|_| Error::BadRequest(sentence.into()).into())
 }
 
 /// An amount of a calendar's time.

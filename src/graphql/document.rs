@@ -160,8 +160,8 @@ impl Documents {
             .zip(operations.into_iter().zip(uses))
             .map(|(operation, (size, uses))| {
                 let resumes_by = resume::variable(&document, operation);
-                let document = translation.operation(operation).map_err(|e| vec![e])?;
-                Ok(Planned { kind: kind(operation.operation_type), document, size, uses, resumes_by })
+                let (document, marks) = translation.operation(operation).map_err(|e| vec![e])?;
+                Ok(Planned { kind: kind(operation.operation_type), document, marks, size, uses, resumes_by })
             })
             .collect::<Result<_, Vec<_>>>()?;
         static READ: AtomicU64 = AtomicU64::new(0);
@@ -247,6 +247,8 @@ struct Planned {
     kind: engine::OperationType,
     /// This operation and the fragments it reaches, as the engine wants them.
     document: engine::ExecutableDocument,
+    /// Whether objects of its answer may be marked.
+    marks: bool,
     /// None when page sizes come from variables.
     size: Option<Size>,
     /// Where it uses its variables.
@@ -390,10 +392,13 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Puts null where something failed, as the specification has it.
+    /// Puts null where something failed and takes out what was selected for the engine's sake, as the specification has it.
     pub(super) fn complete(&self, answer: &mut async_graphql::Response) {
         if let Some(operation) = self.checked.document.operations.iter().nth(self.index) {
             complete::nulls(&self.checked.document, operation, answer);
+        }
+        if self.checked.operations[self.index].marks {
+            complete::unmark(&mut answer.data);
         }
     }
 }

@@ -200,26 +200,26 @@ impl NodeQuery {
     }
 
     /// The objects of several ids, at most 100, in the order of the ids; null where there is none that the viewer
-    /// may see.
+    /// may see, and, with an error, for what is no id.
     async fn nodes(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Global ids, as any object gives them; or bare UUIDs. At most 100.")] ids: Vec<ID>,
-    ) -> Result<Vec<Option<Node>>> {
+    ) -> Result<Vec<Option<Result<Node>>>> {
         let asking = Asking::of(ctx);
         asking.viewer()?;
         if ids.len() > super::page::MAXIMUM {
             return Err(Error::LimitExceeded("At most 100 ids at once: ask several times.".into()).into());
         }
-        let parsed = ids.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        let found = parsed.into_iter().map(|(kind, key)| async move {
-            let found = match kind {
-                Some(kind) => find(asking, kind, key).await,
-                None => find_any(asking, key).await,
+        let found = ids.iter().map(|id| async move {
+            let found = match parse(id) {
+                Ok((Some(kind), key)) => find(asking, kind, key).await,
+                Ok((None, key)) => find_any(asking, key).await,
+                Err(no_id) => return Ok(Some(Err(no_id.into()))),
             };
             match found {
                 Err(Error::Forbidden(_)) => Ok(None),
-                found => found,
+                found => Ok::<_, Error>(found?.map(Ok)),
             }
         });
         Ok(futures_util::future::try_join_all(found).await?)

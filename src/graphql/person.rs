@@ -29,6 +29,8 @@ filter! {
         id: IdFilter (Person) => ID,
         /// The tenant that owns it. `eq` and `in` answer `NOT_FOUND` for a tenant that the viewer does not know.
         tenant: IdFilter (Tenant) => TENANT,
+        /// Their first and last name, with a space between, as they are shown.
+        name: StringFilter => NAME,
         /// Their last name.
         last_name: StringFilter => LAST_NAME,
         /// Their first name.

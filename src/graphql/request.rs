@@ -185,7 +185,7 @@ object! {
         self.0.source_id.as_deref()
     }
 
-    /// Rises by one with each update; send it as `expectedRevision` so as not to overwrite others.
+    /// Rises by one with each update. No mutation asks for it: events are added, and overwrite nothing.
     async fn revision(&self) -> i32 {
         self.0.revision
     }

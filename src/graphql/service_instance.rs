@@ -18,8 +18,8 @@ use super::page::{object, root_fields};
 use super::scalar::DateTime;
 use super::word::RelationEffect;
 use super::{
-    AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, Request, RequestFilter, RequestOrder,
-    Service, Team, Tenant,
+    AuditEntry, AuditEntryFilter, AuditEntryOrder, Organization, Person, PersonFilter, PersonOrder, Request,
+    RequestFilter, RequestOrder, Service, Team, Tenant,
 };
 use crate::error::Error;
 use crate::store::{self, service_instance::Direction};
@@ -71,6 +71,9 @@ order! {
 object! {
     /// A running piece of a service: what a request is about.
     impl ServiceInstance {
+        /// The people who use its configuration items, by last name: whom the coverage `CIS_OF_SERVICE_INSTANCE` covers.
+        /// Needs `catalog:read`: else it is null, with an error.
+        users: Person [PersonFilter, PersonOrder] under store::person::UNDER_INSTANCE;
         /// The requests about it, the newest first. Needs `requests:read`: else it is null, with an error.
         requests: Request [RequestFilter, RequestOrder] under store::request::UNDER_INSTANCE;
         /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.

@@ -83,7 +83,8 @@ object! {
         Ok(SlaTerms::of(&self.0).ok_or_else(|| Error::internal("a version without terms"))?)
     }
 
-    /// Whether it is the version in force.
+    /// Whether it is the version in force: the `activeVersion` of its SLA, by which a client that keeps objects by their ids
+    /// does better to go, as putting another in force changes this one too.
     async fn is_active(&self, ctx: &Context<'_>) -> Result<bool> {
         Ok(required::<Sla>(ctx, self.0.sla_id).await?.row().active_version_id == self.0.id)
     }

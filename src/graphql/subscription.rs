@@ -114,6 +114,7 @@ impl BreachEvent {
 #[derive(Default)]
 pub struct Subscription;
 
+/// Everything that can be followed, over a websocket (`graphql-transport-ws`) or as server-sent events. Needs a token.
 #[Root]
 impl Subscription {
     /// The breach log as it grows: every warning, breach and retraction of the tenants in which the viewer holds

@@ -12,7 +12,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use async_graphql::{Extensions, Response as Answer, ServerError, Variables, parser::types::OperationType};
 use async_graphql_axum::GraphQLResponse;
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, BodyDataStream, Bytes},
     extract::{Query, Request, State},
     http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
@@ -166,18 +166,16 @@ fn in_query_string(uri: &Uri) -> Result<Ask, Refused> {
 
 /// The operation in the body of a `POST`.
 async fn in_body(entrance: &Entrance, headers: &HeaderMap, body: Body) -> Result<Ask, Refused> {
-    if !is_json(headers) {
-        // Any other type could be sent by a page of another origin without asking first.
-        let message = "The Content-Type must be application/json, in UTF-8.";
-        return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
-    }
     let config = &entrance.config;
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > config.body_bytes as u64) {
-        return Err(too_long(config.body_bytes));
-    }
-    let body = match time::timeout(config.body_deadline, read(body, config.body_bytes)).await {
-        Ok(body) => body?,
+    let mut chunks = body.into_data_stream();
+    let read = read(headers, &mut chunks, config.body_bytes);
+    let body = match time::timeout(config.body_deadline, read).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(refused)) => {
+            // Whether that comes to its end or not, the answer is the same.
+            let _ended = time::timeout(config.body_deadline, drain(headers, &mut chunks)).await;
+            return Err(refused);
+        }
         Err(_elapsed) => {
             let message = "The body did not arrive in time: send it without pause.";
             let mut refused = Refused::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", message);
@@ -196,7 +194,7 @@ async fn in_body(entrance: &Entrance, headers: &HeaderMap, body: Body) -> Result
                 "The body has a member of the wrong kind at line {line}, column {column}: query and operationName \
                  are strings, variables and extensions objects, each at most once."
             ),
-            _ => format!("The body is not JSON: line {line}, column {column}."),
+            _ => format!("The body is not JSON in UTF-8: look at line {line}, column {column}."),
         })
     })?;
     required(parameters)
@@ -225,9 +223,16 @@ fn is_json(headers: &HeaderMap) -> bool {
     json && charset.is_none_or(|charset| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"))
 }
 
-async fn read(body: Body, most: usize) -> Result<Vec<u8>, Refused> {
+async fn read(headers: &HeaderMap, chunks: &mut BodyDataStream, most: usize) -> Result<Vec<u8>, Refused> {
+    if !is_json(headers) {
+        // Any other type could be sent by a page of another origin without asking first.
+        let message = "The Content-Type must be application/json, in UTF-8.";
+        return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
+    }
+    if announced(headers).is_some_and(|length| length > most as u64) {
+        return Err(too_long(most));
+    }
     let mut whole = Vec::new();
-    let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk: Bytes = chunk.map_err(|_| Refused::bad_request("The body broke off."))?;
         if whole.len() + chunk.len() > most {
@@ -238,10 +243,30 @@ async fn read(body: Body, most: usize) -> Result<Vec<u8>, Refused> {
     Ok(whole)
 }
 
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The longest body that is read although it was refused.
+const DRAINED: u64 = 16 * 1024 * 1024;
+
+/// Reads on to the end of a body that was refused: many clients look for the answer only when all is sent, and find the
+/// connection broken instead if nobody reads it. Not one that is far too long, nor one that waits to be asked for.
+async fn drain(headers: &HeaderMap, chunks: &mut BodyDataStream) {
+    if headers.contains_key(header::EXPECT) || announced(headers).is_some_and(|length| length > DRAINED) {
+        return;
+    }
+    let mut left = DRAINED;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        let Some(rest) = left.checked_sub(chunk.len() as u64) else { return };
+        left = rest;
+    }
+}
+
 fn too_long(most: usize) -> Refused {
     let message = format!("The body is longer than {most} bytes: split the request.");
     let mut refused = Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "LIMIT_EXCEEDED", message);
-    // What was not read is not waited for either.
+    // What is not drained is not waited for either.
     refused.header = Some((header::CONNECTION, HeaderValue::from_static("close")));
     refused
 }

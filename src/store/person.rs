@@ -62,6 +62,8 @@ pub mod key {
     pub static ID: Key = Key::new("t.id", Kind::Uuid);
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
+    /// Their first and last name, as [`Row::name`](super::Row::name) has them.
+    pub static NAME: Key = Key::new("btrim(t.first_name || ' ' || t.last_name)", Kind::Text);
     /// Their last name.
     pub static LAST_NAME: Key = Key::new("t.last_name", Kind::Text);
     /// Their first name.
@@ -92,6 +94,11 @@ pub const UNDER_ORGANIZATION: Under =
 /// The members of a team.
 pub const UNDER_TEAM: Under = Under(
     "team_member l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.team_id = k.id",
+);
+
+/// Those who use the configuration items of a service instance.
+pub const UNDER_INSTANCE: Under = Under(
+    "service_instance_user l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.service_instance_id = k.id",
 );
 
 /// Those that a version of an SLA covers by name.

@@ -165,3 +165,22 @@ async fn names_that_were_kept_before_are_composed_by_a_migration_where_nothing_s
         assert_eq!(names, expected);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_found_by_the_name_that_they_are_shown_by() {
+    let app = App::sampled().await;
+    let query =
+        "query ($name: StringFilter) { people(first: 100, filter: { name: $name }) { nodes { name } } }";
+    let people =
+        async |name: Value| app.data(MANAGER, query, json!({ "name": name })).await["people"]["nodes"].take();
+    let all = people(json!({})).await;
+    let person = all.as_array().unwrap().iter().find(|person| person["name"].as_str().unwrap().contains(' '));
+    let name = person.unwrap()["name"].as_str().unwrap();
+    let (first, last) = name.split_once(' ').unwrap();
+    let part = format!("{} {}", first.to_uppercase(), &last[..1]);
+    for filter in [json!({ "eq": name }), json!({ "startsWith": part }), json!({ "contains": part })] {
+        let found = people(filter.clone()).await;
+        assert!(found.as_array().unwrap().contains(person.unwrap()), "{filter}: {found}");
+        assert!(found.as_array().unwrap().len() < all.as_array().unwrap().len(), "{filter}");
+    }
+}

@@ -54,6 +54,73 @@ async fn a_field_that_failed_is_null_where_it_may_be_and_else_what_holds_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_which_nothing_is_selected_is_empty_and_hides_nothing_that_stands_beside_it() {
+    let app = App::sampled().await;
+    let read = async |query: &str| app.data(READER, query, json!({ "no": false })).await;
+    let answer = read("query($no: Boolean!) { viewer { name @include(if: $no) } }").await;
+    assert_eq!(answer, json!({ "viewer": {} }));
+    assert_eq!(read("query($no: Boolean!) { viewer @include(if: $no) { name } }").await, json!({}));
+    let query = "query($no: Boolean!) { slas(first: 2) { ...Count nodes { ... @include(if: $no) { name } } pageInfo { ...P } } }
+        fragment Count on SlaConnection { totalCount @include(if: $no) }
+        fragment P on PageInfo { hasNextPage @skip(if: $no) }";
+    let nothing = json!({ "slas": { "nodes": [{}, {}], "pageInfo": { "hasNextPage": true } } });
+    assert_eq!(read(query).await, nothing);
+    // Of a union and of an interface: what is selected is of other types.
+    let kind = "filter: { kind: { eq: SERVICE } }";
+    let query = format!(
+        "{{ slas(first: 1, {kind}) {{ nodes {{ activeVersion {{ terms {{ ... on QueueTerms {{ slaThreshold }} }} }} }} }} }}"
+    );
+    let nothing = json!({ "slas": { "nodes": [{ "activeVersion": { "terms": {} } }] } });
+    assert_eq!(read(&query).await, nothing);
+    let id = read("{ slas(first: 1) { nodes { id } } }").await["slas"]["nodes"][0]["id"].take();
+    let query = "query($id: ID!) { node(id: $id) { ... on Person { name } } nodes(ids: [$id]) { ...T } }
+        fragment T on Tenant { slug }";
+    let answer = app.data(READER, query, json!({ "id": id })).await;
+    assert_eq!(answer, json!({ "node": {}, "nodes": [{}] }));
+    // Two components that ask the same field, of which one selects nothing of it here.
+    let query = format!(
+        "{{ slas(first: 1, {kind}) {{ nodes {{ activeVersion {{ ...Q ...S }} }} nodes {{ id @skip(if: true) }} }} }}
+        fragment Q on SlaVersion {{ terms {{ ... on QueueTerms {{ slaThreshold }} }} }}
+        fragment S on SlaVersion {{ terms {{ ... on ServiceTerms {{ serviceOffering {{ __typename }} }} }} }}"
+    );
+    let offering = json!({ "serviceOffering": { "__typename": "ServiceOffering" } });
+    let beside = json!({ "slas": { "nodes": [{ "activeVersion": { "terms": offering } }] } });
+    assert_eq!(read(&query).await, beside);
+    // What failed is null beside it.
+    let query = "{ people(first: 1) { nodes { login @skip(if: false) } } }";
+    assert_eq!(data(&app, query).await, json!({ "people": { "nodes": [{ "login": null }] } }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_id_among_several_is_null_with_an_error_and_the_others_are_found() {
+    let app = App::sampled().await;
+    let id =
+        app.data(READER, "{ slas(first: 1) { nodes { id } } }", json!({})).await["slas"]["nodes"][0]["id"]
+            .take();
+    let ids = json!([id, "no id", "0198f000-0000-7000-8000-000000000000"]);
+    let answer =
+        app.ask(READER, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", json!({ "ids": ids })).await;
+    assert_eq!(answer["data"], json!({ "nodes": [{ "id": id }, null, null] }));
+    assert_eq!(answer["errors"][0]["path"], json!(["nodes", 1]));
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 1, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_an_int_holds_is_an_error_and_no_number() {
+    let app = App::sampled().await;
+    let between = |field: &str| {
+        format!(
+            "{{ tenant(slug: \"wna\") {{ calendars(first: 1, filter: {{ name: {{ contains: \"24\" }} }}) {{ nodes {{ n: {field}(
+            from: \"1800-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\", timeZone: \"UTC\") }} }} }} }}"
+        )
+    };
+    let answer = app.ask(READER, &between("secondsBetween"), json!({})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{answer}");
+    let answer = app.data(READER, &between("minutesBetween"), json!({})).await;
+    assert!(answer["tenant"]["calendars"]["nodes"][0]["n"].is_i64(), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_variable_that_was_not_sent_leaves_the_default() {
     let app = App::sampled().await;
     let query = "mutation($rows: [SiteCreateInput!]!, $dry: Boolean, $atomic: Boolean) {

@@ -390,8 +390,7 @@ impl Scene {
         let row = format!("{} {kind}", maker.unwrap_or_else(|| format!("{name}Create")));
         let input = self.example(row.trim()).await;
         let payload = self.run(MANAGER, row.trim(), &input).await.1;
-        let id = payload.as_object().into_iter().flatten().find_map(|(_, value)| value["id"].as_str());
-        id.unwrap_or_else(|| panic!("{row} {input}: {payload}")).to_owned()
+        payload[name]["id"].as_str().unwrap_or_else(|| panic!("{row} {input}: {payload}")).to_owned()
     }
 
     async fn example(&mut self, row: &str) -> Value {

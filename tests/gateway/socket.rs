@@ -587,6 +587,31 @@ async fn a_body_that_is_announced_as_too_long_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn who_looks_for_the_answer_only_when_all_is_sent_finds_why_the_body_was_refused() {
+    let server = server().await;
+    for (kind, status) in [("application/json", "413"), ("text/plain", "415")] {
+        let body = "x".repeat(12 * 1024 * 1024);
+        let length = body.len();
+        let announced = format!("content-length: {length}");
+        // As a whole, or in chunks of which nobody knows how many come.
+        for (how, body) in [
+            (&*announced, body.clone()),
+            ("transfer-encoding: chunked", format!("{length:x}\r\n{body}\r\n0\r\n\r\n")),
+        ] {
+            let mut stream = TcpStream::connect(&server.address).await.unwrap();
+            let head = format!(
+                "POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\n{how}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(body.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{how}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn while_draining_new_connections_are_served_but_told_that_it_is_not_ready() {
     let config = HttpConfig { drain_delay: Duration::from_millis(500), ..HttpConfig::default() };
     let mut server = server_with(config).await;

@@ -248,3 +248,40 @@ async fn p4_every_object_that_can_be_written_shows_what_was_written_to_it_to_tho
         assert!(types.get(name).field("auditLog").is_some(), "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s2_who_writes_a_version_is_told_of_the_sla_as_it_is_now_whether_it_was_written_or_not() {
+    let app = App::sampled().await;
+    let tenant =
+        app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let create = "mutation ($input: SlaCreateInput!) { slaCreate(input: $input) { sla { id } } }";
+    let queue = |seconds: i32| {
+        json!({ "versionName": "v", "terms": {
+            "queue": { "slaThreshold": seconds, "abandonType": "COUNT_AGAINST_SLA" } } })
+    };
+    let input = json!({ "tenantId": tenant, "name": "Told", "version": queue(1) });
+    let sla = app.data(MANAGER, create, json!({ "input": input })).await["slaCreate"]["sla"]["id"].take();
+    let write = async |name: &str, input: Value| {
+        let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
+        let mutation = format!(
+            "mutation ($input: {kind}!) {{ payload: {name}(input: $input) {{ slaVersion {{ number }} errors {{ code }}
+            sla {{ revision activeVersion {{ number }} versions(first: 9) {{ nodes {{ id isActive }} }} }} }} }}"
+        );
+        app.data(MANAGER, &mutation, json!({ "input": input })).await["payload"].take()
+    };
+    let input = json!({ "slaId": sla, "expectedRevision": 1, "version": queue(2) });
+    let made = write("slaVersionCreate", input.clone()).await;
+    assert_eq!((&made["slaVersion"]["number"], &made["sla"]["revision"]), (&json!(2), &json!(2)), "{made}");
+    let versions = made["sla"]["versions"]["nodes"].as_array().unwrap();
+    let in_force: Vec<&Value> = versions.iter().map(|version| &version["isActive"]).collect();
+    assert_eq!(in_force, [true, false], "the one before is no longer in force");
+    // Another was first.
+    let refused = write("slaVersionCreate", input).await;
+    assert_eq!((&refused["slaVersion"], &refused["errors"][0]["code"]), (&Value::Null, &json!("CONFLICT")));
+    assert_eq!(refused["sla"], made["sla"]);
+    let first = &versions[1]["id"];
+    let refused = write("slaVersionActivate", json!({ "slaVersionId": first, "expectedRevision": 1 })).await;
+    assert_eq!((&refused["errors"][0]["code"], &refused["sla"]), (&json!("CONFLICT"), &made["sla"]));
+    let done = write("slaVersionActivate", json!({ "slaVersionId": first, "expectedRevision": 2 })).await;
+    assert_eq!((&done["sla"]["activeVersion"]["number"], &done["sla"]["revision"]), (&json!(1), &json!(3)));
+}

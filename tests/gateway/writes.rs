@@ -196,8 +196,9 @@ pub(crate) fn codes(payload: &Value) -> Vec<String> {
 /// The selection that asks back what an input said.
 fn asked_back(name: &str, value: &Value) -> Option<(String, String)> {
     Some(match (name, value) {
-        ("tenantId" | "userIds" | "version" | "clientMutationId" | "upsert", _) => return None,
+        ("tenantId" | "version" | "clientMutationId" | "upsert", _) => return None,
         ("memberIds", _) => ("members".into(), "members { nodes { id } }".into()),
+        ("userIds", _) => ("users".into(), "users { nodes { id } }".into()),
         ("uses", _) => ("uses".into(), "uses { effect }".into()),
         ("hours", _) => ("hours".into(), "hours { weekday from until }".into()),
         ("holidays", _) => ("holidays".into(), "holidays { name startsAt endsAt }".into()),
@@ -219,7 +220,7 @@ fn asked_back(name: &str, value: &Value) -> Option<(String, String)> {
 fn expected(name: &str, value: &Value) -> Value {
     match (name, value) {
         (_, Value::Null) => Value::Null,
-        ("memberIds", Value::Array(ids)) => {
+        ("memberIds" | "userIds", Value::Array(ids)) => {
             json!({ "nodes": ids.iter().map(|id| json!({ "id": id })).collect::<Vec<_>>() })
         }
         ("targets", Value::Array(targets)) => targets

@@ -1,6 +1,7 @@
 import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
+import { createClient } from 'graphql-ws';
 import { useState } from 'react';
 import type { Config } from './config';
 import { headersFor } from './headers';
@@ -8,6 +9,9 @@ import { rememberedPerson, SignedIn } from './signed-in';
 import { StarterMenu } from './starter-menu';
 import { starters } from './starters';
 import { storage } from './storage';
+
+/** What the gateway closes a websocket with whose token it does not take, or no longer. */
+const REFUSED = 4403;
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin()];
 
@@ -53,11 +57,15 @@ function createFetcher(token: string | null): Fetcher {
   const socket = new URL(endpoint);
   socket.protocol = endpoint.protocol === 'https:' ? 'wss:' : 'ws:';
 
-  const fetcher = createGraphiQLFetcher({
-    url: endpoint.href,
-    subscriptionUrl: socket.href,
-    enableIncrementalDelivery: false,
-  });
+  const fetcher: Fetcher = (params, options) => {
+    const wsClient = createClient({
+      url: socket.href,
+      connectionParams: options?.headers,
+      // A token that was refused is refused again: to try it five times would leave the page silent for half a minute.
+      shouldRetry: (cause) => cause instanceof CloseEvent && cause.code !== REFUSED,
+    });
+    return createGraphiQLFetcher({ url: endpoint.href, wsClient, enableIncrementalDelivery: false })(params, options);
+  };
 
   // The schema is asked for before the headers tab exists, so that request brings the token it starts with itself.
   const start = token === null ? {} : { Authorization: `Bearer ${token}` };

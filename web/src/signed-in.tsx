@@ -66,7 +66,7 @@ export function SignedIn({ people }: { people: Person[] }) {
   return (
     <DropdownMenu>
       <DropdownMenu.Button className="signed-in" title={current?.email ?? 'See the headers tab'}>
-        Signed in as <strong>{current?.name ?? (token === null ? 'nobody' : 'someone else')}</strong>
+        <span>Signed in as</span> <strong>{current?.name ?? (token === null ? 'nobody' : 'someone else')}</strong>
         <ChevronDownIcon aria-hidden="true" />
       </DropdownMenu.Button>
       <DropdownMenu.Content align="end">

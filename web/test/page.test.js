@@ -120,6 +120,29 @@ test('nothing was complained of in the console, and no other host was asked', ()
   assert.deepEqual(complaints, []);
 });
 
+test('a subscription tells at once that its token is refused', async () => {
+  await open('LiveBreaches');
+  const headers = page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines').first();
+  await headers.click();
+  await page.keyboard.press('Control+A');
+  await page.keyboard.press('Delete');
+  await page.keyboard.insertText('{ "Authorization": "Bearer nonsense" }');
+  await page.getByText('nonsense').first().waitFor();
+  await page.getByRole('button', { name: /^Execute query/ }).click();
+  await shown((text) => text.includes('Thetokenwasrefused'), 5);
+  await page.getByRole('button', { name: /^Execute query/ }).waitFor();
+});
+
+test('a narrow window has room for tabs', async () => {
+  const plugin = page.getByRole('button', { name: /^Hide (?!editor)/ });
+  if (await plugin.isVisible()) {
+    await plugin.click();
+  }
+  await page.setViewportSize({ width: 600, height: 800 });
+  const tabs = await page.getByRole('tab').first().locator('..').boundingBox();
+  assert.ok(tabs && tabs.width > 300, JSON.stringify(tabs));
+});
+
 /** Opens the tab of that name, and waits until GraphiQL has read its operation: it does so with a delay, then stores it. */
 async function open(name) {
   await page.getByRole('button', { name, exact: true }).click();

@@ -1,5 +1,6 @@
 //! What the engine leaves undone: a field that failed is null, or makes null what holds it, and is never just missing;
-//! a variable that was not sent leaves its argument or input field to the default of that.
+//! an object of which nothing is selected is empty, and not null; a variable that was not sent leaves its argument or
+//! input field to the default of that.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +10,7 @@ use apollo_compiler::{
     executable::{Field, Operation, Selection, SelectionSet},
 };
 use async_graphql::{
-    Name, PathSegment, Positioned, Response, Value, Variables, indexmap, parser::types as engine,
+    Name, PathSegment, Pos, Positioned, Response, Value, Variables, indexmap, parser::types as engine,
 };
 use async_graphql_value as value;
 
@@ -150,6 +151,34 @@ fn put_null(at: &mut Value, path: &[PathSegment], walked: String, nulled: &HashS
             items.get_mut(*index).is_some_and(|item| put_null(item, rest, walked, nulled))
         }
         _ => false,
+    }
+}
+
+/// The response key of a mark: no client can ask for one of this name.
+const MARK: &str = " ";
+
+/// What is selected of an object besides, where all else may be left out by `@skip`, `@include` and the types of fragments:
+/// the engine takes an object without fields for null, and so loses it, and what the same field selects elsewhere.
+pub(super) fn mark(at: Pos) -> engine::Selection {
+    let field = engine::Field {
+        alias: Some(Positioned::new(Name::new(MARK), at)),
+        name: Positioned::new(Name::new("__typename"), at),
+        arguments: Vec::new(),
+        directives: Vec::new(),
+        selection_set: Positioned::default(),
+    };
+    engine::Selection::Field(Positioned::new(field, at))
+}
+
+/// Takes the marks out of an answer.
+pub(super) fn unmark(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.shift_remove(MARK);
+            fields.values_mut().for_each(unmark);
+        }
+        Value::List(items) => items.iter_mut().for_each(unmark),
+        _ => {}
     }
 }
 

@@ -10,7 +10,7 @@ use apollo_compiler::{
 use async_graphql::{Pos, Positioned, ServerError, parser::types as engine};
 use async_graphql_value as value;
 
-use super::{VALIDATION_FAILED, kind, position, refusal};
+use super::{VALIDATION_FAILED, complete, kind, position, refusal};
 
 type Result<T> = std::result::Result<T, ServerError>;
 
@@ -24,13 +24,13 @@ impl<'a> Translation<'a> {
         Self { document }
     }
 
-    /// One operation with the fragments it reaches, and no other.
+    /// One operation with the fragments it reaches, and no other; and whether it selects marks.
     pub(super) fn operation(
         &self,
         operation: &Node<executable::Operation>,
-    ) -> Result<engine::ExecutableDocument> {
+    ) -> Result<(engine::ExecutableDocument, bool)> {
         let at = self.at(operation.location());
-        let mut fragments = HashMap::new();
+        let mut reached = Reached::default();
         let definition = engine::OperationDefinition {
             ty: kind(operation.operation_type),
             variable_definitions: operation
@@ -39,7 +39,13 @@ impl<'a> Translation<'a> {
                 .map(|variable| self.variable(variable))
                 .collect::<Result<_>>()?,
             directives: self.directives(&operation.directives)?,
-            selection_set: self.set(&operation.selection_set, at, &mut fragments)?,
+            // A subscription selects one field, and that always.
+            selection_set: match operation.operation_type {
+                executable::OperationType::Subscription => {
+                    self.set(&operation.selection_set, at, &mut reached)?
+                }
+                _ => self.object(&operation.selection_set, at, &mut reached)?,
+            },
         };
         let definition = Positioned::new(definition, at);
         let operations = match &operation.name {
@@ -48,7 +54,7 @@ impl<'a> Translation<'a> {
                 engine::DocumentOperations::Multiple(HashMap::from([(self.name(name), definition)]))
             }
         };
-        Ok(engine::ExecutableDocument { operations, fragments })
+        Ok((engine::ExecutableDocument { operations, fragments: reached.fragments }, reached.marks))
     }
 
     fn variable(
@@ -81,16 +87,55 @@ impl<'a> Translation<'a> {
         engine::Type { base, nullable: !ty.is_non_null() }
     }
 
+    /// What is selected of an object, and its mark if that may come to nothing.
+    fn object(
+        &self,
+        set: &executable::SelectionSet,
+        at: Pos,
+        reached: &mut Reached,
+    ) -> Result<Positioned<engine::SelectionSet>> {
+        let mut translated = self.set(set, at, reached)?;
+        if !set.selections.is_empty() && !self.selects_something(set) {
+            translated.node.items.push(Positioned::new(complete::mark(at), at));
+            reached.marks = true;
+        }
+        Ok(translated)
+    }
+
+    /// Whether something is selected whatever the variables, and the type of the object, are. To say no where there is
+    /// something costs a mark, and to look into fragments of fragments could cost far more.
+    fn selects_something(&self, set: &executable::SelectionSet) -> bool {
+        let always = |field: &Node<executable::Field>| field.directives.is_empty();
+        set.selections.iter().any(|selection| match selection {
+            Selection::Field(field) => always(field),
+            Selection::InlineFragment(inline) => {
+                let on = inline.type_condition.as_ref();
+                inline.directives.is_empty()
+                    && on.is_none_or(|on| *on == set.ty)
+                    && self.selects_something(&inline.selection_set)
+            }
+            Selection::FragmentSpread(spread) => {
+                let fragment = self.document.fragments.get(&spread.fragment_name);
+                spread.directives.is_empty()
+                    && fragment.is_some_and(|fragment| {
+                        let selected = &fragment.selection_set.selections;
+                        *fragment.type_condition() == set.ty
+                            && selected.iter().any(|one| one.as_field().is_some_and(always))
+                    })
+            }
+        })
+    }
+
     fn set(
         &self,
         set: &executable::SelectionSet,
         at: Pos,
-        fragments: &mut Fragments,
+        reached: &mut Reached,
     ) -> Result<Positioned<engine::SelectionSet>> {
         let items = set.selections.iter().map(|selection| match selection {
-            Selection::Field(field) => self.field(field, fragments),
-            Selection::FragmentSpread(spread) => self.spread(spread, fragments),
-            Selection::InlineFragment(inline) => self.inline(inline, fragments),
+            Selection::Field(field) => self.field(field, reached),
+            Selection::FragmentSpread(spread) => self.spread(spread, reached),
+            Selection::InlineFragment(inline) => self.inline(inline, reached),
         });
         Ok(Positioned::new(engine::SelectionSet { items: items.collect::<Result<_>>()? }, at))
     }
@@ -98,7 +143,7 @@ impl<'a> Translation<'a> {
     fn field(
         &self,
         field: &Node<executable::Field>,
-        fragments: &mut Fragments,
+        reached: &mut Reached,
     ) -> Result<Positioned<engine::Selection>> {
         let at = self.at(field.location());
         let translated = engine::Field {
@@ -106,7 +151,7 @@ impl<'a> Translation<'a> {
             name: Positioned::new(self.name(&field.name), at),
             arguments: self.arguments(&field.arguments)?,
             directives: self.directives(&field.directives)?,
-            selection_set: self.set(&field.selection_set, at, fragments)?,
+            selection_set: self.object(&field.selection_set, at, reached)?,
         };
         Ok(Positioned::new(engine::Selection::Field(Positioned::new(translated, at)), at))
     }
@@ -114,20 +159,20 @@ impl<'a> Translation<'a> {
     fn spread(
         &self,
         spread: &Node<executable::FragmentSpread>,
-        fragments: &mut Fragments,
+        reached: &mut Reached,
     ) -> Result<Positioned<engine::Selection>> {
         let at = self.at(spread.location());
         let name = self.name(&spread.fragment_name);
-        if !fragments.contains_key(&name)
+        if !reached.fragments.contains_key(&name)
             && let Some(fragment) = self.document.fragments.get(&spread.fragment_name)
         {
             let at = self.at(fragment.location());
             let translated = engine::FragmentDefinition {
                 type_condition: self.condition(fragment.type_condition(), at),
                 directives: self.directives(&fragment.directives)?,
-                selection_set: self.set(&fragment.selection_set, at, fragments)?,
+                selection_set: self.set(&fragment.selection_set, at, reached)?,
             };
-            fragments.insert(name.clone(), Positioned::new(translated, at));
+            reached.fragments.insert(name.clone(), Positioned::new(translated, at));
         }
         let translated = engine::FragmentSpread {
             fragment_name: Positioned::new(name, at),
@@ -139,13 +184,13 @@ impl<'a> Translation<'a> {
     fn inline(
         &self,
         inline: &Node<executable::InlineFragment>,
-        fragments: &mut Fragments,
+        reached: &mut Reached,
     ) -> Result<Positioned<engine::Selection>> {
         let at = self.at(inline.location());
         let translated = engine::InlineFragment {
             type_condition: inline.type_condition.as_ref().map(|name| self.condition(name, at)),
             directives: self.directives(&inline.directives)?,
-            selection_set: self.set(&inline.selection_set, at, fragments)?,
+            selection_set: self.set(&inline.selection_set, at, reached)?,
         };
         Ok(Positioned::new(engine::Selection::InlineFragment(Positioned::new(translated, at)), at))
     }
@@ -212,4 +257,10 @@ impl<'a> Translation<'a> {
     }
 }
 
-type Fragments = HashMap<value::Name, Positioned<engine::FragmentDefinition>>;
+/// What an operation has come to while it is translated.
+#[derive(Default)]
+struct Reached {
+    fragments: HashMap<value::Name, Positioned<engine::FragmentDefinition>>,
+    /// Whether an object has a mark.
+    marks: bool,
+}

@@ -1,6 +1,6 @@
 //! The mutations that make, change and delete SLAs and versions of them.
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{ComplexObject, Context, ID, Object, Result, SimpleObject};
 use uuid::Uuid;
 
 use super::input::{
@@ -10,7 +10,7 @@ use super::input::{
 use crate::access::Permit;
 use crate::error::{Error, Mistakes, WriteError};
 use crate::graphql::asking::Asking;
-use crate::graphql::input::{delete_payload, payload, refused};
+use crate::graphql::input::{Answer, InputError, as_written, delete_payload, payload, refused};
 use crate::graphql::node::Kind;
 use crate::graphql::write::{self, Allowed, many, seen, together};
 use crate::graphql::{Sla, SlaVersion};
@@ -30,11 +30,40 @@ payload! {
     }
 }
 
-payload! {
-    /// The version that was written, or what is wrong with the input.
-    SlaVersionPayload {
-        /// The version; null when the input was refused, also by `CONFLICT`: the SLA as it is now has to be read.
-        sla_version: SlaVersion
+/// The version that was written, or what is wrong with the input.
+#[derive(SimpleObject)]
+#[graphql(complex)]
+pub struct SlaVersionPayload {
+    /// The version; null when the input was refused, also by `CONFLICT`.
+    sla_version: Option<SlaVersion>,
+    /// All that is wrong with the input; empty when it was written.
+    errors: Vec<InputError>,
+    /// The mark that the client sent along.
+    client_mutation_id: Option<String>,
+    /// Whose version it is, and the permit to write it.
+    #[graphql(skip)]
+    of: Option<(Uuid, Permit)>,
+}
+
+#[ComplexObject]
+impl SlaVersionPayload {
+    /// The SLA as it is now, whether the version was written or not: with its `revision`, and with the version that is in
+    /// force. Null when the input names none.
+    async fn sla(&self, ctx: &Context<'_>) -> Result<Option<Sla>> {
+        match &self.of {
+            Some((sla_id, permit)) => as_written::<Sla>(ctx, permit, *sla_id).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl SlaVersionPayload {
+    fn of(
+        (sla_version, errors): Answer<SlaVersion>,
+        of: Option<(Uuid, Permit)>,
+        client_mutation_id: Option<String>,
+    ) -> Self {
+        Self { sla_version, errors, client_mutation_id, of }
     }
 }
 
@@ -80,11 +109,14 @@ impl SlaMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The version.")] input: SlaVersionCreateInput,
     ) -> Result<SlaVersionPayload> {
-        let answer = match version_permit(Asking::of(ctx), &input).await? {
-            Ok((sla_id, permit)) => write::write_one(ctx, &permit, || input.work(&permit, sla_id)).await?,
-            Err(mistakes) => (None, refused(WriteError::Input(mistakes))?),
+        let (answer, of) = match version_permit(Asking::of(ctx), &input).await? {
+            Ok((sla_id, permit)) => {
+                let answer = write::write_one(ctx, &permit, || input.work(&permit, sla_id)).await?;
+                (answer, Some((sla_id, permit)))
+            }
+            Err(mistakes) => ((None, refused(WriteError::Input(mistakes))?), None),
         };
-        Ok(SlaVersionPayload::of(answer, input.client_mutation_id))
+        Ok(SlaVersionPayload::of(answer, of, input.client_mutation_id))
     }
 
     /// Makes many versions, of one or many SLAs: all or none, each that is right, or, to see what would be refused, none.
@@ -101,15 +133,17 @@ impl SlaMutation {
         let mut slas = Vec::with_capacity(input.rows.len());
         for row in &input.rows {
             let allowed = write::of_row(version_permit(asking, row).await)?;
-            slas.push(allowed.as_ref().map_or(Uuid::nil(), |(sla_id, _)| *sla_id));
+            slas.push(allowed.as_ref().ok().cloned());
             permits.push(allowed.map(|(_, permit)| permit));
         }
         let together = together(input.atomic, input.dry_run);
-        let work = |row: usize, permit: &Permit| input.rows[row].work(permit, slas[row]);
+        let work = |row: usize, permit: &Permit| {
+            input.rows[row].work(permit, slas[row].as_ref().map_or(Uuid::nil(), |(sla_id, _)| *sla_id))
+        };
         let answers = write::write_many::<SlaVersion>(ctx, &permits, together, work).await?;
         let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
-        let results =
-            answers.into_iter().zip(marks).map(|(answer, mark)| SlaVersionPayload::of(answer, mark));
+        let rows = answers.into_iter().zip(slas).zip(marks);
+        let results = rows.map(|((answer, of), mark)| SlaVersionPayload::of(answer, of, mark));
         Ok(SlaVersionCreateManyPayload::of(results.collect(), together, input.client_mutation_id))
     }
 
@@ -176,13 +210,13 @@ impl SlaMutation {
         let mut mistakes = Mistakes::default();
         let Some(version) = Kind::SlaVersion.key_at(&mut mistakes, path, &input.sla_version_id) else {
             let answer = (None, refused(mistakes.into())?);
-            return Ok(SlaVersionPayload::of(answer, input.client_mutation_id));
+            return Ok(SlaVersionPayload::of(answer, None, input.client_mutation_id));
         };
         let row = seen::<SlaVersion>(asking, version).await.map_err(|error| error.at(path))?;
         let (sla_id, permit) = permit_of(asking, path, row.sla_id).await?;
         let work = || change::activation(permit.clone(), (sla_id, input.expected_revision), version);
         let answer = write::write_one(ctx, &permit, work).await?;
-        Ok(SlaVersionPayload::of(answer, input.client_mutation_id))
+        Ok(SlaVersionPayload::of(answer, Some((sla_id, permit)), input.client_mutation_id))
     }
 }
 
