@@ -31,14 +31,28 @@ pub struct Claim {
 /// Claiming and recording are one statement, so that a crash leaves either the deadline or its record, never both
 /// and never neither (rule B1). A row that a rival holds is skipped, not waited for. `MATERIALIZED`, since a planner
 /// that ran the LIMIT twice would claim more than it records. A row that a recalculation moved meanwhile is looked
-/// at again in its new state once its lock is had, and left alone if it is no longer due.
-const CLAIM: &str = "WITH due AS MATERIALIZED ( \
-      SELECT root_id, tenant_id, affected_sla_id, sla_id, kind, phase, target_at, due_at, uuid_v7() AS breach_id \
+/// at again in its new state once its lock is had, and left alone if it is no longer due. What is locked is deleted
+/// where it stands: joined by its key, it was looked for along all that are due.
+const OLDEST: &str = "WITH RECURSIVE oldest AS MATERIALIZED ( \
+      SELECT ctid AS place, root_id, tenant_id, affected_sla_id, sla_id, kind, phase, target_at, due_at \
       FROM deadline WHERE due_at < statement_timestamp() ORDER BY due_at LIMIT ";
-const CLAIM_REST: &str = " FOR UPDATE SKIP LOCKED), \
-    gone AS (DELETE FROM deadline d USING due WHERE d.root_id = due.root_id \
-      AND d.affected_sla_id = due.affected_sla_id AND d.kind = due.kind AND d.phase = due.phase \
-      AND d.due_at = due.due_at), \
+/// Roots are found by steps through the key, since there are few of them among many deadlines.
+const OF_EACH: &str = " FOR UPDATE SKIP LOCKED), \
+    root (id) AS ((SELECT root_id FROM deadline ORDER BY root_id LIMIT 1) UNION ALL SELECT ( \
+      SELECT d.root_id FROM deadline d WHERE d.root_id > root.id ORDER BY d.root_id LIMIT 1) FROM root \
+      WHERE root.id IS NOT NULL), \
+    first AS MATERIALIZED (SELECT d.* FROM root CROSS JOIN LATERAL ( \
+      SELECT root_id, affected_sla_id, kind, phase, due_at FROM deadline d WHERE d.root_id = root.id \
+        AND d.due_at < statement_timestamp() ORDER BY d.due_at LIMIT ";
+const OF_EACH_REST: &str = ") d ORDER BY d.due_at LIMIT ";
+const CLAIM: &str = "), \
+    of_each AS MATERIALIZED (SELECT d.* FROM first CROSS JOIN LATERAL ( \
+      SELECT ctid AS place, root_id, tenant_id, affected_sla_id, sla_id, kind, phase, target_at, due_at FROM deadline d \
+      WHERE d.root_id = first.root_id AND d.affected_sla_id = first.affected_sla_id AND d.kind = first.kind \
+        AND d.phase = first.phase AND d.due_at = first.due_at FOR UPDATE SKIP LOCKED) d), \
+    due AS MATERIALIZED (SELECT claimed.*, uuid_v7() AS breach_id \
+      FROM (SELECT * FROM oldest UNION SELECT * FROM of_each) claimed), \
+    gone AS (DELETE FROM deadline WHERE ctid = ANY(ARRAY(SELECT place FROM due))), \
     fresh AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id) \
       SELECT root_id, tenant_id, affected_sla_id, kind, phase, due_at, breach_id FROM due \
       ON CONFLICT DO NOTHING RETURNING breach_id), \
@@ -54,11 +68,22 @@ const CLAIM_REST: &str = " FOR UPDATE SKIP LOCKED), \
       (SELECT (extract(epoch FROM min(due_at) - clock_timestamp()) * 1000000)::bigint FROM deadline \
         WHERE due_at >= statement_timestamp())";
 
-/// Records what has fallen due, at most `limit` of it, oldest first. Only the database's clock decides what is due:
-/// strictly after `due_at` (rule X2).
-pub(crate) async fn claim(conn: &mut AsyncPgConnection, limit: i64) -> Result<Claim, Error> {
-    let mut sql = Sql::new(CLAIM);
-    sql.bind(Bind::Long(limit)).push(CLAIM_REST);
+/// How many deadlines a claim takes at the most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// Of all that are due, the oldest first.
+    pub(crate) oldest: i64,
+    /// Besides, of each root, so that none waits for what another has heaped up; and of all of these together.
+    pub(crate) of_each: (i64, i64),
+}
+
+/// Records what has fallen due, so much of it. Only the database's clock decides what is due: strictly after `due_at`
+/// (rule X2).
+pub(crate) async fn claim(conn: &mut AsyncPgConnection, share: Share) -> Result<Claim, Error> {
+    let Share { oldest, of_each: (of_each, of_all) } = share;
+    let mut sql = Sql::new(OLDEST);
+    sql.bind(Bind::Long(oldest)).push(OF_EACH).bind(Bind::Long(of_each)).push(OF_EACH_REST);
+    sql.bind(Bind::Long(of_all)).push(CLAIM);
     let rows = rows(conn, sql).await?;
     let row = rows.first().ok_or_else(|| Error::internal("the claim told nothing"))?;
     let micros = |micros: i64| Duration::from_micros(micros.max(0).unsigned_abs());

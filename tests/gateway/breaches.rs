@@ -23,6 +23,8 @@ use crate::database::Database;
 
 pub(crate) const ROOT: Uuid = Uuid::from_u128(1);
 pub(crate) const OTHER: Uuid = Uuid::from_u128(2);
+/// The root of another tree, of the same shape.
+pub(crate) const FOREIGN: Uuid = Uuid::from_u128(3);
 pub(crate) const SLA: Uuid = Uuid::from_u128(10);
 pub(crate) const OTHER_SLA: Uuid = Uuid::from_u128(20);
 
@@ -104,7 +106,7 @@ pub(crate) fn setting() -> String {
          VALUES ('{ROOT}', '{SLA}', '{ROOT}', 'livechat', 'a', '{SLA}', 5),
            ('{ROOT}', '{OTHER_SLA}', '{OTHER}', 'livechat', 'a', '{OTHER_SLA}', 5);
          INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, due_time_in_minutes)
-         SELECT root_id, id, tenant_id, id, 1, 'first', 'livechat', 5 FROM sla;
+         SELECT root_id, id, tenant_id, id, 1, 'first', 'livechat', 5 FROM sla WHERE root_id = '{ROOT}';
          COMMIT"
     )
 }
@@ -150,6 +152,11 @@ pub(crate) fn chats(sla: Uuid, count: i32, due: &str) -> String {
          INSERT INTO deadline (root_id, tenant_id, affected_sla_id, sla_id, kind, phase, target_at, due_at)
          SELECT '{ROOT}', '{tenant}', id, '{sla}', 'due_time', 'breached', due, due FROM d"
     )
+}
+
+/// The same SQL about the other tree.
+pub(crate) fn foreign(sql: &str) -> String {
+    sql.replace(&ROOT.to_string(), &FOREIGN.to_string()).replace("'root'", "'foreign'")
 }
 
 pub(crate) fn viewer(tenant: Uuid) -> Viewer {
@@ -333,6 +340,27 @@ async fn b1_a_late_start_catches_up_in_bounded_batches_oldest_first() {
     let disorder = "SELECT count(*) FROM (SELECT b.target_at < lag(b.target_at) OVER (ORDER BY l.pos) AS back
         FROM breach_log l JOIN breach b ON b.id = l.breach_id) d WHERE back";
     assert_eq!(scene.number(disorder).await, 0, "oldest first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b1_what_one_root_has_heaped_up_does_not_delay_the_breaches_of_another() {
+    let scene = Scene::new().await;
+    scene.client.batch_execute(&foreign(&setting())).await.unwrap();
+    scene.chats(SLA, 6_000, "now() - interval '1 hour' - random() * interval '1 day'").await;
+    scene
+        .client
+        .batch_execute(&foreign(&chats(SLA, 30, "now() - random() * interval '1 second'")))
+        .await
+        .unwrap();
+    let _replica = scene.replica();
+    scene.logged(6_030).await;
+    let last = format!("SELECT max(pos) FROM breach_log WHERE root_id = '{FOREIGN}'");
+    let last = scene.number(&last).await;
+    assert!(last < 3_000, "the alarms of another root were recorded after {last} that were older");
+    assert_eq!(scene.number("SELECT count(*) FROM breach").await, 6_030);
+    let disorder = "SELECT count(*) FROM (SELECT b.target_at < lag(b.target_at) OVER (PARTITION BY b.root_id ORDER BY l.pos)
+        AS back FROM breach_log l JOIN breach b ON b.id = l.breach_id) d WHERE back";
+    assert_eq!(scene.number(disorder).await, 0, "of each root the oldest first");
 }
 
 #[tokio::test(flavor = "multi_thread")]

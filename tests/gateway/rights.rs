@@ -131,6 +131,32 @@ async fn p1_a_role_granted_works_at_once_in_its_tenant_and_below_and_revoked_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_who_changes_rights_waits_for_a_bulk_of_others() {
+    let app = App::sampled().await;
+    let mut client = app.database.client().await;
+    let watch = app.database.client().await;
+    let epoch = async || {
+        watch.query_one("SELECT epoch FROM authorization_epoch", &[]).await.unwrap().get::<_, i64>(0)
+    };
+    let before = epoch().await;
+    let bulk = client.transaction().await.unwrap();
+    let rows = "INSERT INTO role (root_id, id, tenant_id, name, permissions)
+        SELECT t.root_id, uuid_v7(), t.id, 'bulk ' || n, '{}' FROM tenant t, generate_series(1, 3) n WHERE t.slug = 'wna'";
+    for number in 0..3 {
+        bulk.batch_execute(&rows.replace("bulk", &format!("bulk {number}"))).await.unwrap();
+    }
+    let tenant = tenant(&app, "itrp").await;
+    let input = json!({ "tenantId": tenant, "name": "new", "permissions": ["SLAS_READ"] });
+    let made = done(&app, OPERATOR, "roleCreate", input, "role { id }");
+    tokio::time::timeout(Duration::from_secs(8), made)
+        .await
+        .expect("it waits for what another has not finished");
+    assert_eq!(epoch().await, before + 1);
+    bulk.commit().await.unwrap();
+    assert_eq!(epoch().await, before + 2, "once for a transaction, however much it changes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_hands_on_a_permission_that_they_do_not_hold_in_the_tenant_themselves() {
     let app = App::sampled().await;
     let wna = tenant(&app, "wna").await;
