@@ -34,6 +34,10 @@ const LEASE: Duration = Duration::from_secs(30);
 /// How many webhooks a replica delivers to at once.
 const AT_ONCE: usize = 32;
 
+/// How many of one root are delivered to at once, by all replicas: those whose receivers never answer leave places to the
+/// webhooks of other roots.
+const OF_ROOT: i64 = AT_ONCE as i64 / 4 * 3;
+
 /// How many records are delivered in one turn.
 const TURN: i64 = 100;
 
@@ -89,7 +93,7 @@ async fn look(room: Arc<Room>, mut moved: watch::Receiver<i64>, tasks: TaskTrack
     while !room.shutdown.is_cancelled() {
         let free = room.places.available_permits();
         // A failure was logged where it happened; the next look is soon.
-        let turns = webhook::take(&room.store.conn(), LEASE, free as i64).await.unwrap_or_default();
+        let turns = webhook::take(&room.store.conn(), LEASE, free as i64, OF_ROOT).await.unwrap_or_default();
         let taken = turns.len();
         for turn in turns {
             // There are as many as were counted: nobody else takes any.

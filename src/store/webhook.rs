@@ -169,18 +169,31 @@ pub(crate) struct Turn {
 /// What the current secret is and, for a while, the one before.
 const SECRETS: &str = "s.secret, CASE WHEN s.previous_until > now() THEN s.previous END";
 
-/// Takes the turn of at most `limit` webhooks that have something to deliver or look at, for `lease`. One whose holder
-/// died is free again when that is over.
-pub(crate) async fn take(conn: &Conn, lease: Duration, limit: i64) -> Result<Vec<Turn>, Error> {
+/// Takes the turn of at most `limit` webhooks that have something to deliver or look at, for `lease`, and of no more than
+/// leave `of_root` of one root in turn. One whose holder died is free again when that is over.
+pub(crate) async fn take(conn: &Conn, lease: Duration, limit: i64, of_root: i64) -> Result<Vec<Turn>, Error> {
+    const DUE: &str = "h.shard = 0 AND w.active AND w.disabled_at IS NULL AND w.next_attempt_at <= now() \
+        AND (w.leased_until IS NULL OR w.leased_until < now()) AND (w.pos < h.pos OR w.epoch < h.epoch)";
     let mut sql = Sql::new(
-        "WITH due AS MATERIALIZED (SELECT w.root_id, w.id, h.epoch, \
-           CASE WHEN w.epoch < h.epoch THEN least(w.pos, h.epoch_start) ELSE greatest(w.pos, h.low_pos) END AS pos \
-           FROM webhook w, breach_log_head h WHERE h.shard = 0 AND w.active AND w.disabled_at IS NULL \
-           AND w.next_attempt_at <= now() AND (w.leased_until IS NULL OR w.leased_until < now()) \
-           AND (w.pos < h.pos OR w.epoch < h.epoch) ORDER BY w.next_attempt_at LIMIT ",
+        "WITH held AS MATERIALIZED (SELECT root_id, count(*) AS n FROM webhook WHERE leased_until >= now() \
+           GROUP BY root_id), \
+         queued AS MATERIALIZED (SELECT w.root_id, w.id, w.next_attempt_at, \
+           row_number() OVER (PARTITION BY w.root_id ORDER BY w.next_attempt_at) AS n \
+           FROM webhook w, breach_log_head h WHERE ",
     );
-    sql.bind(Bind::Long(limit)).push(
-        " FOR UPDATE OF w SKIP LOCKED) UPDATE webhook w SET epoch = due.epoch, pos = due.pos, lease_id = uuid_v7(), \
+    sql.push(DUE).push(
+        "), \
+         first AS MATERIALIZED (SELECT queued.root_id, queued.id FROM queued LEFT JOIN held USING (root_id) \
+           WHERE queued.n + coalesce(held.n, 0) <= ",
+    );
+    sql.bind(Bind::Long(of_root)).push(
+        " ORDER BY queued.next_attempt_at), \
+         due AS MATERIALIZED (SELECT d.* FROM first CROSS JOIN LATERAL (SELECT w.root_id, w.id, h.epoch, \
+           CASE WHEN w.epoch < h.epoch THEN least(w.pos, h.epoch_start) ELSE greatest(w.pos, h.low_pos) END AS pos \
+           FROM webhook w, breach_log_head h WHERE w.root_id = first.root_id AND w.id = first.id AND ",
+    );
+    sql.push(DUE).push(" FOR UPDATE OF w SKIP LOCKED) d LIMIT ").bind(Bind::Long(limit)).push(
+        ") UPDATE webhook w SET epoch = due.epoch, pos = due.pos, lease_id = uuid_v7(), \
          leased_until = now() + ",
     );
     sql.bind(Bind::Text(format!("{} milliseconds", lease.as_millis()))).push("::text::interval");

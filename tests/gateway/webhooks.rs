@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::App;
-use crate::breaches::{OTHER_SLA, ROOT, SLA, chats};
+use crate::breaches::{FOREIGN, OTHER_SLA, ROOT, SLA, chats, foreign, setting};
 use crate::following::{person, world};
 
 /// A receiver of messages, which answers as it is told.
@@ -270,6 +270,31 @@ async fn receivers_that_take_their_time_do_not_keep_others_waiting() {
     }
     let _replica = deliver(&app, eager());
     quick.has_got(30).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receivers_that_never_answer_leave_places_to_the_webhooks_of_other_trees() {
+    let app = office().await;
+    let client = app.database.client().await;
+    client.batch_execute(&foreign(&setting())).await.unwrap();
+    person(&client, "stranger", "foreign", "tenants:admin,breaches:read").await;
+    let silent = Receiver::slow(&[200], Duration::from_secs(600)).await;
+    let quick = Receiver::open(&[200]).await;
+    // More of them than a replica delivers to at once.
+    for _ in 0..40 {
+        create(&app, "admin", ROOT, &silent.url, json!({})).await;
+    }
+    create(&app, "stranger", FOREIGN, &quick.url, json!({})).await;
+    overdue(&app, SLA, 1).await;
+    client.batch_execute(&foreign(&chats(SLA, 3, "now() - interval '1 minute'"))).await.unwrap();
+    while log(&app).await.len() < 4 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let _replica = deliver(&app, eager());
+    quick.has_got(3).await;
+    let given_up: i64 =
+        client.query_one("SELECT count(*) FROM webhook WHERE failures > 0", &[]).await.unwrap().get(0);
+    assert_eq!(given_up, 0, "it waits for those that never answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]
