@@ -173,6 +173,7 @@ pub struct Viewer {
     rights: Arc<HashMap<Uuid, Permissions>>,
     reaches: Vec<Arc<Reach>>,
     reach_any: Arc<Reach>,
+    trees: String,
     digest: OnceLock<[u8; 32]>,
 }
 
@@ -198,6 +199,7 @@ impl Viewer {
             .filter(|(_, held)| !held.is_empty())
             .collect();
         let reach_any = Arc::new(Reach::new(&places, rights.keys().copied().collect()));
+        let trees = reach_any.roots.iter().map(|root| root.simple().to_string()).collect();
         let reaches = Permission::ALL
             .iter()
             .map(|p| {
@@ -218,6 +220,7 @@ impl Viewer {
             rights: Arc::new(rights),
             reaches,
             reach_any,
+            trees,
             digest: OnceLock::new(),
         }
     }
@@ -254,6 +257,12 @@ impl Viewer {
     /// Where the viewer may read anything at all: the tenants they know of.
     pub fn reach_any(&self) -> Arc<Reach> {
         self.reach_any.clone()
+    }
+
+    /// A text that only those share who have their rights in the same trees of tenants: nobody of one tree gets among those
+    /// of another, who belong to a tree of their own.
+    pub fn trees(&self) -> &str {
+        &self.trees
     }
 
     /// The service token that asks, if one does, and the reach to read that token by: what it is, it may know. For nothing

@@ -49,7 +49,7 @@ use crate::{
 };
 
 pub use self::backend::Backend;
-use self::places::Places;
+use self::places::{Full, Places};
 
 /// How the entrance behaves. The defaults are those of the command line.
 #[derive(Clone, Debug)]
@@ -288,8 +288,8 @@ impl Entrance {
 enum Unanswered {
     /// Too many run already; this one did not start.
     Busy,
-    /// So many of the same viewer run already; this one did not start.
-    TooMany(usize),
+    /// So many of the same viewer, or of those of the same tree, run already; this one did not start.
+    TooMany(Full),
     /// It was done, but too many answers wait for the same viewer to read them.
     Unread,
     /// It ran for too long and was stopped.
@@ -319,8 +319,8 @@ impl Unanswered {
             Self::Busy => {
                 refusal("OVERLOADED", "The gateway is busy and did not start the operation: try again.", None)
             }
-            Self::TooMany(most) => {
-                let message = format!("At most {most} operations of one viewer may run at once: try again.");
+            Self::TooMany(Full { most, of }) => {
+                let message = format!("At most {most} operations of {of} may run at once: try again.");
                 refusal("LIMIT_EXCEEDED", message, None)
             }
             Self::Unread => {

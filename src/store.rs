@@ -65,9 +65,11 @@ use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures_util::TryStreamExt;
 use quick_cache::sync::Cache;
+use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OnceCell, OwnedSemaphorePermit, RwLock, RwLockWriteGuard, Semaphore};
 use tokio::time::{Instant, timeout};
 
+use crate::access::Viewer;
 use crate::error::{Error, WriteError};
 use crate::metrics::Metrics;
 use sql::Sql;
@@ -80,6 +82,8 @@ pub type PgRow = <AsyncPgConnection as AsyncConnectionCore>::Row<'static, 'stati
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
     shares: Arc<Cache<String, Arc<Share>>>,
+    /// By their trees, what all viewers of the same may hold as the first connection of each.
+    firsts: Arc<Cache<String, Arc<Semaphore>>>,
     /// What all who ask may hold together beyond the first connection of each.
     further: Arc<Semaphore>,
     /// How far the database's clock is ahead of this machine's, in microseconds.
@@ -94,10 +98,10 @@ pub struct Store {
 impl Store {
     /// A store over a pool of connections.
     pub fn new(pool: Pool<AsyncPgConnection>) -> Self {
-        let shares = Arc::new(Cache::new(SHARES));
+        let (shares, firsts) = (Arc::new(Cache::new(SHARES)), Arc::new(Cache::new(SHARES)));
         let further = Arc::new(Semaphore::new(pool.status().max_size / 2));
         let (skew, away_since, frozen) = (Arc::default(), Arc::default(), Arc::default());
-        Self { pool, shares, further, skew, away_since, frozen, metrics: Metrics::default() }
+        Self { pool, shares, firsts, further, skew, away_since, frozen, metrics: Metrics::default() }
     }
 
     /// The time by the database's clock (rule X13), as last compared by [`Self::synchronize`].
@@ -133,7 +137,7 @@ impl Store {
         let there: DateTime<Utc> = noun::column::<diesel::sql_types::Timestamptz, _>(row, 0)?;
         self.skew.store((there - middle).num_microseconds().unwrap_or_default(), Ordering::Relaxed);
         let frozen = noun::column::<diesel::sql_types::Bool, _>(row, 1)?;
-        conn.abandoned.store(frozen, Ordering::Relaxed);
+        conn.useless.store(frozen, Ordering::Relaxed);
         self.tell_frozen(frozen);
         Ok(())
     }
@@ -163,16 +167,19 @@ impl Store {
         self.conn_with(None)
     }
 
-    /// The same for an operation of somebody, by a name that no other has. The operations of one hold no more than half of
-    /// the connections, and wait for each other beyond that; so do those of all together, but for the first of each: who
-    /// asks much or slowly, be it several at once, takes nothing from whoever comes next.
-    pub fn conn_of(&self, name: &str) -> Conn {
-        let share = || Ok::<_, Infallible>(Arc::new(Share::new(self.pool.status().max_size / 2)));
-        let Ok(share) = self.shares.get_or_insert_with(name, share);
-        self.conn_with(Some(share))
+    /// The same for an operation of somebody. The operations of one hold no more than half of the connections, and wait for
+    /// each other beyond that; so do those of all together, but for the first of each, of which the viewers of one tree hold
+    /// a quarter: who asks much or slowly, be it with many tokens, takes nothing from whoever comes next.
+    pub fn conn_of(&self, viewer: &Viewer) -> Conn {
+        let all = self.pool.status().max_size;
+        let firsts = || Ok::<_, Infallible>(Arc::new(Semaphore::new((all / 4).max(1))));
+        let Ok(firsts) = self.firsts.get_or_insert_with(viewer.trees(), firsts);
+        let share = || Ok::<_, Infallible>(Arc::new(Share::new(all / 2)));
+        let Ok(share) = self.shares.get_or_insert_with(&viewer.actor.name(), share);
+        self.conn_with(Some((share, firsts)))
     }
 
-    fn conn_with(&self, share: Option<Arc<Share>>) -> Conn {
+    fn conn_with(&self, share: Option<(Arc<Share>, Arc<Semaphore>)>) -> Conn {
         Conn {
             store: self.clone(),
             share,
@@ -180,6 +187,7 @@ impl Store {
             statements: AtomicU32::new(0),
             running: AtomicU32::new(0),
             abandoned: AtomicBool::new(false),
+            useless: AtomicBool::new(false),
             read: AtomicUsize::new(0),
         }
     }
@@ -218,17 +226,21 @@ impl Store {
 
 /// The one connection of an operation. Statements that are waited for together are pipelined on it.
 ///
-/// An operation that is given up, because it took too long or its client has gone, gives no connection back: statements
-/// may still run on it, and who was handed it next would wait for them. It is closed instead, upon which Postgres ends
-/// them (see [`connect::pool`]).
+/// An operation that is given up, because it took too long or its client has gone, gives its connection back only once
+/// nothing runs on it any more: who was handed it earlier would wait. If that takes longer than a moment, it is closed
+/// instead, upon which Postgres ends what runs (see [`connect::pool`]). Closing it at once would have a client that breaks
+/// off all it asks keep everybody waiting for new connections.
 pub struct Conn {
     store: Store,
-    share: Option<Arc<Share>>,
+    /// That of its viewer, and the firsts of their trees.
+    share: Option<(Arc<Share>, Arc<Semaphore>)>,
     taken: OnceCell<Taken>,
     statements: AtomicU32,
     running: AtomicU32,
     /// Whether the answer to some statement was not waited for.
     abandoned: AtomicBool,
+    /// Whether nobody is to be handed it any more.
+    useless: AtomicBool,
     /// How much was read so far, in bytes.
     read: AtomicUsize,
 }
@@ -236,7 +248,7 @@ pub struct Conn {
 /// A connection out of the pool, and the place among those of its viewer that it takes.
 struct Taken {
     conn: RwLock<Object<AsyncPgConnection>>,
-    _place: Option<Place>,
+    place: Option<Place>,
 }
 
 /// The connections that the operations of one viewer may hold.
@@ -247,7 +259,7 @@ struct Share {
 
 /// That a connection is one of those that may be held.
 enum Place {
-    First { _own: OwnedSemaphorePermit },
+    First { _own: OwnedSemaphorePermit, _of_trees: OwnedSemaphorePermit },
     Further { _own: OwnedSemaphorePermit, _of_all: OwnedSemaphorePermit },
 }
 
@@ -257,16 +269,20 @@ impl Share {
         Self { first: Arc::new(Semaphore::new(1)), further }
     }
 
-    /// Waits until one more may be held: the viewer's first, or one of the further ones, of which `of_all` are left to
-    /// all viewers.
-    async fn place(&self, of_all: &Arc<Semaphore>) -> Result<Place, AcquireError> {
+    /// Waits until one more may be held: the viewer's first, of which `of_trees` are left to the viewers of the same trees, or
+    /// one of the further ones, of which `of_all` are left to all viewers.
+    async fn place(&self, of_trees: &Arc<Semaphore>, of_all: &Arc<Semaphore>) -> Result<Place, AcquireError> {
+        let first = async {
+            let own = self.first.clone().acquire_owned().await?;
+            Ok(Place::First { _own: own, _of_trees: of_trees.clone().acquire_owned().await? })
+        };
         let further = async {
             let own = self.further.clone().acquire_owned().await?;
             Ok(Place::Further { _own: own, _of_all: of_all.clone().acquire_owned().await? })
         };
         tokio::select! {
             biased;
-            own = self.first.clone().acquire_owned() => Ok(Place::First { _own: own? }),
+            place = first => place,
             place = further => place,
         }
     }
@@ -285,11 +301,33 @@ const MOST_READ: usize = 128 * 1024 * 1024;
 impl Drop for Conn {
     fn drop(&mut self) {
         if let Some(taken) = self.taken.take() {
-            let mut taken = taken.conn.into_inner();
-            if *self.abandoned.get_mut() || taken.is_broken() {
-                drop(Object::take(taken));
+            let Taken { conn, place } = taken;
+            let mut conn = conn.into_inner();
+            if self.useless.load(Ordering::Relaxed) || conn.is_broken() {
+                drop(Object::take(conn));
+            } else if *self.abandoned.get_mut() {
+                match Handle::try_current() {
+                    // Its place stays taken: what runs is still the viewer's.
+                    Ok(runtime) => drop(runtime.spawn(async move {
+                        settle(conn).await;
+                        drop(place);
+                    })),
+                    Err(_no_runtime) => drop(Object::take(conn)),
+                }
             }
         }
+    }
+}
+
+/// How long what runs on a connection may go on that nobody waits for any more.
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// Gives a connection back once what was sent on it has been answered, or closes it.
+async fn settle(mut conn: Object<AsyncPgConnection>) {
+    // Statements are answered in their order: this one last.
+    let last = timeout(MOMENT, rows(&mut conn, Sql::new("SELECT 1"))).await;
+    if !matches!(last, Ok(Ok(_))) {
+        drop(Object::take(conn));
     }
 }
 
@@ -307,10 +345,12 @@ impl Conn {
     async fn taken(&self) -> Result<&RwLock<Object<AsyncPgConnection>>, Error> {
         let take = async || {
             let place = match &self.share {
-                Some(share) => Some(share.place(&self.store.further).await.map_err(Error::internal)?),
+                Some((share, firsts)) => {
+                    Some(share.place(firsts, &self.store.further).await.map_err(Error::internal)?)
+                }
                 None => None,
             };
-            Ok(Taken { conn: RwLock::new(self.store.take().await?), _place: place })
+            Ok(Taken { conn: RwLock::new(self.store.take().await?), place })
         };
         self.taken.get_or_try_init(take).await.map(|taken| &taken.conn)
     }

@@ -96,7 +96,7 @@ type Batches = Arc<Mutex<Vec<BoxFuture<'static, ()>>>>;
 
 impl Turn {
     fn new(store: &Store, viewer: Option<&Arc<Viewer>>, now: DateTime<Utc>, batches: &Batches) -> Self {
-        let conn = viewer.map_or_else(|| store.conn(), |viewer| store.conn_of(&viewer.actor.name()));
+        let conn = viewer.map_or_else(|| store.conn(), |viewer| store.conn_of(viewer));
         let conn = Arc::new(conn);
         let queue = batches.clone();
         let loader = DataLoader::with_cache(

@@ -106,7 +106,7 @@ async fn respond(
     }
     let answer = entrance.run(operation, viewer.clone()).await?;
     let (mut head, body) = answered(answer, media).await?.into_parts();
-    let room = entrance.places.unread(viewer.as_deref(), body.len()).map_err(|_most| Unanswered::Unread)?;
+    let room = entrance.places.unread(viewer.as_deref(), body.len()).map_err(|_full| Unanswered::Unread)?;
     let unread = Unread { text: body, _room: room };
     head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
     Ok(Response::from_parts(head, Body::from(Bytes::from_owner(unread))))

@@ -1,5 +1,5 @@
-//! What there is only so much of, and how much of it one viewer may have: places for websockets and event streams, for
-//! operations that run, and room for answers that wait to be read.
+//! What there is only so much of, and how much of it one viewer, and all viewers of one tree of tenants, may have: places
+//! for websockets and event streams, for operations that run, and room for answers that wait to be read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,50 +32,70 @@ struct State {
     closed: BTreeMap<u16, u64>,
 }
 
-/// What each viewer holds of something.
+/// What each viewer holds of something, and what all viewers of the same trees: whoever administers one has as many
+/// tokens as they like.
 struct Shares {
     most: usize,
+    most_of_trees: usize,
     held: Mutex<HashMap<String, usize>>,
 }
 
 /// A part of a viewer's share, given back when dropped.
 pub(super) struct Held {
     shares: Arc<Shares>,
-    name: String,
+    names: Vec<String>,
     amount: usize,
 }
 
+/// That a share is used up.
+#[derive(Debug)]
+pub(super) struct Full {
+    /// How much it is.
+    pub(super) most: usize,
+    /// Whose it is.
+    pub(super) of: &'static str,
+}
+
 impl Shares {
-    fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, held: Mutex::default() })
+    fn new(most: usize, most_of_trees: usize) -> Arc<Self> {
+        Arc::new(Self { most, most_of_trees: most_of_trees.max(most), held: Mutex::default() })
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So much for a viewer who holds nothing, or no more than the share together with what they hold. All who are not
-    /// logged in are one viewer: else anybody could take what is left to all others.
-    fn take(self: &Arc<Self>, viewer: Option<&Viewer>, amount: usize) -> Result<Held, usize> {
+    /// So much for who holds nothing, or no more than the share together with what they hold. All who are not logged in are
+    /// one viewer: else anybody could take what is left to all others.
+    fn take(self: &Arc<Self>, viewer: Option<&Viewer>, amount: usize) -> Result<Held, Full> {
         let name = viewer.map_or_else(String::new, |viewer| viewer.actor.name());
+        let mut names = vec![name];
+        names.extend(viewer.map(|viewer| format!("trees {}", viewer.trees())));
+        let shares = [(self.most, "one viewer"), (self.most_of_trees, "the viewers of one tree of tenants")];
         let mut all = self.held();
-        let held = all.get(&name).copied().unwrap_or_default();
-        if held > 0 && held + amount > self.most {
-            return Err(self.most);
+        for (name, (most, of)) in names.iter().zip(shares) {
+            let held = all.get(name).copied().unwrap_or_default();
+            if held > 0 && held + amount > most {
+                return Err(Full { most, of });
+            }
         }
-        all.insert(name.clone(), held + amount);
+        for name in &names {
+            *all.entry(name.clone()).or_default() += amount;
+        }
         drop(all);
-        Ok(Held { shares: self.clone(), name, amount })
+        Ok(Held { shares: self.clone(), names, amount })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let mut all = self.shares.held();
-        if let Some(held) = all.get_mut(&self.name) {
-            *held -= self.amount;
-            if *held == 0 {
-                all.remove(&self.name);
+        for name in &self.names {
+            if let Some(held) = all.get_mut(name) {
+                *held -= self.amount;
+                if *held == 0 {
+                    all.remove(name);
+                }
             }
         }
     }
@@ -89,10 +109,10 @@ impl Places {
         Arc::new(Self {
             free: Arc::new(Semaphore::new(sockets)),
             all: sockets,
-            open: Shares::new(sockets_per_viewer),
+            open: Shares::new(sockets_per_viewer, sockets / 10 * 9),
             // Whoever asks more than all others together leaves them the other half.
-            running: Shares::new(concurrency / 2),
-            unread: Shares::new(unread_bytes),
+            running: Shares::new(concurrency / 2, concurrency / 4 * 3),
+            unread: Shares::new(unread_bytes, unread_bytes.saturating_mul(2)),
             rate,
             state: Mutex::new(state),
         })
@@ -120,17 +140,17 @@ impl Places {
     }
 
     /// A socket or stream of a viewer; an error, with how many they may have, when they have as many already.
-    pub(super) fn open(&self, viewer: Option<&Viewer>) -> Result<Held, usize> {
+    pub(super) fn open(&self, viewer: Option<&Viewer>) -> Result<Held, Full> {
         self.open.take(viewer, 1)
     }
 
     /// An operation of a viewer; the same.
-    pub(super) fn run(&self, viewer: Option<&Viewer>) -> Result<Held, usize> {
+    pub(super) fn run(&self, viewer: Option<&Viewer>) -> Result<Held, Full> {
         self.running.take(viewer, 1)
     }
 
     /// Room for an answer of so many bytes until its reader has read it; the same.
-    pub(super) fn unread(&self, viewer: Option<&Viewer>, bytes: usize) -> Result<Held, usize> {
+    pub(super) fn unread(&self, viewer: Option<&Viewer>, bytes: usize) -> Result<Held, Full> {
         self.unread.take(viewer, bytes)
     }
 

@@ -81,7 +81,7 @@ const TOO_LONG: Close = (1009, Cow::Borrowed("The message is too long"));
 const RESTART: Close = (1012, Cow::Borrowed("The gateway shuts down: resume elsewhere"));
 const SLOW: Close = (1013, Cow::Borrowed("slow"));
 const SILENT: Close = (1013, Cow::Borrowed("silent"));
-const CROWDED: Close = (1013, Cow::Borrowed("too many sockets of one viewer"));
+const CROWDED: Close = (1013, Cow::Borrowed("too many sockets of one viewer, or of one tree of tenants"));
 const UNAVAILABLE: Close = (1013, Cow::Borrowed("try again later"));
 
 /// Whether a request asks for a websocket: over HTTP/1.1 by `Upgrade`, over HTTP/2 by `CONNECT`.

@@ -13,7 +13,7 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 
-use super::{Entrance, RequestErrors, Unanswered, graphql::Refused};
+use super::{Entrance, RequestErrors, Unanswered, graphql::Refused, places::Full};
 use crate::{access::Viewer, graphql::document::Operation};
 
 /// How often a comment is sent while there is no event, so that proxies keep the connection.
@@ -28,9 +28,9 @@ pub(super) fn subscribe(
     token: Option<String>,
 ) -> Result<Response, Refused> {
     let place = entrance.places.enter().ok_or(Unanswered::Busy)?;
-    let own = entrance.places.open(viewer.as_deref()).map_err(|most| {
-        let message =
-            format!("At most {most} sockets and streams may be open for one viewer: close one first.");
+    let own = entrance.places.open(viewer.as_deref()).map_err(|full| {
+        let Full { most, of } = full;
+        let message = format!("At most {most} sockets and streams may be open for {of}: close one first.");
         Refused::new(StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED", message)
     })?;
     let place = (place, own);

@@ -1,5 +1,6 @@
 //! What one client can take from all others: connections to the store, places, memory.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -14,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 use crate::app::App;
+use crate::following::person;
 use crate::introspection::refusal;
 use crate::socket::server_over;
 use crate::toy::Toy;
@@ -95,6 +97,67 @@ async fn several_viewers_together_leave_connections_to_whoever_comes_next() {
         lock.rollback().await.unwrap();
     };
     tokio::join!(stuck, others);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_viewers_of_one_tree_leave_connections_to_those_of_others() {
+    let app = App::sampled().await;
+    let mut client = app.database.client().await;
+    // Whoever administers a tenant makes as many tokens as they like.
+    let logins: Vec<String> = (0..12).map(|n| format!("reader{n}")).collect();
+    for login in &logins {
+        person(&client, login, "wna", "catalog:read").await;
+    }
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE site IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let stuck =
+        join_all(logins.iter().map(|login| app.send(login, "{ sites { nodes { name } } }", json!({}))));
+    let others = async {
+        let watch = app.database.client().await;
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let held = async || watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0);
+        while held().await < 6 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        let others =
+            (0..3).map(|_| app.data("manager@itrp.example.com", "{ teams { nodes { name } } }", json!({})));
+        join_all(others).await;
+        assert_eq!(held().await, 6, "the next is answered only when the others are given up");
+        lock.rollback().await.unwrap();
+    };
+    tokio::join!(stuck, others);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_breaks_off_costs_no_connection() {
+    let app = App::sampled().await;
+    let watch = app.database.client().await;
+    let pids = async || {
+        let all =
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let rows = watch.query(all, &[]).await.unwrap();
+        rows.iter().map(|row| row.get::<_, i32>(0)).collect::<HashSet<_>>()
+    };
+    let query = "{ sites(first: 100) { nodes { name } } people(first: 100) { nodes { name } } }";
+    // On a machine that is busy enough even a short statement may take its time.
+    for tries in 0.. {
+        join_all((0..8).map(|_| app.data(READER, query, json!({})))).await;
+        let before = pids().await;
+        let mut broken_off = 0;
+        for patience in (0..40).map(|n| Duration::from_micros(250 * n)) {
+            broken_off += u32::from(timeout(patience, app.ask(READER, query, json!({}))).await.is_err());
+        }
+        assert!(broken_off > 0);
+        join_all((0..8).map(|_| app.data(READER, query, json!({})))).await;
+        let fresh = pids().await.difference(&before).count();
+        if fresh == 0 {
+            break;
+        }
+        assert!(
+            tries < 5,
+            "{fresh} connections were made anew for {broken_off} operations that were broken off"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

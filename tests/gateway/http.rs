@@ -299,6 +299,29 @@ async fn one_viewer_leaves_half_of_the_places_for_operations_to_others() {
 }
 
 #[tokio::test]
+async fn the_viewers_of_one_tree_leave_a_quarter_of_the_places_for_operations_to_others() {
+    let door = router(Toy::new(), HttpConfig { concurrency: 8, ..HttpConfig::default() });
+    let of = |token: &str, query: &str| {
+        let mut request = post(JSON, json!({ "query": query }).to_string());
+        request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        request
+    };
+    let running = ["good1", "good1", "good1", "good2", "good2", "good2"]
+        .map(|token| tokio::spawn(send(door.clone(), of(token, "{ slow(ms: 60000) }"))));
+    let refused = loop {
+        tokio::task::yield_now().await;
+        let answer = send(door.clone(), of("good3", "{ hello }")).await;
+        if answer.status != StatusCode::OK {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED"));
+    assert!(refused.body.contains("one tree of tenants"), "{}", refused.body);
+    assert_eq!(send(door, post(JSON, r#"{"query":"{ hello }"}"#)).await.status, StatusCode::OK);
+    running.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn answers_that_one_viewer_does_not_read_are_no_more_than_there_is_room_for() {
     let door = router(Toy::new(), HttpConfig { unread_bytes: 10_000, ..HttpConfig::default() });
     let long = |bytes| post(JSON, json!({ "query": format!("{{ long(bytes: {bytes}) }}") }).to_string());
