@@ -307,7 +307,8 @@ pub struct Private {
 #[derive(Args, Debug)]
 pub struct Server {
     /// Address and port to listen on; port 0 takes any free one.
-    #[arg(long, env = "SLA_GATEWAY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    #[arg(long, env = "SLA_GATEWAY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS",
+          value_parser = address)]
     pub listen: SocketAddr,
 
     /// The most connections to Postgres that operations may hold at a time.
@@ -450,6 +451,12 @@ impl FromStr for Secret {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self(text.to_owned()))
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_told| {
+        "name an IP address and a port: 127.0.0.1:8080, or 0.0.0.0:8080 or [::]:8080 for all of this machine".to_owned()
+    })
 }
 
 fn positive(text: &str) -> Result<f64, String> {

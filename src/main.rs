@@ -180,7 +180,7 @@ async fn gateway(
     let config = HttpConfig {
         origins: server.origins.clone(),
         prefill,
-        sockets: server.sockets,
+        sockets: sockets(server),
         sockets_per_viewer: server.sockets_per_viewer,
         accept_rate: server.accept_rate,
         metrics: server.metrics,
@@ -198,6 +198,29 @@ async fn gateway(
     mail.wait().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How many files, as the system counts, are kept from sockets where it lets this process have so many: for the connections
+/// of requests, twice as many as run at a time.
+const REQUESTS: usize = 1024;
+
+/// How many websockets and event streams are taken: as many as asked for, if the system lets this process have them. Each is
+/// a file to it, and so is a connection to Postgres, which could not be made again where sockets take all.
+fn sockets(server: &Server) -> usize {
+    // Many systems begin with 1,024 and allow more to who asks.
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    let most = files - (files / 2).min(REQUESTS + usize::from(server.pool_size));
+    if server.sockets > most {
+        tracing::warn!(
+            asked = server.sockets,
+            taken = most,
+            files,
+            "the system lets this process open too few files for so many websockets and event streams: raise its limit \
+             (`ulimit -n`, `LimitNOFILE=`), or lower --sockets"
+        );
+    }
+    server.sockets.min(most)
 }
 
 async fn migrate(url: &str, check: bool) -> Outcome {
@@ -221,6 +244,7 @@ async fn migrate(url: &str, check: bool) -> Outcome {
 
 /// Fills a migrated store: with the worlds for exploring, or with a large one for measuring.
 async fn sample(url: &str, scale: Option<f64>) -> Outcome {
+    up_to_date(url).await?;
     let mut client = connect::client(url).await?;
     let bar = indicatif::ProgressBar::new(0);
     let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}")?;

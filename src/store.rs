@@ -434,12 +434,7 @@ impl From<diesel::result::Error> for Error {
                 );
                 Self::Unavailable
             }
-            // This one has no kind of its own either.
-            diesel::result::Error::DatabaseError(_, about)
-                if about.message().starts_with("canceling statement due to lock timeout") =>
-            {
-                Self::Timeout
-            }
+            diesel::result::Error::DatabaseError(_, about) if is_late(about.message()) => Self::Timeout,
             // Told once, where it is looked for.
             diesel::result::Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 Self::Unavailable
@@ -454,6 +449,12 @@ fn is_loss(message: &str) -> bool {
     ["connection closed", "error communicating with the server", "terminating connection due to"]
         .iter()
         .any(|loss| message.starts_with(loss))
+}
+
+/// Whether a statement was ended by a limit that the role or the database has. These have no kind of their own either.
+fn is_late(message: &str) -> bool {
+    ["canceling statement due to lock timeout", "canceling statement due to statement timeout"]
+        .contains(&message)
 }
 
 impl From<diesel::result::Error> for WriteError {

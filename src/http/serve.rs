@@ -10,7 +10,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    time,
+    time::{self, Instant},
 };
 
 use super::{Entrance, patience::Patient};
@@ -24,9 +24,10 @@ pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, 
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(entrance.config.socket.ping_interval);
     builder.http2().max_concurrent_streams(100).enable_connect_protocol();
     let open = GracefulShutdown::new();
+    let mut failure_told = None;
     loop {
         let stream = tokio::select! {
-            accepted = accept(&listener) => accepted,
+            accepted = accept(&listener, &mut failure_told) => accepted,
             () = entrance.shutdown.cancelled() => break,
         };
         let routes = TowerToHyperService::new(routes.clone());
@@ -70,8 +71,11 @@ async fn version_told(stream: &TcpStream) {
     }
 }
 
+/// How often it is told that connections cannot be accepted.
+const TELLING: Duration = Duration::from_secs(10);
+
 /// The next connection. Failing to accept one is no reason to stop.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener, failure_told: &mut Option<Instant>) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -82,7 +86,10 @@ async fn accept(listener: &TcpListener) -> TcpStream {
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 // Most likely the process has no file descriptor left: some will be given back.
-                tracing::error!(%error, "a connection could not be accepted");
+                if failure_told.is_none_or(|told| told.elapsed() > TELLING) {
+                    tracing::error!(%error, "connections cannot be accepted just now");
+                    *failure_told = Some(Instant::now());
+                }
                 time::sleep(Duration::from_millis(200)).await;
             }
         }

@@ -67,7 +67,8 @@ pub async fn client(url: &str) -> ConnectionResult<tokio_postgres::Client> {
 /// one that broke while it lay idle is noticed and replaced, one that breaks in that very moment fails its statement.
 ///
 /// Postgres looks every second whether a connection is still open while it works for it: what nobody waits for ends,
-/// whether the operation was given up or this process is gone.
+/// whether the operation was given up or this process is gone. Whatever the role or the database is set to, each statement
+/// sees what was committed before it, which is what all locking here rests on.
 ///
 /// # Errors
 /// Those of [`connect`] about the URL; the server is not asked.
@@ -79,6 +80,9 @@ pub fn pool(url: &str, size: usize) -> ConnectionResult<Pool<AsyncPgConnection>>
         let target = Arc::clone(&target);
         async move {
             let mut conn = target.connect().await?;
+            conn.batch_execute("SET default_transaction_isolation = 'read committed'")
+                .await
+                .map_err(ConnectionError::CouldntSetupConfiguration)?;
             // A server on a system that cannot tell an open connection from a closed one refuses this, and works to the end.
             if let Err(cause) = conn.batch_execute("SET client_connection_check_interval = '1s'").await {
                 tracing::debug!(%cause, "Postgres will not notice connections that are closed");
@@ -107,6 +111,10 @@ struct Target {
     config: tokio_postgres::Config,
     /// The same once for each of its hosts.
     servers: Vec<tokio_postgres::Config>,
+    trust: Trust,
+    /// The file of `sslrootcert`.
+    root: Option<String>,
+    /// As that file was at first.
     tls: MakeRustlsConnect,
 }
 
@@ -184,14 +192,23 @@ impl Target {
             }
             servers.push(server);
         }
-        Ok(Self { config, servers, tls: MakeRustlsConnect::new(tls(trust, root.as_deref())?) })
+        let tls = MakeRustlsConnect::new(tls(trust, root.as_deref())?);
+        Ok(Self { config, servers, trust, root, tls })
+    }
+
+    /// The file of certificates as it is now: an authority is replaced while gateways run. What cannot be read just then
+    /// is as it was.
+    fn tls(&self) -> MakeRustlsConnect {
+        let now = self.root.as_deref().and_then(|root| tls(self.trust, Some(root)).ok());
+        now.map_or_else(|| self.tls.clone(), MakeRustlsConnect::new)
     }
 
     async fn establish(&self) -> ConnectionResult<(tokio_postgres::Client, Wire)> {
         let limit = limit(self.servers.len());
+        let tls = self.tls();
         let mut reasons = Vec::new();
         for server in &self.servers {
-            match timeout(limit, server.connect(self.tls.clone())).await {
+            match timeout(limit, server.connect(tls.clone())).await {
                 Ok(Ok(established)) => return Ok(established),
                 Ok(Err(cause)) => reasons.push(causes(&cause)),
                 Err(_elapsed) => reasons.push(format!("no answer within {} s", limit.as_secs())),

@@ -1,8 +1,8 @@
 //! The command line: what it prints, and the one sentence with which each way to fail ends.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread::sleep;
@@ -132,8 +132,10 @@ async fn tenant_begins_a_tree_on_an_empty_store_and_its_administrator_may_do_eve
         assert!(text.contains("--name: ") && text.contains(why), "{text}");
     }
     let behind = Database::unmigrated().await;
-    let text = refusal(&mut tenant("acme", &behind.url));
-    assert!(text.contains("sla-gateway migrate"), "{text}");
+    for command in [&mut tenant("acme", &behind.url), gateway(&["sample"]).env("DATABASE_URL", &behind.url)] {
+        let text = refusal(command);
+        assert!(text.contains("sla-gateway migrate"), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,7 +315,22 @@ struct Running {
 
 impl Running {
     fn start(data: &TempDir) -> Self {
-        let mut run = gateway(&["run", "--listen=127.0.0.1:0", "--log=warn", &data_flag(data)]);
+        Self::started(gateway(&["run", "--listen=127.0.0.1:0", "--log=warn", &data_flag(data)]))
+    }
+
+    /// As [`Self::start`], where the shell's `ulimit` is called before.
+    fn limited(data: &TempDir, ulimit: &str) -> Self {
+        let run = gateway(&["run", "--listen=127.0.0.1:0", "--log=warn", &data_flag(data)]);
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit {ulimit} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &script]).arg(run.get_program()).args(run.get_args());
+        for (name, _removed) in run.get_envs() {
+            shell.env_remove(name);
+        }
+        Self::started(shell)
+    }
+
+    fn started(mut run: Command) -> Self {
         let mut process = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut printed = String::new();
         let mut output = BufReader::new(process.stdout.take().unwrap());
@@ -321,6 +338,11 @@ impl Running {
             assert_ne!(output.read_line(&mut printed).unwrap(), 0, "it ended: {printed}");
         }
         Self { process, printed, _output: output }
+    }
+
+    fn address(&self) -> &str {
+        let page = self.printed.lines().find_map(|line| line.split_once("http://")).unwrap().1;
+        page.split('/').next().unwrap()
     }
 
     fn sockets(&self) -> PathBuf {
@@ -353,6 +375,50 @@ fn run_starts_everything_and_ends_cleanly_on_a_signal() {
         assert!(running.kill(signal));
         assert!(!sockets.exists());
     }
+}
+
+/// How a gateway answers the first lines of a request, and the connection.
+fn asked(address: &str, lines: &str) -> (String, TcpStream) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "{lines}\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut status = String::new();
+    BufReader::new(&stream).read_line(&mut status).unwrap();
+    (status, stream)
+}
+
+#[test]
+fn a_gateway_takes_as_many_files_as_it_may_and_sockets_leave_some_to_requests() {
+    let data = data_directory();
+    let ready = "GET /readyz HTTP/1.1";
+    let mut running = Running::limited(&data, "-Sn 100");
+    assert!(asked(running.address(), ready).0.contains(" 200 "));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", running.process.id())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let (soft, hard) = files.trim().split_once(' ').unwrap();
+    assert_eq!(Some(soft), hard.split_whitespace().next());
+    assert!(running.kill("-INT"));
+
+    let mut running = Running::limited(&data, "-n 120");
+    let address = running.address();
+    let upgrade = "GET /graphql HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws";
+    let mut open = Vec::new();
+    while open.len() < 120 {
+        let (status, stream) = asked(address, upgrade);
+        if status.contains(" 503 ") {
+            break;
+        }
+        assert!(status.contains(" 101 "), "{status}");
+        open.push(stream);
+    }
+    assert!(open.len() < 120, "all are taken");
+    let (status, _stream) = asked(address, ready);
+    assert!(status.contains(" 200 "), "{status}");
+    drop(open);
+    assert!(running.kill("-INT"));
+    let told = std::io::read_to_string(running.process.stderr.take().unwrap()).unwrap();
+    assert!(told.contains("raise its limit") && told.contains("taken=60"), "{told}");
 }
 
 #[test]

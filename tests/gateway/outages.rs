@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 use sla_gateway::error::Error;
 use sla_gateway::graphql::document::Ask;
+use sla_gateway::store::connect::pool;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::app::App;
@@ -71,13 +72,27 @@ async fn an_outage_of_the_store_is_told_as_such_and_over_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_that_is_not_given_in_time_is_a_timeout_and_no_failure_of_ours() {
+async fn what_the_role_gives_no_more_time_for_is_a_timeout_and_no_failure_of_ours() {
     let database = Database::new().await;
     let holder = database.client().await;
     holder.batch_execute("BEGIN; LOCK TABLE tenant").await.unwrap();
     let mut conn = AsyncPgConnection::establish(&database.url).await.unwrap();
-    let late = conn.batch_execute("SET lock_timeout = '50ms'; SELECT FROM tenant").await.unwrap_err();
-    assert_eq!(Error::from(late).code(), "TIMEOUT");
+    for limit in ["lock_timeout", "statement_timeout"] {
+        let late =
+            conn.batch_execute(&format!("SET {limit} = '50ms'; SELECT FROM tenant")).await.unwrap_err();
+        assert_eq!(Error::from(late).code(), "TIMEOUT", "{limit}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_statement_sees_what_was_committed_before_it_whatever_the_database_is_set_to() {
+    let database = Database::new().await;
+    let name = database.url.rsplit('/').next().unwrap();
+    let set = format!("ALTER DATABASE {name} SET default_transaction_isolation = serializable");
+    database.client().await.batch_execute(&set).await.unwrap();
+    let pool = pool(&database.url, 1).unwrap();
+    let seen = "DO $$ BEGIN ASSERT current_setting('transaction_isolation') = 'read committed'; END $$";
+    pool.get().await.unwrap().batch_execute(seen).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

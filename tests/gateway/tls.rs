@@ -183,3 +183,19 @@ async fn a_pool_replaces_connections_that_broke_while_they_lay_idle() {
         .unwrap();
     pool.get().await.unwrap().batch_execute("SELECT 1").await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_is_replaced_while_the_gateway_runs_is_taken_from_its_file() {
+    let server = Server::start(true).await;
+    let file = |name: &str| server.files.path().join(name);
+    fs::copy(file("stranger.crt"), file("rotated.crt")).unwrap();
+    let pool = pool(&server.url("localhost", "verify-full", Some("rotated.crt")), 1).unwrap();
+    assert!(pool.get().await.is_err());
+    fs::copy(file("authority.crt"), file("rotated.crt")).unwrap();
+    drop(pool.get().await.unwrap());
+    // Half written, or gone for a moment: as it was at first, which says whom one does not trust.
+    fs::remove_file(file("rotated.crt")).unwrap();
+    pool.retain(|_, _| false);
+    let refusal = pool.get().await.map(drop).unwrap_err();
+    assert!(format!("{refusal:?}").contains("UnknownIssuer"), "{refusal:?}");
+}
