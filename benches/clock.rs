@@ -68,6 +68,7 @@ fn histories(criterion: &mut Criterion) {
         below: BTreeMap::new(),
         support_team: None,
         first_line_team: None,
+        applies: true,
         promised: vec![InForce { from: DateTime::<Utc>::UNIX_EPOCH, targets }],
     };
     let history = |hours_apart: i64| -> Vec<Event> {
