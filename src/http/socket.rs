@@ -50,8 +50,12 @@ use tokio::{
 };
 
 use super::{
-    Entrance, Unanswered, credentials, graphql::Parameters, graphql::Refused, is_refusal, origin_allowed,
-    other_origin, places::Held, until,
+    Entrance, Unanswered, credentials,
+    graphql::Parameters,
+    graphql::Refused,
+    is_refusal, origin_allowed, other_origin,
+    places::{Full, Held},
+    until,
 };
 use crate::{
     access::Viewer,
@@ -81,7 +85,6 @@ const TOO_LONG: Close = (1009, Cow::Borrowed("The message is too long"));
 const RESTART: Close = (1012, Cow::Borrowed("The gateway shuts down: resume elsewhere"));
 const SLOW: Close = (1013, Cow::Borrowed("slow"));
 const SILENT: Close = (1013, Cow::Borrowed("silent"));
-const CROWDED: Close = (1013, Cow::Borrowed("too many sockets of one viewer, or of one tree of tenants"));
 const UNAVAILABLE: Close = (1013, Cow::Borrowed("try again later"));
 
 /// Whether a request asks for a websocket: over HTTP/1.1 by `Upgrade`, over HTTP/2 by `CONNECT`.
@@ -322,7 +325,8 @@ impl Session {
         let token = token.map_err(forbidden)?;
         match self.entrance.backend.viewer(token.as_deref()).await {
             Ok(viewer) => {
-                let place = self.entrance.places.open(viewer.as_deref()).map_err(|_| CROWDED)?;
+                let crowded = |full: Full| (1013, format!("too many sockets of {}", full.of).into());
+                let place = self.entrance.places.open(viewer.as_deref()).map_err(crowded)?;
                 Ok(Login { token, viewer, _place: place })
             }
             Err(error) if is_refusal(&error) => Err(forbidden(error)),
