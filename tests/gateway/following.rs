@@ -68,7 +68,7 @@ pub(crate) async fn follow(app: &App, login: &str, query: &str, variables: Value
 }
 
 async fn told(told: &mut Told) -> Value {
-    timeout(Duration::from_secs(20), told.next()).await.expect("in time").expect("no end")
+    timeout(Duration::from_secs(60), told.next()).await.expect("in time").expect("no end")
 }
 
 async fn silent(told: &mut Told) {

@@ -130,7 +130,8 @@ fn expect(what: &str, page: &Value, rows: &[Row], next: bool, previous: bool) {
     assert_eq!(*page, json!({ "edges": edges, "nodes": nodes, "pageInfo": info }), "{what}");
 }
 
-/// The sample, with what it has none of: entries of the audit log, service tokens, webhooks and messages.
+/// The sample, with what it has none of: entries of the audit log, service tokens, webhooks, messages and
+/// users of service instances.
 async fn app() -> std::sync::Arc<App> {
     let app = App::sampled().await;
     let tenant = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
@@ -161,7 +162,11 @@ async fn app() -> std::sync::Arc<App> {
          INSERT INTO limit_notification (root_id, id, tenant_id, sla_limit_id, period_start, contact, state)
          SELECT l.root_id, uuid_v7(), l.tenant_id, l.id, now() - n * interval '1 week', l.contact,
            CASE WHEN n % 2 = 0 THEN 'sent' ELSE 'failed' END
-         FROM (SELECT * FROM sla_limit LIMIT 1) l, generate_series(1, 9) n"
+         FROM (SELECT * FROM sla_limit LIMIT 1) l, generate_series(1, 9) n;
+         INSERT INTO service_instance_user (root_id, tenant_id, service_instance_id, person_id)
+         SELECT i.root_id, i.tenant_id, i.id, p.id
+         FROM (SELECT DISTINCT ON (root_id) * FROM service_instance ORDER BY root_id, id) i
+         CROSS JOIN LATERAL (SELECT id FROM person WHERE root_id = i.root_id ORDER BY id LIMIT 11) p"
     );
     client.batch_execute(&tokens).await.unwrap();
     app
