@@ -70,6 +70,20 @@ async fn one_viewer_does_not_take_the_connections_of_others() {
     assert!(answers.iter().all(|answer| answer["errors"] == Value::Null), "none of them is refused");
 }
 
+/// Waits until as many connections as all of a test may hold wait for the lock, and has somebody answered before it goes.
+async fn answered_beside(app: &App, lock: tokio_postgres::Transaction<'_>, login: &str) {
+    let watch = app.database.client().await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let held = async || watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0);
+    while held().await < 6 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let asked = (0..3).map(|_| app.data(login, "{ teams { nodes { name } } }", json!({})));
+    join_all(asked).await;
+    assert_eq!(held().await, 6, "the next is answered only when the others are given up");
+    lock.rollback().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn several_viewers_together_leave_connections_to_whoever_comes_next() {
     let app = App::sampled().await;
@@ -85,19 +99,8 @@ async fn several_viewers_together_leave_connections_to_whoever_comes_next() {
         })
     };
     let stuck = join_all(asked(READER).chain(asked(MANAGER)));
-    let others = async {
-        // Each holds its first connection, and together they hold half of all besides.
-        let watch = app.database.client().await;
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let held = async || watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0);
-        while held().await < 6 {
-            sleep(Duration::from_millis(20)).await;
-        }
-        let others = (0..3).map(|_| app.data(OPERATOR, "{ teams { nodes { name } } }", json!({})));
-        join_all(others).await;
-        assert_eq!(held().await, 6, "the next is answered only when the others are given up");
-        lock.rollback().await.unwrap();
-    };
+    // Each holds its first connection, and together they hold half of all besides.
+    let others = answered_beside(&app, lock, OPERATOR);
     tokio::join!(stuck, others);
 }
 
@@ -114,19 +117,7 @@ async fn the_viewers_of_one_tree_leave_connections_to_those_of_others() {
     lock.batch_execute("LOCK TABLE site IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let stuck =
         join_all(logins.iter().map(|login| app.send(login, "{ sites { nodes { name } } }", json!({}))));
-    let others = async {
-        let watch = app.database.client().await;
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let held = async || watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0);
-        while held().await < 6 {
-            sleep(Duration::from_millis(20)).await;
-        }
-        let others =
-            (0..3).map(|_| app.data("manager@itrp.example.com", "{ teams { nodes { name } } }", json!({})));
-        join_all(others).await;
-        assert_eq!(held().await, 6, "the next is answered only when the others are given up");
-        lock.rollback().await.unwrap();
-    };
+    let others = answered_beside(&app, lock, "manager@itrp.example.com");
     tokio::join!(stuck, others);
 }
 
