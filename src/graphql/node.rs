@@ -111,7 +111,7 @@ impl Kind {
             (None, key) => Ok(key),
             (Some(kind), key) if kind == self => Ok(key),
             (Some(_), _) => {
-                Err(Error::BadRequest(format!("This is the id of another type: pass the id of a {self:?}.")))
+                Err(Error::BadRequest(format!("This is the id of another type: pass one of type {self:?}.")))
             }
         }
     }

@@ -621,6 +621,13 @@ async fn all_mistakes_of_an_input_are_told_at_once() {
             "input.teamId NOT_FOUND",
         ]
     );
+    let mut ages = ticket();
+    ages["downtimeStartAt"] = json!("1026-01-01T00:00:00Z");
+    ages["downtimeEndAt"] = json!("9999-01-01T00:00:00Z");
+    assert_eq!(
+        told(&mutate(&app, "agent", "requestRegister", ages).await),
+        ["input.downtimeEndAt INVALID", "input.downtimeStartAt INVALID"]
+    );
     let request = written(&app, "requestRegister", ticket()).await;
     let nothing = json!({ "requestId": request["id"], "eventKey": "", "sequence": -1, "source": "x", "occurredAt": "2999-01-01T00:00:00Z" });
     assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Result};
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::access::{Permission, Permit};
@@ -27,6 +27,8 @@ const SUBJECT: usize = 500;
 const SOURCE: usize = 30;
 /// The longest id in a source, and the longest key of an event.
 const SOURCE_ID: usize = 128;
+/// How far from now a downtime may begin and end.
+const CENTURY: TimeDelta = TimeDelta::days(36_525);
 
 /// A request to be registered, in its first state. Needs `requests:write` in the tenant.
 #[derive(Clone, Debug, InputObject)]
@@ -57,9 +59,9 @@ pub struct RequestRegisterInput {
     sla_id: Option<ID>,
     /// When it is wished to be done; null = as promised.
     desired_completion_at: Option<DateTime>,
-    /// Since when the instance has been down; null = it has not, or is not known.
+    /// Since when the instance has been down, within a century of now; null = it has not, or is not known.
     downtime_start_at: Option<DateTime>,
-    /// Until when it was down, not before the start; null = it still is, or is not known.
+    /// Until when it was down, not before the start and within a century of now; null = it still is, or is not known.
     downtime_end_at: Option<DateTime>,
     /// Whether the provider says not to be accountable, which stops its clocks.
     #[graphql(default = false)]
@@ -111,9 +113,9 @@ pub struct RequestRecordInput {
     requester_id: MaybeUndefined<ID>,
     /// The new instant at which it is wished to be done.
     desired_completion_at: MaybeUndefined<DateTime>,
-    /// The new start of the downtime.
+    /// The new start of the downtime, within a century of now.
     downtime_start_at: MaybeUndefined<DateTime>,
-    /// The new end of the downtime, not before a start given with it.
+    /// The new end of the downtime, not before a start given with it and within a century of now.
     downtime_end_at: MaybeUndefined<DateTime>,
     /// Whether the provider says not to be accountable from here on: true stops its clocks, false lets them go on; null
     /// = unchanged.
@@ -386,7 +388,7 @@ impl RequestRegisterInput {
         let subject = mistakes.name("input.subject", &self.subject, SUBJECT);
         sourced(mistakes, self.source.as_deref(), self.source_id.as_deref());
         let registered_at = happened(asking, mistakes, "input.registeredAt", self.registered_at);
-        down(mistakes, self.downtime_start_at, self.downtime_end_at);
+        down(asking, mistakes, self.downtime_start_at, self.downtime_end_at);
         let mut key = |kind: Kind, path, id: Option<ID>| id.and_then(|id| kind.key_at(mistakes, path, &id));
         Registration {
             channel: self.channel.into(),
@@ -435,7 +437,7 @@ impl RequestRecordInput {
             mistakes.add("input.kind", InputErrorCode::Invalid, message);
         }
         let (start, end) = (self.downtime_start_at.value().copied(), self.downtime_end_at.value().copied());
-        down(mistakes, start, end);
+        down(asking, mistakes, start, end);
         // A text that is no id is a mistake already: it must not be told as well that nothing changes.
         let mut key = |kind: Kind, path, id: MaybeUndefined<ID>| match id {
             MaybeUndefined::Undefined => None,
@@ -486,7 +488,14 @@ fn happened(
     at
 }
 
-fn down(mistakes: &mut Mistakes, start: Option<DateTime>, end: Option<DateTime>) {
+/// That a downtime ends after it starts, and that its duration is one that minutes can tell, whichever event says its end.
+fn down(asking: &Asking, mistakes: &mut Mistakes, start: Option<DateTime>, end: Option<DateTime>) {
+    for (path, at) in [("input.downtimeStartAt", start), ("input.downtimeEndAt", end)] {
+        if at.is_some_and(|at| (at.0 - asking.now()).abs() > CENTURY) {
+            let message = "This is more than a century away: check the year.";
+            mistakes.add(path, InputErrorCode::Invalid, message);
+        }
+    }
     if matches!((start, end), (Some(start), Some(end)) if end < start) {
         let message = "The downtime must not end before it starts.";
         mistakes.add("input.downtimeEndAt", InputErrorCode::Invalid, message);
