@@ -124,45 +124,51 @@ impl Room {
     async fn deliver(&self, mut turn: Turn) -> Result<(), Error> {
         let conn = || self.store.conn();
         let over = Instant::now() + TURN_TIME;
-        let next = turn.next(&conn(), TURN).await?;
-        for (pos, record) in next.records {
-            if self.shutdown.is_cancelled() {
-                return turn.done(&conn()).await;
-            }
-            let message = Message {
-                id: record.id.to_string(),
-                timestamp: self.store.now().timestamp(),
-                body: body(&record).to_string(),
-            };
-            match self.sender.post(&turn.url, &message, &turn.secrets).await {
-                Ok(status) => {
-                    self.store.metrics().posted(Posted::Delivered);
-                    if !turn.delivered(&conn(), pos, Some(status), LEASE).await? {
-                        return Ok(());
-                    }
-                    if Instant::now() >= over {
-                        return turn.pass(&conn()).await;
-                    }
+        loop {
+            let next = turn.next(&conn(), TURN).await?;
+            for (pos, record) in next.records {
+                if self.shutdown.is_cancelled() || Instant::now() >= over {
+                    return turn.done(&conn()).await;
                 }
-                Err(Failure { status, reason }) => {
-                    let rest = self.config.rest.saturating_mul(1 << turn.failures().min(16)).min(REST.1);
-                    let times = (jittered(rest), self.config.patience);
-                    let webhook = turn.id;
-                    tracing::info!(%webhook, ?status, reason, ?rest, "a message was not delivered");
-                    let given_up =
-                        turn.failed(&conn(), (status, &reason), times, status == Some(410)).await?;
-                    if given_up {
-                        tracing::warn!(%webhook, reason, "the webhook is given up until it is updated");
-                    }
-                    self.store.metrics().posted(if given_up { Posted::GivenUp } else { Posted::Failed });
+                if !self.post(&mut turn, pos, &record).await? {
                     return Ok(());
                 }
             }
+            if !turn.delivered(&conn(), next.upto, None, LEASE).await? {
+                return Ok(());
+            }
+            if next.all || self.shutdown.is_cancelled() || Instant::now() >= over {
+                return turn.done(&conn()).await;
+            }
         }
-        if turn.delivered(&conn(), next.head, None, LEASE).await? {
-            turn.done(&conn()).await?;
+    }
+
+    /// Posts one record; false when the turn has ended with it.
+    async fn post(&self, turn: &mut Turn, pos: i64, record: &breach::Row) -> Result<bool, Error> {
+        let conn = || self.store.conn();
+        let message = Message {
+            id: record.id.to_string(),
+            timestamp: self.store.now().timestamp(),
+            body: body(record).to_string(),
+        };
+        match self.sender.post(&turn.url, &message, &turn.secrets).await {
+            Ok(status) => {
+                self.store.metrics().posted(Posted::Delivered);
+                turn.delivered(&conn(), pos, Some(status), LEASE).await
+            }
+            Err(Failure { status, reason }) => {
+                let rest = self.config.rest.saturating_mul(1 << turn.failures().min(16)).min(REST.1);
+                let times = (jittered(rest), self.config.patience);
+                let webhook = turn.id;
+                tracing::info!(%webhook, ?status, reason, ?rest, "a message was not delivered");
+                let given_up = turn.failed(&conn(), (status, &reason), times, status == Some(410)).await?;
+                if given_up {
+                    tracing::warn!(%webhook, reason, "the webhook is given up until it is updated");
+                }
+                self.store.metrics().posted(if given_up { Posted::GivenUp } else { Posted::Failed });
+                Ok(false)
+            }
         }
-        Ok(())
     }
 }
 

@@ -172,8 +172,11 @@ const SECRETS: &str = "s.secret, CASE WHEN s.previous_until > now() THEN s.previ
 /// Takes the turn of at most `limit` webhooks that have something to deliver or look at, for `lease`, and of no more than
 /// leave `of_root` of one root in turn. One whose holder died is free again when that is over.
 pub(crate) async fn take(conn: &Conn, lease: Duration, limit: i64, of_root: i64) -> Result<Vec<Turn>, Error> {
+    // A log that has grown by what others record is nothing to look at: else each record of one root has the webhooks of
+    // all looked at. One row of a subquery, for a join of the whole log would be planned otherwise.
     const DUE: &str = "h.shard = 0 AND w.active AND w.disabled_at IS NULL AND w.next_attempt_at <= now() \
-        AND (w.leased_until IS NULL OR w.leased_until < now()) AND (w.pos < h.pos OR w.epoch < h.epoch)";
+        AND (w.leased_until IS NULL OR w.leased_until < now()) AND (w.epoch < h.epoch OR w.pos < h.pos AND \
+        (SELECT true FROM breach_log l WHERE l.root_id = w.root_id AND l.shard = 0 AND l.pos > w.pos LIMIT 1))";
     let mut sql = Sql::new(
         "WITH held AS MATERIALIZED (SELECT root_id, count(*) AS n FROM webhook WHERE leased_until >= now() \
            GROUP BY root_id), \
@@ -222,10 +225,13 @@ pub(crate) async fn take(conn: &Conn, lease: Duration, limit: i64, of_root: i64)
     Ok(turns)
 }
 
-/// What a webhook is to deliver next, and where the log stood.
+/// What a webhook is to deliver next.
 #[derive(Debug)]
 pub(crate) struct Next {
-    pub(crate) head: i64,
+    /// The position up to which the log was looked through.
+    pub(crate) upto: i64,
+    /// Whether that is its end.
+    pub(crate) all: bool,
     /// In order of position.
     pub(crate) records: Vec<(i64, breach::Row)>,
 }
@@ -241,14 +247,17 @@ impl Turn {
 
     /// At most `limit` records that concern it, after those it delivered: of its tenant and of those below.
     pub(crate) async fn next(&self, conn: &Conn, limit: i64) -> Result<Next, Error> {
-        let mut sql = Sql::new("SELECT least(h.pos, ");
-        sql.bind(Bind::Long(self.pos + STRIDE))
-            .push("), l.pos, l.breach_id FROM breach_log_head h LEFT JOIN LATERAL (");
+        let mut sql = Sql::new("SELECT least(h.pos, f.pos + ");
+        sql.bind(Bind::Long(STRIDE)).push("), h.pos, l.pos, l.breach_id FROM breach_log_head h ");
+        // Of a root that was quiet for long, the first record may lie far from what was delivered.
+        sql.push(
+            "CROSS JOIN LATERAL (SELECT coalesce((SELECT l.pos - 1 FROM breach_log l WHERE l.root_id = ",
+        );
+        sql.bind(Bind::Uuid(self.root_id)).push(" AND l.shard = 0 AND l.pos > ").bind(Bind::Long(self.pos));
+        sql.push(" ORDER BY l.pos LIMIT 1), h.pos) AS pos) f LEFT JOIN LATERAL (");
         sql.push("SELECT l.pos, l.breach_id FROM breach_log l WHERE l.shard = 0 AND l.root_id = ");
-        sql.bind(Bind::Uuid(self.root_id)).push(" AND l.pos > ").bind(Bind::Long(self.pos));
-        sql.push(" AND l.pos <= ")
-            .bind(Bind::Long(self.pos + STRIDE))
-            .push(" AND l.tenant_id IN (WITH RECURSIVE below AS (SELECT ");
+        sql.bind(Bind::Uuid(self.root_id)).push(" AND l.pos > f.pos AND l.pos <= f.pos + ");
+        sql.bind(Bind::Long(STRIDE)).push(" AND l.tenant_id IN (WITH RECURSIVE below AS (SELECT ");
         sql.bind(Bind::Uuid(self.tenant_id))
             .push("::uuid AS id UNION ALL SELECT t.id FROM tenant t JOIN below b ON ");
         sql.push("t.parent_id = b.id WHERE t.root_id = ").bind(Bind::Uuid(self.root_id));
@@ -256,11 +265,11 @@ impl Turn {
         sql.push(") l ON true WHERE h.shard = 0 ORDER BY l.pos");
         let found = conn.rows(sql).await?;
         let first = found.first().ok_or_else(|| Error::internal("the log has no head"))?;
-        let head = column::<BigInt, i64>(first, 0)?;
+        let (upto, head) = (column::<BigInt, i64>(first, 0)?, column::<BigInt, i64>(first, 1)?);
         let mut positions = Vec::new();
         for row in &found {
-            if let Some(pos) = column::<Nullable<BigInt>, Option<i64>>(row, 1)? {
-                positions.push((pos, column::<SqlUuid, Uuid>(row, 2)?));
+            if let Some(pos) = column::<Nullable<BigInt>, Option<i64>>(row, 2)? {
+                positions.push((pos, column::<SqlUuid, Uuid>(row, 3)?));
             }
         }
         let mut records = Vec::new();
@@ -278,8 +287,8 @@ impl Turn {
                 break;
             }
         }
-        let head = if looked_through < positions.len() { positions[looked_through - 1].0 } else { head };
-        Ok(Next { head, records })
+        let upto = if looked_through < positions.len() { positions[looked_through - 1].0 } else { upto };
+        Ok(Next { upto, all: upto == head, records })
     }
 
     async fn records(&self, conn: &Conn, ids: Vec<Uuid>) -> Result<Vec<breach::Row>, Error> {
@@ -313,6 +322,7 @@ impl Turn {
         sql.bind(Bind::Long(pos)).push(", leased_until = now() + ");
         sql.bind(Bind::Text(format!("{} milliseconds", lease.as_millis()))).push("::text::interval");
         if let Some(status) = status {
+            self.failures = 0;
             sql.push(", delivered_at = now(), attempted_at = now(), failures = 0, failing_since = NULL, ");
             sql.push("last_error = NULL, last_status = ").bind(Bind::Int(i32::from(status)));
         }
@@ -322,7 +332,7 @@ impl Turn {
     /// Keeps that an attempt failed, when the next is due, and gives the turn back. Gives the webhook up when it has
     /// failed for as long as `patience`, or when the receiver wants no more, and then says true.
     pub(crate) async fn failed(
-        self,
+        &self,
         conn: &Conn,
         (status, reason): (Option<u16>, &str),
         (rest, patience): (Duration, Duration),
@@ -359,16 +369,10 @@ impl Turn {
         Ok(self.held(conn, sql).await?.unwrap_or(false))
     }
 
-    /// Gives the turn back.
+    /// Gives the turn back, to those who have waited longer.
     pub(crate) async fn done(&self, conn: &Conn) -> Result<(), Error> {
-        self.held(conn, Sql::new("UPDATE webhook w SET lease_id = NULL, leased_until = NULL")).await?;
-        Ok(())
-    }
-
-    /// Gives the turn back before everything is delivered, to those who have waited longer.
-    pub(crate) async fn pass(&self, conn: &Conn) -> Result<(), Error> {
-        let passed = "UPDATE webhook w SET lease_id = NULL, leased_until = NULL, next_attempt_at = now()";
-        self.held(conn, Sql::new(passed)).await?;
+        let done = "UPDATE webhook w SET lease_id = NULL, leased_until = NULL, next_attempt_at = now()";
+        self.held(conn, Sql::new(done)).await?;
         Ok(())
     }
 

@@ -298,6 +298,37 @@ async fn receivers_that_never_answer_leave_places_to_the_webhooks_of_other_trees
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_other_trees_record_is_nothing_to_a_webhook_and_whoever_was_served_waits_behind_the_others() {
+    let app = office().await;
+    let client = app.database.client().await;
+    client.batch_execute(&foreign(&setting())).await.unwrap();
+    person(&client, "stranger", "foreign", "tenants:admin,breaches:read").await;
+    let (own, others) = (Receiver::open(&[200]).await, Receiver::open(&[200]).await);
+    let theirs = create(&app, "stranger", FOREIGN, &others.url, json!({})).await;
+    let ours = create(&app, "admin", ROOT, &own.url, json!({})).await;
+    let row = async |of: &Value| {
+        let id = of["webhook"]["uuid"].as_str().unwrap();
+        let sql = "SELECT xmin::text, lease_id IS NULL AND next_attempt_at > (SELECT max(created_at) FROM webhook) \
+            FROM webhook WHERE id::text = $1";
+        let row = client.query_one(sql, &[&id]).await.unwrap();
+        (row.get::<_, String>(0), row.get::<_, bool>(1))
+    };
+    let (before, _) = row(&ours).await;
+    let _replica = deliver(&app, eager());
+    client.batch_execute(&foreign(&chats(SLA, 3, "now() - interval '1 minute'"))).await.unwrap();
+    others.has_got(3).await;
+    assert_eq!(row(&ours).await.0, before, "a webhook of a quiet tree was not looked at");
+    let begun = Instant::now();
+    while !row(&theirs).await.1 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "one that was served keeps its place");
+        sleep(Duration::from_millis(20)).await;
+    }
+    overdue(&app, SLA, 2).await;
+    own.has_got(2).await;
+    assert_eq!(log(&app).await.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_what_was_asked_for_is_sent_of_the_tenant_and_those_below() {
     let app = office().await;
     let (all, own, limits) =
