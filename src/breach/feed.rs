@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use tokio::select;
@@ -34,6 +34,10 @@ const HELD: usize = 256;
 
 /// How many positions one statement of a replay passes over at most.
 const STRIDE: i64 = 10_000;
+
+/// How long ago rights may have changed that are known by now: a tenant that was made may have a record before everybody's
+/// replica has seen that it is there.
+const GRACE: TimeDelta = TimeDelta::seconds(10);
 
 /// Above this many tenants a subscriber is rung for whole roots: a bell in each would cost more than it saves.
 const TENANTS: usize = 256;
@@ -143,6 +147,14 @@ impl Scope {
         }
     }
 
+    /// Whether something may be seen that could not before.
+    fn widens(&self, before: &Self) -> bool {
+        match before.reach.complete {
+            true => self.reach.roots.iter().any(|root| before.reach.roots.binary_search(root).is_err()),
+            false => self.reach.tenants.iter().any(|tenant| !before.reach.contains(*tenant)),
+        }
+    }
+
     /// Whether a record concerns the subscriber, and it may see it (rule B4).
     pub(super) fn lets(&self, row: &breach::Row) -> bool {
         let within = if self.reach.complete {
@@ -169,8 +181,9 @@ impl Feed {
     /// the oldest kept on, and without a cursor it begins now, with a checkpoint to resume from (rule B3). Checkpoints
     /// follow every 15 seconds or 1000 records that did not concern the subscriber.
     ///
-    /// `viewer` is who asks, with the rights of now; a new value counts from the next item on, and once
-    /// `breaches:read` is gone the stream ends with [`Error::Forbidden`] (rule B4). Where rights cannot change, pass
+    /// `viewer` is who asks, with the rights of now; a new value counts from the next item on, where it lets more through
+    /// for what was recorded in the last ten seconds too, and once `breaches:read` is gone the stream ends with
+    /// [`Error::Forbidden`] (rule B4). Where rights cannot change, pass
     /// `watch::channel(viewer).1`. Whoever keeps the other end sends the viewer anew when the authorization epoch has
     /// risen, and ends the socket when the token expires.
     ///
@@ -213,6 +226,8 @@ impl Feed {
             rights,
             epoch,
             pos,
+            begun: pos,
+            passed: None,
             live_after: head.pos,
             begins: matches!(after, Some(None)),
             next: None,
@@ -281,6 +296,10 @@ struct Follower {
     epoch: i32,
     /// Everything up to here was looked at, and is in `held` or was told.
     pos: i64,
+    /// Where it began.
+    begun: i64,
+    /// What is looked at again up to a position, by wider rights: what it was let through by then was told.
+    passed: Option<(Arc<Scope>, i64)>,
     /// What has a greater position happened since the subscription began.
     live_after: i64,
     /// Wherever the log begins by then is where this one begins: it wants all that is kept, and was told nothing yet.
@@ -319,6 +338,7 @@ impl Follower {
                     self.pos = head.trusted(self.epoch, self.pos).ok_or_else(|| expired(&head))?;
                     self.epoch = head.epoch;
                     self.told = self.told.min(self.pos);
+                    self.passed = None;
                     self.next = Some(self.pos + 1);
                     true
                 }
@@ -359,7 +379,13 @@ impl Follower {
     }
 
     fn hold(&mut self, entries: Vec<Entry>) {
-        self.held.extend(entries.into_iter().map(|entry| (entry.pos, entry.breach)));
+        let told = |entry: &Entry| {
+            self.passed.as_ref().is_some_and(|(scope, upto)| {
+                entry.pos <= *upto && entry.breach.as_ref().is_some_and(|row| scope.lets(row))
+            })
+        };
+        let new = entries.into_iter().filter(|entry| !told(entry));
+        self.held.extend(new.map(|entry| (entry.pos, entry.breach)));
     }
 
     /// Listens by the rights of this moment, if they have changed.
@@ -367,9 +393,20 @@ impl Follower {
         // Not `has_changed`: that fails once the other end is gone, and would hide the last value it sent.
         if !Arc::ptr_eq(&self.rights, &self.viewer.borrow()) {
             self.rights = self.viewer.borrow_and_update().clone();
+            let before = self.hung.scope().clone();
             self.hung = hang(&self.room, &self.filter, &self.rights, self.pos)?;
-            let hung = &self.hung;
-            self.held.retain(|(_, breach)| breach.as_ref().is_none_or(|row| hung.scope().lets(row)));
+            let scope = self.hung.scope();
+            self.held.retain(|(_, breach)| breach.as_ref().is_none_or(|row| scope.lets(row)));
+            if scope.widens(&before) {
+                // What the rights before did not let through may have been allowed already: it is looked at once more.
+                let since = self.room.tail.before(self.room.store.now() - GRACE).max(self.begun);
+                if since < self.told {
+                    self.passed = Some((before, self.told));
+                }
+                self.pos = since.min(self.told);
+                self.held.retain(|(_, breach)| breach.is_none());
+                self.next = Some(self.pos + 1);
+            }
         }
         Ok(())
     }

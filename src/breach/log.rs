@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::select;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -191,6 +192,13 @@ impl Tail {
     /// Where the log stands, as far as this replica knows.
     pub(super) fn head(&self) -> Head {
         self.read().head
+    }
+
+    /// The last position that was given out before an instant, as far back as the window reaches.
+    pub(super) fn before(&self, at: DateTime<Utc>) -> i64 {
+        let state = self.read();
+        let since = state.entries.partition_point(|entry| entry.published_at < at);
+        state.head.pos - (state.entries.len() - since) as i64
     }
 
     pub(super) fn subscriptions(&self) -> usize {

@@ -752,6 +752,30 @@ async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b4_what_was_recorded_just_before_a_replica_knew_of_the_right_to_it_is_told_and_nothing_twice() {
+    let scene = Scene::new().await;
+    let replica = scene.replica();
+    let (rights, mine) = watch::channel(Arc::new(viewer(OTHER)));
+    scene.chats(SLA, 1, "now()").await;
+    let before = ids(&take(&mut follow(&replica.feed(), ROOT, Some("0")).await, 1).await);
+    let mut items: Items = Box::pin(replica.feed().subscribe(Filter::default(), mine, None).await.unwrap());
+    for (sla, count, logged) in [(OTHER_SLA, 2, 3), (SLA, 3, 6), (OTHER_SLA, 1, 7)] {
+        scene.chats(sla, count, "now()").await;
+        scene.logged(logged).await;
+    }
+    let mut told = ids(&take(&mut items, 3).await);
+    rights.send(Arc::new(viewer(ROOT))).unwrap();
+    scene.chats(OTHER_SLA, 1, "now()").await;
+    told.extend(ids(&take(&mut items, 4).await));
+    silent(&mut items).await;
+    told.extend(before);
+    told.sort_unstable();
+    let mut recorded = scene.recorded().await;
+    recorded.sort_unstable();
+    assert_eq!(told, recorded, "all but what was recorded before it began");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b4_a_replay_and_what_is_live_go_through_the_same_filter() {
     let scene = Scene::new().await;
     let replica = scene.replica();
