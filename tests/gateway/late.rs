@@ -8,6 +8,7 @@ use crate::intake::{clock, fields, key, number, recorded, ticket, with, world, w
 
 const AGENT: u32 = 30;
 const READER: u32 = 31;
+const STANDARD: u32 = 62;
 const MAIL_SERVER: u32 = 70;
 const WEBMAIL: u32 = 71;
 
@@ -96,4 +97,54 @@ async fn x14_a_request_that_is_told_late_is_measured_in_the_zone_that_its_offeri
     assert_eq!(zone(&late), "UTC");
     let now = written(&app, "requestRegister", with(ticket(), json!({ "registeredAt": null }))).await;
     assert_eq!(zone(&now), "Asia/Kathmandu");
+}
+
+/// How many records of a kind stand, not retracted, of the SLA on the instance of that number.
+async fn standing(app: &App, kind: &str, instance: u32) -> i64 {
+    let sql = format!(
+        "SELECT count(*) FROM breach b JOIN affected_sla a ON a.root_id = b.root_id AND a.id = b.affected_sla_id
+           AND a.service_instance_id = '{}' WHERE b.kind = '{kind}' AND b.phase <> 'retracted'
+           AND NOT EXISTS (SELECT FROM breach r WHERE r.root_id = b.root_id AND r.retracts_id = b.id)",
+        key(instance)
+    );
+    number(app, &sql).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_a_target_that_a_later_impact_put_before_itself_is_retracted_by_what_was_between_the_two() {
+    let app = world().await;
+    let webmail = with(ticket(), json!({ "serviceInstanceId": key(WEBMAIL) }));
+    let request = written(&app, "requestRegister", webmail).await;
+    let worse = told(&app, &request, "10:45", json!({ "impact": "TOP" })).await;
+    assert_eq!(clock(&worse, "Webmail")["responseTargetAt"], "2026-03-02T10:30:00Z");
+    recorded(&app, 4).await;
+    assert_eq!(standing(&app, "response", WEBMAIL).await, 2);
+    // It was about the mail server by then, whose failure only degrades the webmail: that never had the impact TOP.
+    let moved = told(&app, &request, "10:40", json!({ "serviceInstanceId": key(MAIL_SERVER) })).await;
+    assert_eq!(
+        fields(clock(&moved, "Webmail"), &["impact", "responseTargetAt", "actualResponseAt"]),
+        json!({ "impact": "HIGH", "responseTargetAt": "2026-03-02T11:00:00Z", "actualResponseAt": "2026-03-02T10:40:00Z" })
+    );
+    assert_eq!(standing(&app, "response", WEBMAIL).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x1_x14_a_record_is_retracted_by_what_was_in_time_only_because_of_a_pause_told_late() {
+    let app = world().await;
+    let wish = with(ticket(), json!({ "standardServiceRequestId": key(STANDARD) }));
+    let request = written(&app, "requestRegister", wish).await;
+    // The second business day ends at 17:00; what is done by the next opening, 09:00 of the 5th, is in time.
+    assert_eq!(clock(&request, "Mail server")["resolutionTargetAt"], "2026-03-04T17:00:00Z");
+    recorded(&app, 2).await;
+    assert_eq!(standing(&app, "resolution", MAIL_SERVER).await, 2);
+    let event = |at: &str, what: Value| with(json!({ "requestId": request["id"], "occurredAt": at }), what);
+    let accountable = event("2026-03-06T10:00:00Z", json!({ "providerNotAccountable": false }));
+    let excused = event("2026-03-04T18:00:00Z", json!({ "providerNotAccountable": true }));
+    for late in [accountable, excused] {
+        written(&app, "requestRecord", late).await;
+    }
+    assert_eq!(standing(&app, "resolution", MAIL_SERVER).await, 2, "still missed, when the clock went on");
+    let done = event("2026-03-05T12:00:00Z", json!({ "status": "COMPLETED" }));
+    written(&app, "requestRecord", done).await;
+    assert_eq!(standing(&app, "resolution", MAIL_SERVER).await, 1, "the warning was true");
 }

@@ -1,5 +1,6 @@
 //! The clocks of requests: which there are, in which state, what is due and what proved wrong.
 
+use std::cell::LazyCell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -81,26 +82,35 @@ pub(super) async fn bring_up_to_date(
     }
     let mut clocks = Vec::with_capacity(frozen.len());
     let mut due = Vec::with_capacity(frozen.len());
+    let measure = |frozen: &Frozen, events: &[Event]| match frozen.terms {
+        Terms::Service(offering) => {
+            let promised = promise::promised(promises.get(&offering), frozen.standard_service_request_id);
+            run(frozen, promised, &graph.uses, &frozen.history(events))
+        }
+        Terms::Wait(terms) => await_answer(frozen, terms, events),
+    };
     for frozen in frozen {
         let events = happened.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
-        let (moving, deadlines) = match frozen.terms {
-            Terms::Service(offering) => {
-                let promised = promise::promised(promises.get(&offering), frozen.standard_service_request_id);
-                run(&frozen, promised, &graph.uses, &frozen.history(events))
-            }
-            Terms::Wait(terms) => await_answer(&frozen, terms, events),
-        };
+        let (moving, deadlines) = measure(&frozen, events);
         due.push(deadlines);
         clocks.push(Clock { frozen, moving });
     }
     if clocks.is_empty() {
         return Ok(());
     }
-    store(conn, permit, now, changed, &clocks, &due).await
+    let due_before = |frozen: &Frozen| {
+        let history = histories.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
+        let is_news = |event: &request_event::Row| news.is_some_and(|news| news.contains(&event.id));
+        let known: Vec<_> = history.iter().filter(|event| !is_news(event)).cloned().collect();
+        measure(frozen, &events(&known)).1
+    };
+    store(conn, permit, now, changed, &clocks, &due, due_before).await
 }
 
-/// Stores clocks, their deadlines, and what proved wrong of what was recorded of them. Only what happened until then can
-/// prove that a record is wrong (rule X14): what the catalogue says by now retracts nothing (rule B5).
+/// Stores clocks, their deadlines, and what proved wrong of what was recorded of them. Only the news can prove that a
+/// record is wrong (rule X14), what the catalogue says by now retracts nothing (rule B5): so it must tell of the time
+/// before the record fell due, or the history without it, of which `due_before` tells the deadlines, must have said what
+/// is recorded. The instant alone does not tell: an impact assigned later can have put a target before itself.
 async fn store(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
@@ -108,6 +118,7 @@ async fn store(
     changed: &Changed,
     clocks: &[Clock],
     due: &[Vec<state::Deadline>],
+    due_before: impl Fn(&Frozen) -> Vec<state::Deadline>,
 ) -> QueryResult<()> {
     let ids: Vec<Uuid> = clocks.iter().map(|clock| clock.frozen.id).collect();
     // First: once the deadlines are gone, nothing more is recorded of these clocks until the commit.
@@ -122,8 +133,12 @@ async fn store(
     for (clock, due) in clocks.iter().zip(due) {
         let records = recorded.get(&clock.frozen.id).map_or(&[][..], Vec::as_slice);
         let since = changed.get(&clock.frozen.request_id);
-        let may_be_wrong = records.iter().filter(|r| since.is_some_and(|since| *since <= r.due_at));
-        wrong.extend(may_be_wrong.filter(|r| !due.iter().any(|d| says(d, r, now))).map(|record| record.id));
+        let before = LazyCell::new(|| due_before(&clock.frozen));
+        let by_news = |record: &Recorded| {
+            since.is_some_and(|since| *since <= record.due_at) || before.iter().any(|d| says(d, record, now))
+        };
+        let unsaid = records.iter().filter(|r| !due.iter().any(|d| says(d, r, now)));
+        wrong.extend(unsaid.filter(|record| by_news(record)).map(|record| record.id));
         let mut seen = BTreeSet::new();
         for deadline in due.iter().filter(|d| !records.iter().any(|r| says(d, r, now))) {
             if seen.insert((deadline.kind, deadline.phase, deadline.at)) {
