@@ -138,9 +138,14 @@ fn read(rows: &[PgRow]) -> QueryResult<HashMap<Uuid, Vec<Entry>>> {
     Ok(histories)
 }
 
-/// What was promised to requests made from a standard service request, or from none.
+/// What was promised to requests made from a standard service request, or from none. For the time before the first entry
+/// that knows the standard service request, that one is: a request may have been asked before the catalogue told what it
+/// was made from (rule O2).
 pub(super) fn promised(history: Option<&Vec<Entry>>, standard: Option<Uuid>) -> Vec<InForce> {
-    history.into_iter().flatten().map(|entry| entry.in_force(standard)).collect()
+    let history = history.map_or(&[][..], Vec::as_slice);
+    let knows = |entry: &Entry| standard.is_some_and(|id| entry.standard.contains_key(&id));
+    let first = history.iter().position(knows).unwrap_or(0);
+    history[first..].iter().map(|entry| entry.in_force(standard)).collect()
 }
 
 impl Entry {

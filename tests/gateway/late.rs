@@ -148,3 +148,19 @@ async fn x1_x14_a_record_is_retracted_by_what_was_in_time_only_because_of_a_paus
     written(&app, "requestRecord", done).await;
     assert_eq!(standing(&app, "resolution", MAIL_SERVER).await, 1, "the warning was true");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o2_a_request_asked_before_the_catalogue_told_what_it_is_made_from_has_the_targets_of_that() {
+    let app = world().await;
+    written(&app, "requestRegister", ticket()).await;
+    let unknown =
+        "UPDATE offering_promise SET since = '2026-01-01Z', content = jsonb_set(content, '{standard}', '{}')";
+    app.database.client().await.batch_execute(unknown).await.unwrap();
+    let wish = with(ticket(), json!({ "standardServiceRequestId": key(STANDARD) }));
+    let request = written(&app, "requestRegister", wish).await;
+    let names = ["standardServiceRequest", "responseTargetAt", "resolutionTargetAt"];
+    let own = json!({
+        "standardServiceRequest": { "name": "New mailbox" }, "responseTargetAt": null, "resolutionTargetAt": "2026-03-04T17:00:00Z",
+    });
+    assert_eq!(fields(clock(&request, "Mail server"), &names), own);
+}
