@@ -147,12 +147,14 @@ object! {
         self.0.response_target_at.map(Into::into)
     }
 
-    /// The last instant at which a response is in time. Later than the target when the time is used up exactly at closing time: then the next opening.
+    /// The last instant at which a response is in time. Later than the target when the time is used up exactly at closing
+    /// time: then the next opening. Null too while a clock that stopped in time stands still, as none is the last.
     async fn response_breaches_at(&self) -> Option<DateTime> {
         self.0.response_breaches_at.map(Into::into)
     }
 
-    /// The earliest instant at which the time to resolve is used up; null when there is none.
+    /// The earliest instant at which the time to resolve is used up; null when there is none. It does not know yet of the pause
+    /// in which the clock stands still.
     async fn resolution_target_at(&self) -> Option<DateTime> {
         self.0.resolution_target_at.map(Into::into)
     }

@@ -207,7 +207,7 @@ pub struct ServiceLevel {
     entered: i64,
     /// How many were taken within the time promised.
     answered_within: i64,
-    /// How many gave up so early that they are left out.
+    /// How many gave up so early that they are left out: calls as the terms say, chats before they were due.
     ignored_abandons: i64,
     /// The service level in percent: answered within ÷ (entered − ignored abandons) × 100. Those that still wait count as
     /// entered. Null when there is nothing left to divide by.

@@ -105,7 +105,7 @@ pub struct RequestRecordInput {
     /// The new impact: freezes the targets that are promised for it at `occurredAt`. Left out = unchanged, null = none
     /// from here on; so with all fields below.
     impact: MaybeUndefined<Impact>,
-    /// The new service instance.
+    /// The new service instance. Where it is null, which clocks it is about is not known: all that the request has go on.
     service_instance_id: MaybeUndefined<ID>,
     /// The new team.
     team_id: MaybeUndefined<ID>,
