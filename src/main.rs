@@ -144,6 +144,7 @@ async fn serve(data: &Path, serve: &Serve) -> Outcome {
     }
     let verifier = Verifier::new(own, issuer);
     let url = database_url.expose();
+    connect::keeps_sessions(url).await?;
     up_to_date(url).await?;
     let listener = listen(server.listen).await?;
     let drain_delay = Duration::from_secs(u64::from(*drain_delay));

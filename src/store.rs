@@ -439,6 +439,10 @@ impl From<diesel::result::Error> for Error {
             diesel::result::Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 Self::Unavailable
             }
+            // Of a read: a standby has to follow its server, and could wait no longer for who reads what is gone there.
+            diesel::result::Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => {
+                Self::Unavailable
+            }
             _ => Self::internal(cause),
         }
     }
@@ -468,5 +472,18 @@ impl From<diesel::result::Error> for WriteError {
             }
             _ => Self::Refused(cause.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_a_standby_had_to_give_up_is_to_be_tried_again() {
+        let about = "canceling statement due to conflict with recovery".to_owned();
+        let kind = DatabaseErrorKind::SerializationFailure;
+        let error = Error::from(diesel::result::Error::DatabaseError(kind, Box::new(about)));
+        assert_eq!(error.code(), "UNAVAILABLE");
     }
 }

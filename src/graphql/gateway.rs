@@ -1,6 +1,7 @@
 //! The one way in: every operation of every transport is checked, run, measured and answered here, so that limits,
 //! permissions and codes cannot differ between them.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{BoxStream, StreamExt, iter, once};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +43,8 @@ struct Inner {
     started: Instant,
     /// What subscribers were told of late.
     told: Cache<Told, Answer, Weight>,
+    /// By their trees, the room for what subscribers are about to be told.
+    rooms: Cache<String, Arc<Semaphore>>,
     figures: Counted,
 }
 
@@ -79,6 +83,14 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 /// How many events of one subscription are answered at once, if so many came. One after the other, all who ask the same
 /// would wait for each answer anew, and be woken and write to their sockets for each rather than for all.
 const TOGETHER: usize = 16;
+
+/// How much room the subscribers of one tree of tenants have for answers that are made and not yet on their way, in units of
+/// so many bytes. One who reads slowly has them wait, and there are a thousand subscriptions on the sockets of one viewer.
+const ROOM: usize = 256 * 1024 * 1024 / UNIT;
+const UNIT: usize = 64 * 1024;
+
+/// Of how many trees it is remembered.
+const ROOMS: usize = 10_000;
 
 #[derive(Clone)]
 struct Weight;
@@ -211,6 +223,7 @@ impl Gateway {
             services,
             started: Instant::now(),
             told,
+            rooms: Cache::new(ROOMS),
             figures: Counted::default(),
         })))
     }
@@ -276,17 +289,34 @@ impl Gateway {
             .then(move |events| {
                 let (gateway, operation, viewer) = (self.clone(), operation.clone(), viewer.clone());
                 async move {
-                    join_all(events.into_iter().map(async |event| match event {
+                    // For the longest that they can be, and all at once: who waits for room has taken none.
+                    let mut room = gateway.room(viewer.as_deref(), events.len()).await;
+                    let answers = join_all(events.into_iter().map(async |event| match event {
                         Ok(event) => gateway.answer(&operation, asked, &event).await,
                         Err(error) => {
                             gateway.run(&operation, viewer.clone(), Part::telling(Err(error))).boxed().await
                         }
                     }))
-                    .await
+                    .await;
+                    let bytes: usize = answers.iter().flatten().map(|answer| answer.json.len()).sum();
+                    (answers, room.as_mut().and_then(|room| room.split(bytes / UNIT)))
                 }
             })
-            .flat_map(|answers| iter(answers.into_iter().flatten()))
+            .flat_map(|(answers, room)| {
+                iter(answers.into_iter().flatten()).inspect(move |_| {
+                    let _held_until_the_last_is_taken = &room;
+                })
+            })
             .boxed()
+    }
+
+    /// Room for the answers to so many events, once others of the same tree have left it.
+    async fn room(&self, viewer: Option<&Viewer>, events: usize) -> Option<OwnedSemaphorePermit> {
+        let room = || Ok::<_, Infallible>(Arc::new(Semaphore::new(ROOM)));
+        let Ok(room) = self.0.rooms.get_or_insert_with(viewer.map_or("", Viewer::trees), room);
+        let units = u32::try_from(events * LONGEST_ANSWER / UNIT).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        room.acquire_many_owned(units).await.ok()
     }
 
     /// The answer to an event: one that was made within this second serves everybody.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -29,25 +29,34 @@ const KEEP_USED: Duration = Duration::from_secs(5);
 /// How many viewers are remembered.
 const REMEMBERED: usize = 10_000;
 
+/// How many of those who follow are looked up at once: all of them are after each change, and the connections are for others
+/// too.
+const AT_ONCE: usize = 4;
+
 /// Who has which rights.
 pub struct Viewers {
     store: Store,
     verifier: Verifier,
-    epoch: watch::Sender<i64>,
-    looking: Mutex<()>,
+    /// How often the epoch of rights was seen to be another. What is remembered rests on this and not on the epoch itself: of
+    /// a standby that took over it may be an earlier one, and come to the same number again by other changes.
+    changes: watch::Sender<u64>,
+    /// The epoch as last seen; held while it is asked for.
+    looking: Mutex<i64>,
     /// By the hash of the token: what is in memory is no secret.
     known: Cache<[u8; 32], (Age, Arc<Viewer>)>,
-    /// Of open subscriptions, by epoch, who it is and when their token ends.
-    anew: Cache<AtEpoch, Arc<Viewer>>,
+    /// Of open subscriptions, by change, who it is and when their token ends.
+    anew: Cache<AtChange, Arc<Viewer>>,
+    turns: Semaphore,
     /// The service tokens that were used since this was last kept.
     used: std::sync::Mutex<HashSet<Uuid>>,
 }
 
-/// Whose rights, and as of when: the epoch, the login, and when their token ends.
-type AtEpoch = (i64, String, Option<DateTime<Utc>>);
+/// Whose rights, and as of when: after which change, the login, and when their token ends.
+type AtChange = (u64, String, Option<DateTime<Utc>>);
 
-/// What a remembered viewer rests on: the epoch of rights, and the generation of the keys that tokens are verified with.
-type Age = (i64, u64);
+/// What a remembered viewer rests on: the change of rights before, and the generation of the keys that tokens are verified
+/// with.
+type Age = (u64, u64);
 
 impl Viewers {
     /// Begins to watch the epoch of rights, until `shutdown`.
@@ -55,10 +64,11 @@ impl Viewers {
         let viewers = Arc::new(Self {
             store,
             verifier,
-            epoch: watch::channel(0).0,
+            changes: watch::channel(0).0,
             looking: Mutex::default(),
             known: Cache::new(REMEMBERED),
             anew: Cache::new(REMEMBERED),
+            turns: Semaphore::new(AT_ONCE),
             used: std::sync::Mutex::default(),
         });
         let watched = viewers.clone();
@@ -104,9 +114,11 @@ impl Viewers {
     /// Looks whether rights have changed: whoever has changed them here need not wait for the next look.
     pub(super) async fn refresh(&self) {
         // One at a time: an answer that was overtaken would bring back what is forgotten.
-        let _looking = self.looking.lock().await;
-        if let Ok(epoch) = viewer::epoch(&self.store.conn()).await {
-            self.epoch.send_if_modified(|known| std::mem::replace(known, epoch) != epoch);
+        let mut last = self.looking.lock().await;
+        if let Ok(epoch) = viewer::epoch(&self.store.conn()).await
+            && std::mem::replace(&mut *last, epoch) != epoch
+        {
+            self.changes.send_modify(|changes| *changes += 1);
         }
     }
 
@@ -128,7 +140,7 @@ impl Viewers {
         }
         let now = self.store.now();
         let hash: [u8; 32] = Sha256::digest(token).into();
-        let age = (*self.epoch.borrow(), self.verifier.generation());
+        let age = (*self.changes.borrow(), self.verifier.generation());
         if let Some((seen, viewer)) = self.known.get(&hash)
             && seen == age
         {
@@ -151,9 +163,12 @@ impl Viewers {
     }
 
     async fn of_service_token(&self, own: &ServiceToken) -> Result<Viewer, Error> {
-        let found = viewer::by_service_token(&self.store.conn(), own.id).await?;
-        let (viewer, hash) = found.ok_or(REFUSED)?;
-        if own.proves(&hash) { Ok(viewer) } else { Err(REFUSED) }
+        let conn = self.store.conn();
+        let hash = viewer::secret_hash(&conn, own.id).await?;
+        if !hash.is_some_and(|hash| own.proves(&hash)) {
+            return Err(REFUSED);
+        }
+        viewer::by_service_token(&conn, own.id).await?.ok_or(REFUSED)
     }
 
     /// A viewer, with the rights of now and after each change of rights: none of them once the person or token is
@@ -161,20 +176,20 @@ impl Viewers {
     pub fn follow(self: &Arc<Self>, viewer: Arc<Viewer>) -> watch::Receiver<Arc<Viewer>> {
         let (told, followed) = watch::channel(viewer.clone());
         let viewers = self.clone();
-        let mut epoch = self.epoch.subscribe();
+        let mut changes = self.changes.subscribe();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     () = told.closed() => return,
-                    changed = epoch.changed() => if changed.is_err() { return },
+                    changed = changes.changed() => if changed.is_err() { return },
                 }
-                let seen = *epoch.borrow_and_update();
+                let seen = *changes.borrow_and_update();
                 match viewers.anew(&viewer, seen).await {
                     Ok(anew) => drop(told.send_replace(anew)),
                     // The database is away: what was allowed stays so until it answers again.
                     Err(_) => {
                         tokio::time::sleep(LOOK).await;
-                        epoch.mark_changed();
+                        changes.mark_changed();
                     }
                 }
             }
@@ -182,16 +197,15 @@ impl Viewers {
         followed
     }
 
-    /// A viewer with the rights of an epoch: asked for once, however many sockets they have.
-    async fn anew(&self, viewer: &Viewer, epoch: i64) -> Result<Arc<Viewer>, Error> {
-        let key = (epoch, viewer.actor.name(), viewer.expires_at);
+    /// A viewer with the rights after a change: asked for once, however many sockets they have.
+    async fn anew(&self, viewer: &Viewer, change: u64) -> Result<Arc<Viewer>, Error> {
+        let key = (change, viewer.actor.name(), viewer.expires_at);
         let load = async {
+            let _turn = self.turns.acquire().await.map_err(Error::internal)?;
             let conn = self.store.conn();
             let anew = match &viewer.actor {
                 Actor::Person { login, .. } => viewer::by_login(&conn, login, viewer.expires_at).await?,
-                Actor::ServiceToken(_, id) => {
-                    viewer::by_service_token(&conn, *id).await?.map(|(viewer, _)| viewer)
-                }
+                Actor::ServiceToken(_, id) => viewer::by_service_token(&conn, *id).await?,
             };
             Ok(Arc::new(anew.unwrap_or_else(|| viewer.without_rights())))
         };

@@ -414,7 +414,9 @@ async fn operate(
         while let Some(answer) = answers.next().await {
             let mark = answer.cursor().map(|cursor| Mark { id: id.into(), cursor: cursor.clone() });
             let along = Along { mark, delivery: answer.delivery().cloned(), unread: None };
-            if outbox.deliver(next(id, answer.json()), along).await.is_err() {
+            // Of an answer that many are sent there is one text, and a copy for each who has room for it.
+            let bytes = id.len() + answer.json().len();
+            if outbox.deliver(bytes, || next(id, answer.json()), along).await.is_err() {
                 return Outcome::Slow;
             }
         }
@@ -427,7 +429,7 @@ async fn operate(
     let Ok(unread) = entrance.places.unread(viewer.as_deref(), answer.len()) else {
         return Outcome::Failed(vec![Unanswered::Unread.error()]);
     };
-    match outbox.deliver(answer, Along { unread: Some(unread), ..Along::default() }).await {
+    match outbox.deliver(answer.len(), || answer, Along { unread: Some(unread), ..Along::default() }).await {
         Ok(()) => Outcome::Complete,
         Err(_) => Outcome::Slow,
     }
@@ -481,15 +483,21 @@ impl Outbox {
         self.budget.clone().acquire_many_owned(bytes.clamp(1, self.most)).await.ok()
     }
 
-    /// Sends a result when there is room for it.
+    /// Sends a result of so many bytes when there is room for it, and has it written no earlier: what waits for many who
+    /// read slowly would take as much again for each of them.
     ///
     /// # Errors
     /// When there was none for longer than the client may take.
-    async fn deliver(&self, text: String, along: Along) -> Result<(), time::error::Elapsed> {
-        let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    async fn deliver(
+        &self,
+        bytes: usize,
+        text: impl FnOnce() -> String,
+        along: Along,
+    ) -> Result<(), time::error::Elapsed> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let room = time::timeout(self.deadline, self.room(bytes)).await?;
         // An error means that the writer is gone, which ends the session.
-        let _ = self.queue.send(Queued { message: Message::Text(text.into()), room, along });
+        let _ = self.queue.send(Queued { message: Message::Text(text().into()), room, along });
         Ok(())
     }
 
@@ -575,5 +583,21 @@ async fn write(
             return;
         }
         held.into_iter().filter_map(|(_room, _unread, delivery)| delivery).for_each(Delivery::sent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_is_written_when_there_is_room_for_it_and_not_before() {
+        let (queue, mut queued) = mpsc::unbounded_channel();
+        let (budget, deadline) = (Arc::new(Semaphore::new(0)), Duration::from_millis(10));
+        let outbox = Outbox { queue, budget: budget.clone(), most: 8, deadline, closing: Arc::default() };
+        assert!(outbox.deliver(8, || unreachable!("there is no room"), Along::default()).await.is_err());
+        budget.add_permits(8);
+        assert!(outbox.deliver(8, || "an event".to_owned(), Along::default()).await.is_ok());
+        assert!(queued.recv().await.is_some());
     }
 }

@@ -63,6 +63,36 @@ pub async fn client(url: &str) -> ConnectionResult<tokio_postgres::Client> {
     Ok(client)
 }
 
+/// Refuses a pooler that gives a client another session for each transaction: statements that are prepared, and listening, are
+/// of a session, and would fail, or be silent, every now and then.
+///
+/// # Errors
+/// Those of [`connect`], and [`ConnectionError::BadConnection`] with what to do about the pooler.
+pub async fn keeps_sessions(url: &str) -> ConnectionResult<()> {
+    let (one, other) = (client(url).await?, client(url).await?);
+    let before = session(&one).await?;
+    // The session that the first has just had, if it is not its own.
+    other.batch_execute("BEGIN").await.map_err(|cause| ConnectionError::BadConnection(causes(&cause)))?;
+    if session(&one).await? == before {
+        return Ok(());
+    }
+    Err(ConnectionError::BadConnection(
+        "a pooler in between gives a client another session of Postgres for each transaction: it must give each its own \
+         (pgbouncer: pool_mode = session)"
+            .to_owned(),
+    ))
+}
+
+/// Which session of Postgres answers; asked without preparing anything.
+async fn session(client: &tokio_postgres::Client) -> ConnectionResult<Option<String>> {
+    let told = client.simple_query("SELECT pg_backend_pid()").await;
+    let told = told.map_err(|cause| ConnectionError::BadConnection(causes(&cause)))?;
+    Ok(told.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
+}
+
 /// A pool of at most `size` connections, opened when first needed. A connection is handed out without a test query:
 /// one that broke while it lay idle is noticed and replaced, one that breaks in that very moment fails its statement.
 ///

@@ -25,14 +25,14 @@ const PERSON_REST: &str = ") \
       WHERE t.root_id IN (SELECT root_id FROM me)";
 
 /// The same of a service token.
-const TOKEN: &str = "WITH me AS MATERIALIZED (SELECT root_id, id, name, secret_hash, scopes, expires_at FROM service_token \
+const TOKEN: &str = "WITH me AS MATERIALIZED (SELECT root_id, id, name, scopes, expires_at FROM service_token \
     WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AND id = ";
 const TOKEN_REST: &str = ") \
-    SELECT 0::smallint, root_id, id, NULL::uuid, name, scopes, secret_hash, expires_at FROM me \
-    UNION ALL SELECT 1::smallint, g.root_id, g.tenant_id, NULL, '', r.permissions, NULL, NULL FROM me \
+    SELECT 0::smallint, root_id, id, NULL::uuid, name, scopes, expires_at FROM me \
+    UNION ALL SELECT 1::smallint, g.root_id, g.tenant_id, NULL, '', r.permissions, NULL FROM me \
       JOIN role_grant g ON g.root_id = me.root_id AND g.service_token_id = me.id \
       JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
-    UNION ALL SELECT 2::smallint, t.root_id, t.id, t.parent_id, t.time_zone, NULL, NULL, NULL FROM tenant t \
+    UNION ALL SELECT 2::smallint, t.root_id, t.id, t.parent_id, t.time_zone, NULL, NULL FROM tenant t \
       WHERE t.root_id IN (SELECT root_id FROM me)";
 
 struct Found {
@@ -83,9 +83,8 @@ pub async fn by_login(
     Ok(Some(Viewer::new(actor, name, expires_at, found.places, &found.grants)))
 }
 
-/// The service token of this id, with the SHA-256 of its secret for the caller to compare; none if there is no
-/// such token, or it has ended.
-pub async fn by_service_token(conn: &Conn, id: Uuid) -> Result<Option<(Viewer, Vec<u8>)>, Error> {
+/// The service token of this id, for whoever has proved its secret; none if there is no such token, or it has ended.
+pub async fn by_service_token(conn: &Conn, id: Uuid) -> Result<Option<Viewer>, Error> {
     let mut sql = Sql::new(TOKEN);
     sql.bind(Bind::Uuid(id)).push(TOKEN_REST);
     let rows = conn.rows(sql).await?;
@@ -93,11 +92,9 @@ pub async fn by_service_token(conn: &Conn, id: Uuid) -> Result<Option<(Viewer, V
     let Some((root_id, id, name)) = found.people.first().cloned() else { return Ok(None) };
     let mut grants = found.grants;
     let mut expires_at = None;
-    let mut hash = Vec::new();
     for row in &rows {
         if column::<SmallInt, i16>(row, 0)? == 0 {
-            hash = column::<Bytea, Vec<u8>>(row, 6)?;
-            expires_at = column::<Nullable<Timestamptz>, Option<DateTime<Utc>>>(row, 7)?;
+            expires_at = column::<Nullable<Timestamptz>, Option<DateTime<Utc>>>(row, 6)?;
             if !is_null(row, 5) {
                 let scopes = permissions(column::<Array<Text>, _>(row, 5)?);
                 for (_, granted) in &mut grants {
@@ -106,8 +103,17 @@ pub async fn by_service_token(conn: &Conn, id: Uuid) -> Result<Option<(Viewer, V
             }
         }
     }
-    let viewer = Viewer::new(Actor::ServiceToken(root_id, id), name, expires_at, found.places, &grants);
-    Ok(Some((viewer, hash)))
+    Ok(Some(Viewer::new(Actor::ServiceToken(root_id, id), name, expires_at, found.places, &grants)))
+}
+
+/// The SHA-256 of the secret of the service token of this id; none if there is no such token, or it has ended. To be looked
+/// at before anything else is read of it: anybody can send an id, and its tree may be large.
+pub async fn secret_hash(conn: &Conn, id: Uuid) -> Result<Option<Vec<u8>>, Error> {
+    let mut sql = Sql::new(
+        "SELECT secret_hash FROM service_token WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AND id = ",
+    );
+    sql.bind(Bind::Uuid(id));
+    Ok(conn.rows(sql).await?.first().map(|row| column::<Bytea, Vec<u8>>(row, 0)).transpose()?)
 }
 
 /// Whoever works on the database itself, by a command: may do everything in the tenants of this slug or id, which are

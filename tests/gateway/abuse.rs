@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use sla_gateway::graphql::document::Ask;
 use sla_gateway::http::{HttpConfig, router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -361,6 +363,34 @@ async fn the_answer_to_an_event_is_no_longer_than_what_waits_for_a_slow_reader()
     socket.subscribe("1", &query).await;
     let told = socket.hear().await;
     assert_eq!(told["payload"]["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_of_one_tree_wait_for_room_for_what_they_do_not_take() {
+    let app = App::sampled().await;
+    app.database.client().await.batch_execute("UPDATE sla SET remarks = repeat('x', 65536)").await.unwrap();
+    let viewer = app.gateway.viewer(Some(&app.token(READER))).await.unwrap();
+    // Each asks for something else, so that no answer serves two; all are asked for at once, and none goes on.
+    let answers = |nth: usize| {
+        let names = (0..14).map(|n| format!("r{nth}x{n}: remarks ")).collect::<String>();
+        let query = format!("subscription {{ breaches(after: \"0\") {{ breach {{ sla {{ {names} }} }} }} }}");
+        let ask = Ask { query: Some(query), ..Ask::default() };
+        app.gateway.subscribe(app.gateway.prepare(ask).unwrap(), viewer.clone())
+    };
+    let mut deaf = Vec::new();
+    let begun = loop {
+        let mut next = answers(deaf.len());
+        match timeout(Duration::from_secs(5), next.next()).await {
+            Ok(answer) => assert!(answer.unwrap().json().len() > 900_000),
+            Err(_waits) => break next,
+        }
+        deaf.push(next);
+        assert!(deaf.len() < 60, "all of them are made");
+    };
+    // What one leaves is for the next.
+    let (mut waits, left) = (begun, deaf.pop());
+    drop(left);
+    assert!(timeout(Duration::from_secs(20), waits.next()).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -213,6 +213,20 @@ async fn migrate_refuses_a_database_that_cannot_hold_every_text() {
     assert!(text.contains("the encoding LATIN1") && text.contains("ENCODING 'UTF8'"), "{text}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_refuses_a_pooler_that_shares_its_sessions() {
+    let app = App::new().await;
+    // As a pooler does it: whoever asks twice is answered by two.
+    let shared = "CREATE SCHEMA pooled; CREATE SEQUENCE pooled.session;
+        CREATE FUNCTION pooled.pg_backend_pid() RETURNS bigint LANGUAGE sql AS 'SELECT nextval(''pooled.session'')';
+        DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = pooled, pg_catalog, public', current_database()); END $$";
+    app.database.client().await.batch_execute(shared).await.unwrap();
+    let mut serve = gateway(&["serve", "--listen=127.0.0.1:0"]);
+    serve.env("DATABASE_URL", &app.database.url).env("SLA_GATEWAY_TOKEN_SECRET", SECRET);
+    let text = refusal(&mut serve);
+    assert!(text.contains("pool_mode = session"), "{text}");
+}
+
 #[test]
 fn a_pooler_that_shares_its_sessions_is_named_where_it_shows() {
     let cause = "prepared statement \"s3\" already exists".to_owned();

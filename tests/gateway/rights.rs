@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use sla_gateway::http::HttpConfig;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::app::App;
+use crate::following::{follow, person as person_of};
 use crate::introspection::refusal;
 use crate::socket::server_over;
 
 const OPERATOR: &str = "operator@example.com";
 const MANAGER: &str = "manager@wna.example.com";
+const READER: &str = "reader@wna.example.com";
 /// What our client of a websocket speaks.
 const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "graphql-transport-ws");
 
@@ -128,6 +131,61 @@ async fn p1_a_role_granted_works_at_once_in_its_tenant_and_below_and_revoked_it_
     let query = "mutation ($input: RoleRevokeInput!) { roleRevoke(input: $input) { deletedId } }";
     let gone = app.ask(MANAGER, query, json!({ "input": input })).await;
     assert_eq!(refusal(&gone).map(|(code, _)| code), Some("NOT_FOUND"), "{gone}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_that_were_lost_with_a_server_do_not_come_back_when_its_successor_has_as_many_changes() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    let slas = "{ slas(first: 1) { nodes { id } } }";
+    let until = async |login: &str, code: Option<&str>| loop {
+        let answer = app.ask(login, slas, json!({})).await;
+        if refusal(&answer).map(|(code, _)| code) == code {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    // The gateway remembers both with their rights, of which the standby that takes over has not heard yet.
+    until(READER, None).await;
+    until(MANAGER, None).await;
+    let lose = "SET session_replication_role = replica; CREATE TABLE lost AS SELECT * FROM role_grant; \
+        DELETE FROM role_grant; UPDATE authorization_epoch SET epoch = epoch - 1";
+    client.batch_execute(lose).await.unwrap();
+    until(READER, Some("FORBIDDEN")).await;
+    // One of them is granted theirs again: the number of changes is that of before.
+    let grant = format!(
+        "INSERT INTO role_grant SELECT l.* FROM lost l JOIN person p ON p.id = l.person_id WHERE p.login = '{READER}'; \
+         UPDATE authorization_epoch SET epoch = epoch + 1"
+    );
+    client.batch_execute(&grant).await.unwrap();
+    until(READER, None).await;
+    let answer = app.ask(MANAGER, slas, json!({})).await;
+    assert_eq!(refusal(&answer).map(|(code, _)| code), Some("FORBIDDEN"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_whose_rights_are_read_anew_leave_connections_to_others() {
+    let app = App::sampled().await;
+    let mut client = app.database.client().await;
+    let mut boards = Vec::new();
+    for nth in 0..16 {
+        let login = format!("board{nth}@wna.example.com");
+        person_of(&client, &login, "wna", "breaches:read").await;
+        let mut board = follow(&app, &login, "subscription { breaches { cursor } }", json!({})).await;
+        assert!(board.next().await.unwrap()["data"]["breaches"]["cursor"].is_string());
+        boards.push(tokio::spawn(async move { while board.next().await.is_some() {} }));
+    }
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE role_grant IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let changed = "UPDATE authorization_epoch SET epoch = epoch + 1";
+    app.database.client().await.batch_execute(changed).await.unwrap();
+    app.database.waited_for().await;
+    // Whoever needs no more than a connection.
+    for _ in 0..20 {
+        timeout(Duration::from_secs(20), app.gateway.ready()).await.expect("all are taken").unwrap();
+    }
+    lock.rollback().await.unwrap();
+    boards.iter().for_each(|board| board.abort());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -458,6 +458,20 @@ async fn service_token(app: &App) -> ServiceToken {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_wrong_costs_nothing_of_the_tree_that_its_token_is_of() {
+    let app = App::sampled().await;
+    let token = service_token(&app).await;
+    let mut client = app.database.client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE tenant, role_grant IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let wrong = ServiceToken::new(token.id, "wrong").text();
+    let answer = timeout(Duration::from_secs(20), bearer(&app, &wrong)).await;
+    assert!(answer.expect("the tree is read first").is_err_and(|why| why.contains("not one of ours")));
+    lock.rollback().await.unwrap();
+    assert_eq!(bearer(&app, &token.text()).await, Ok("Wallboard".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_token_logs_in_as_a_bearer_token_or_as_the_pair_of_x_user_id_and_x_auth_token() {
     let app = App::sampled().await;
     let (token, other) = (service_token(&app).await, service_token(&app).await);
