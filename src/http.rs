@@ -52,13 +52,13 @@ pub use self::backend::Backend;
 use self::places::{Full, Places};
 
 /// How the entrance behaves. The defaults are those of the command line.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpConfig {
     /// Origins of web pages on other hosts that may use the gateway, such as `https://board.example.com`; `*`
     /// stands for all. Pages served by the gateway itself always may.
     pub origins: Vec<String>,
-    /// What GraphiQL is given to log in with; none but on a developer's machine.
-    pub prefill: Option<Prefill>,
+    /// Makes what GraphiQL is given to log in with; none but on a developer's machine.
+    pub prefill: Option<Prefilling>,
     /// Length of a request's body, in bytes.
     pub body_bytes: usize,
     /// How long a client may take to send a body.
@@ -151,8 +151,11 @@ impl Default for SocketConfig {
     }
 }
 
+/// Makes a [`Prefill`], anew for each page that is opened: a gateway may run for longer than a token lasts.
+pub type Prefilling = Arc<dyn Fn() -> Prefill + Send + Sync>;
+
 /// What GraphiQL is given to log in with.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Prefill {
     /// The bearer token it starts with.
     pub token: Option<String>,

@@ -2,6 +2,10 @@
 
 use std::{
     convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,7 +17,7 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use sla_gateway::http::{HttpConfig, Person, Prefill, router};
+use sla_gateway::http::{HttpConfig, Person, Prefill, Prefilling, router};
 use tower::ServiceExt;
 
 use crate::toy::Toy;
@@ -375,11 +379,11 @@ async fn events_are_streamed_to_whoever_accepts_them_and_then_complete() {
             "subscription { ticks(count: 2) }",
             "event: next\ndata: {\"data\":{\"ticks\":\"0\"}}\n\nevent: next\ndata: {\"data\":{\"ticks\":\"1\"}}\n\nevent: complete\ndata:\n\n",
         ),
+        ("{ hello }", "event: next\ndata: {\"data\":{\"hello\":\"world\"}}\n\nevent: complete\ndata:\n\n"),
     ] {
         let answer = ask("text/event-stream", json!({ "query": query })).await;
         assert_eq!(
             (answer.status, answer.header(header::CONTENT_TYPE)),
-        ("{ hello }", "event: next\ndata: {\"data\":{\"hello\":\"world\"}}\n\nevent: complete\ndata:\n\n"),
             (StatusCode::OK, "text/event-stream")
         );
         assert_eq!(answer.body, body);
@@ -401,6 +405,8 @@ async fn a_stream_of_events_ends_when_the_token_does() {
     let answer = tokio::time::timeout(Duration::from_secs(5), send(door(), request)).await.unwrap();
     assert!(answer.body.starts_with("event: next"), "{}", answer.body);
     assert!(!answer.body.contains("complete"), "{}", answer.body);
+    // Or else nginx keeps what comes until there is more of it.
+    assert_eq!(answer.headers["x-accel-buffering"], "no");
 }
 
 #[tokio::test]
@@ -424,15 +430,16 @@ async fn pages_of_other_origins_are_let_in_by_configuration_only() {
         let config = HttpConfig { origins: vec![origins.into()], ..HttpConfig::default() };
         let answer = send(router(Toy::new(), config), preflight()).await;
         assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), allowed);
+        let headers = if allowed.is_empty() { "" } else { HEADERS };
+        assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_HEADERS), headers);
         assert_eq!(answer.body.contains("--origin"), allowed.is_empty(), "{}", answer.body);
     }
 }
 
 #[tokio::test]
 async fn what_graphiql_logs_in_with_is_for_no_page_of_another_origin() {
-        let headers = if allowed.is_empty() { "" } else { HEADERS };
-        assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_HEADERS), headers);
     let prefill = Prefill { token: Some("secret".into()), people: Vec::new() };
+    let prefill: Prefilling = Arc::new(move || prefill.clone());
     let config = HttpConfig { origins: vec!["*".into()], prefill: Some(prefill), ..HttpConfig::default() };
     let request = Request::get("/graphiql/config.json").header(header::HOST, "localhost:8080");
     let request = request.header(header::ORIGIN, "https://evil.example.com").body(Body::empty()).unwrap();
@@ -482,6 +489,7 @@ async fn the_page_is_there_whether_built_or_not_and_loads_nothing_from_elsewhere
 async fn the_token_of_graphiql_is_told_on_this_machine_only() {
     let person = Person { name: "Ann".into(), email: "ann@example.com".into(), token: "secret".into() };
     let prefill = Prefill { token: Some("secret".into()), people: vec![person] };
+    let prefill: Prefilling = Arc::new(move || prefill.clone());
     let config = HttpConfig { prefill: Some(prefill), ..HttpConfig::default() };
     for (host, told) in [
         (Some("localhost:8080"), true),
@@ -506,5 +514,20 @@ async fn the_token_of_graphiql_is_told_on_this_machine_only() {
             json!({ "token": null, "people": [] })
         };
         assert_eq!(answer.json(), wanted, "{host:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_opened_later_is_given_tokens_of_its_own() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let prefill: Prefilling = Arc::new(move || {
+        let token = format!("token {}", opened.fetch_add(1, Ordering::Relaxed));
+        Prefill { token: Some(token), people: Vec::new() }
+    });
+    let door = router(Toy::new(), HttpConfig { prefill: Some(prefill), ..HttpConfig::default() });
+    for token in ["token 0", "token 1"] {
+        let request = Request::get("/graphiql/config.json").header(header::HOST, "localhost");
+        let answer = send(door.clone(), request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.json()["token"], token);
     }
 }
