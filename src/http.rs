@@ -25,7 +25,7 @@ use async_graphql::{Response as Answer, ServerError};
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get},
@@ -37,7 +37,7 @@ use tokio::{
     time::{self, Instant},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::{
     access::Viewer,
@@ -52,13 +52,13 @@ pub use self::backend::Backend;
 use self::places::{Full, Places};
 
 /// How the entrance behaves. The defaults are those of the command line.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpConfig {
     /// Origins of web pages on other hosts that may use the gateway, such as `https://board.example.com`; `*`
     /// stands for all. Pages served by the gateway itself always may.
     pub origins: Vec<String>,
-    /// What GraphiQL is given to log in with; none but on a developer's machine.
-    pub prefill: Option<Prefill>,
+    /// Makes what GraphiQL is given to log in with; none but on a developer's machine.
+    pub prefill: Option<Prefilling>,
     /// Length of a request's body, in bytes.
     pub body_bytes: usize,
     /// How long a client may take to send a body.
@@ -151,8 +151,11 @@ impl Default for SocketConfig {
     }
 }
 
+/// Makes a [`Prefill`], anew for each page that is opened: a gateway may run for longer than a token lasts.
+pub type Prefilling = Arc<dyn Fn() -> Prefill + Send + Sync>;
+
 /// What GraphiQL is given to log in with.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Prefill {
     /// The bearer token it starts with.
     pub token: Option<String>,
@@ -384,13 +387,9 @@ fn cross_origin(origins: &[String]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([
-            header::AUTHORIZATION,
-            HeaderName::from_static(credentials::USER_ID),
-            HeaderName::from_static(credentials::AUTH_TOKEN),
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-        ])
+        // Whatever a page sends along, as those do that are traced (`traceparent`): its origin is what counts, and a browser
+        // adds no cookie that could speak for somebody.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([header::RETRY_AFTER])
         .max_age(Duration::from_secs(3600));
     Some(layer)

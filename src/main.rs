@@ -18,7 +18,7 @@ use sla_gateway::config::{
 };
 use sla_gateway::graphql::document::Limits;
 use sla_gateway::graphql::gateway::Gateway;
-use sla_gateway::http::{HttpConfig, Person, Prefill};
+use sla_gateway::http::{HttpConfig, Person, Prefill, Prefilling};
 use sla_gateway::import::mapping::Mapping;
 use sla_gateway::postgres::{self, Postgres};
 use sla_gateway::store::root::{self, Root};
@@ -113,8 +113,8 @@ async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
     sample(&url, None).await?;
 
     let shutdown = shutdown_on_signals()?;
-    let prefill = prefill(&key)?;
-    welcome(listener.local_addr()?, &url, &prefill)?;
+    welcome(listener.local_addr()?, &url, &prefill(&key)?)?;
+    let prefill: Prefilling = Arc::new(move || prefill(&key).unwrap_or_default());
     let served = tokio::select! {
         served = gateway(listener, &url, verifier, (Some(prefill), Duration::ZERO), server, shutdown) => served,
         cause = death(&mut postgres) => return Err(cause),
@@ -156,7 +156,7 @@ async fn gateway(
     listener: TcpListener,
     url: &str,
     verifier: Verifier,
-    (prefill, drain_delay): (Option<Prefill>, Duration),
+    (prefill, drain_delay): (Option<Prefilling>, Duration),
     server: &Server,
     shutdown: CancellationToken,
 ) -> Outcome {

@@ -16,9 +16,9 @@ use crate::graphql::document::refusal;
 use crate::graphql::node::Kind;
 
 /// The id of a service token.
-pub(super) const USER_ID: &str = "x-user-id";
+const USER_ID: &str = "x-user-id";
 /// Its secret.
-pub(super) const AUTH_TOKEN: &str = "x-auth-token";
+const AUTH_TOKEN: &str = "x-auth-token";
 
 /// What was sent, each once for every time that it was.
 #[derive(Default)]

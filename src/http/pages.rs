@@ -46,8 +46,8 @@ pub(super) fn routes() -> Router<Arc<Entrance>> {
 /// What GraphiQL logs in with. Tokens are told only to whoever opened the page by a loopback name: another
 /// name may be a stranger's that resolves to this machine.
 async fn config(State(entrance): State<Arc<Entrance>>, headers: HeaderMap) -> Json<Prefill> {
-    let prefill = entrance.config.prefill.clone().filter(|_| host_is_loopback(&headers));
-    Json(prefill.unwrap_or(Prefill { token: None, people: Vec::new() }))
+    let prefill = entrance.config.prefill.as_ref().filter(|_| host_is_loopback(&headers));
+    Json(prefill.map(|prefill| prefill()).unwrap_or_default())
 }
 
 fn host_is_loopback(headers: &HeaderMap) -> bool {

@@ -5,19 +5,25 @@ use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duratio
 
 use async_graphql::{Response as Answer, ServerError};
 use axum::{
-    http::StatusCode,
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    body::Body,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
 };
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::time;
 
-use super::{Entrance, RequestErrors, Unanswered, graphql::Refused, places::Full};
+use super::{Entrance, RequestErrors, Unanswered, graphql::Refused, negotiate::Media, places::Full};
 use crate::{access::Viewer, graphql::document::Operation};
 
 /// How often a comment is sent while there is no event, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
+
+/// What is sent then.
+const COMMENT: &str = ":\n\n";
+
+/// The end of an operation. Without `data` a browser would not report it at all; there is nothing in them, for clients that
+/// take whatever has data for a result.
+const COMPLETE: &str = "event: complete\ndata:\n\n";
 
 /// Streams a subscription until it ends, the token expires or is revoked, or the gateway shuts down. The stream of the
 /// last two just breaks off, without `complete`: the client comes back.
@@ -44,35 +50,44 @@ pub(super) fn subscribe(
         if let Some(delivery) = answer.delivery() {
             delivery.clone().sent();
         }
-        Event::default().event("next").data(answer.json())
+        next(answer.json())
     });
-    let events = answers.chain(stream::iter([complete()])).map(Ok::<_, Infallible>);
-    let events = events.take_until(async move {
+    let events = answers.chain(stream::iter([COMPLETE.to_owned()])).take_until(async move {
         tokio::select! {
             () = over => {}
             () = refused => {}
         }
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+    let events = stream::unfold(Box::pin(events), async |mut events| {
+        let event = time::timeout(KEEP_ALIVE, events.next()).await;
+        Some((event.unwrap_or_else(|_silence| Some(COMMENT.to_owned()))?, events))
+    });
+    Ok(streamed(events))
 }
 
 /// The events of the one result of a query or a mutation, of which the JSON is given.
 pub(super) fn single(answer: &str) -> String {
-    format!("event: next\ndata: {answer}\n\nevent: complete\ndata: null\n\n")
+    next(answer) + COMPLETE
 }
 
 /// The errors of a document that was refused: the protocol wants them as an event, for a browser's `EventSource`
 /// shows nothing of another answer.
 pub(super) fn refused(errors: Vec<ServerError>) -> Response {
-    let body = RequestErrors::json(errors);
-    events([Event::default().event("next").data(body), complete()])
+    streamed(stream::iter([single(&RequestErrors::json(errors))]))
 }
 
-fn events(events: [Event; 2]) -> Response {
-    Sse::new(stream::iter(events.map(Ok::<_, Infallible>))).into_response()
+/// A result; JSON as it is written here has no line breaks.
+fn next(answer: &str) -> String {
+    format!("event: next\ndata: {answer}\n\n")
 }
 
-fn complete() -> Event {
-    // Without data a browser would not report the event at all, and axum writes none for an empty text.
-    Event::default().event("complete").data("null")
+fn streamed(events: impl Stream<Item = String> + Send + 'static) -> Response {
+    let head = [
+        (header::CONTENT_TYPE.as_str(), Media::Events.content_type()),
+        (header::CACHE_CONTROL.as_str(), "no-cache"),
+        // A proxy is to pass each event on as it comes: nginx, which speaks HTTP/1.0 to servers unless told otherwise, would
+        // keep them until there are more.
+        ("x-accel-buffering", "no"),
+    ];
+    (head, Body::from_stream(events.map(Ok::<_, Infallible>))).into_response()
 }

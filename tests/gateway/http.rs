@@ -2,6 +2,10 @@
 
 use std::{
     convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,7 +17,7 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use sla_gateway::http::{HttpConfig, Person, Prefill, router};
+use sla_gateway::http::{HttpConfig, Person, Prefill, Prefilling, router};
 use tower::ServiceExt;
 
 use crate::toy::Toy;
@@ -373,12 +377,9 @@ async fn events_are_streamed_to_whoever_accepts_them_and_then_complete() {
     for (query, body) in [
         (
             "subscription { ticks(count: 2) }",
-            "event: next\ndata: {\"data\":{\"ticks\":\"0\"}}\n\nevent: next\ndata: {\"data\":{\"ticks\":\"1\"}}\n\nevent: complete\ndata: null\n\n",
+            "event: next\ndata: {\"data\":{\"ticks\":\"0\"}}\n\nevent: next\ndata: {\"data\":{\"ticks\":\"1\"}}\n\nevent: complete\ndata:\n\n",
         ),
-        (
-            "{ hello }",
-            "event: next\ndata: {\"data\":{\"hello\":\"world\"}}\n\nevent: complete\ndata: null\n\n",
-        ),
+        ("{ hello }", "event: next\ndata: {\"data\":{\"hello\":\"world\"}}\n\nevent: complete\ndata:\n\n"),
     ] {
         let answer = ask("text/event-stream", json!({ "query": query })).await;
         assert_eq!(
@@ -390,7 +391,7 @@ async fn events_are_streamed_to_whoever_accepts_them_and_then_complete() {
     let answer = ask("text/event-stream", json!({ "query": "{ nope }" })).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.body.starts_with("event: next\ndata: {\"errors\":["), "{}", answer.body);
-    assert!(answer.body.ends_with("event: complete\ndata: null\n\n"), "{}", answer.body);
+    assert!(answer.body.ends_with("event: complete\ndata:\n\n"), "{}", answer.body);
 
     let answer = ask(RESPONSE, json!({ "query": "subscription { ticks(count: 2) }" })).await;
     assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST"));
@@ -404,18 +405,19 @@ async fn a_stream_of_events_ends_when_the_token_does() {
     let answer = tokio::time::timeout(Duration::from_secs(5), send(door(), request)).await.unwrap();
     assert!(answer.body.starts_with("event: next"), "{}", answer.body);
     assert!(!answer.body.contains("complete"), "{}", answer.body);
+    // Or else nginx keeps what comes until there is more of it.
+    assert_eq!(answer.headers["x-accel-buffering"], "no");
 }
 
 #[tokio::test]
 async fn pages_of_other_origins_are_let_in_by_configuration_only() {
+    // The last one is of a page whose requests are traced.
+    const HEADERS: &str = "authorization,content-type,traceparent";
     let preflight = || {
         let request = Request::builder().method(Method::OPTIONS).uri("/graphql");
         let request = request.header(header::ORIGIN, "https://board.example.com");
         let request = request.header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
-        request
-            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization,content-type")
-            .body(Body::empty())
-            .unwrap()
+        request.header(header::ACCESS_CONTROL_REQUEST_HEADERS, HEADERS).body(Body::empty()).unwrap()
     };
     let answer = send(door(), preflight()).await;
     assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "");
@@ -428,6 +430,8 @@ async fn pages_of_other_origins_are_let_in_by_configuration_only() {
         let config = HttpConfig { origins: vec![origins.into()], ..HttpConfig::default() };
         let answer = send(router(Toy::new(), config), preflight()).await;
         assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), allowed);
+        let headers = if allowed.is_empty() { "" } else { HEADERS };
+        assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_HEADERS), headers);
         assert_eq!(answer.body.contains("--origin"), allowed.is_empty(), "{}", answer.body);
     }
 }
@@ -435,6 +439,7 @@ async fn pages_of_other_origins_are_let_in_by_configuration_only() {
 #[tokio::test]
 async fn what_graphiql_logs_in_with_is_for_no_page_of_another_origin() {
     let prefill = Prefill { token: Some("secret".into()), people: Vec::new() };
+    let prefill: Prefilling = Arc::new(move || prefill.clone());
     let config = HttpConfig { origins: vec!["*".into()], prefill: Some(prefill), ..HttpConfig::default() };
     let request = Request::get("/graphiql/config.json").header(header::HOST, "localhost:8080");
     let request = request.header(header::ORIGIN, "https://evil.example.com").body(Body::empty()).unwrap();
@@ -484,6 +489,7 @@ async fn the_page_is_there_whether_built_or_not_and_loads_nothing_from_elsewhere
 async fn the_token_of_graphiql_is_told_on_this_machine_only() {
     let person = Person { name: "Ann".into(), email: "ann@example.com".into(), token: "secret".into() };
     let prefill = Prefill { token: Some("secret".into()), people: vec![person] };
+    let prefill: Prefilling = Arc::new(move || prefill.clone());
     let config = HttpConfig { prefill: Some(prefill), ..HttpConfig::default() };
     for (host, told) in [
         (Some("localhost:8080"), true),
@@ -508,5 +514,20 @@ async fn the_token_of_graphiql_is_told_on_this_machine_only() {
             json!({ "token": null, "people": [] })
         };
         assert_eq!(answer.json(), wanted, "{host:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_opened_later_is_given_tokens_of_its_own() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let prefill: Prefilling = Arc::new(move || {
+        let token = format!("token {}", opened.fetch_add(1, Ordering::Relaxed));
+        Prefill { token: Some(token), people: Vec::new() }
+    });
+    let door = router(Toy::new(), HttpConfig { prefill: Some(prefill), ..HttpConfig::default() });
+    for token in ["token 0", "token 1"] {
+        let request = Request::get("/graphiql/config.json").header(header::HOST, "localhost");
+        let answer = send(door.clone(), request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.json()["token"], token);
     }
 }
