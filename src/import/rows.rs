@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::mapping::{Field, Mapping};
 use super::{Bad, Error, Format};
 use crate::error::name;
-use crate::store::intake::AHEAD;
+use crate::store::intake::{AHEAD, CENTURY};
 use crate::store::word::{Channel, Impact, RequestStatus};
 
 /// The cells of a row, by field.
@@ -177,7 +177,19 @@ impl Reader {
         let required = |field: Field| said(field).ok_or_else(|| format!("{field} is missing"));
         let instant = |field: Field| {
             let at = said(field).map(|text| self.mapping.instant(self.zone, text));
-            at.transpose().map_err(|why| format!("{field}: {why}"))
+            match at.transpose().map_err(|why| format!("{field}: {why}"))? {
+                // What others write where they know of none; in their zone it may be another year yet.
+                Some(at) if !(1..=9999).contains(&at.year()) => {
+                    Err(format!("{field} is of no year from 1 to 9999"))
+                }
+                at => Ok(at),
+            }
+        };
+        let near = |field: Field| match instant(field)? {
+            Some(at) if (at - self.now).abs() > CENTURY => {
+                Err(format!("{field} is more than a century away"))
+            }
+            at => Ok(at),
         };
         let past = |field: Field| match instant(field)? {
             Some(at) if at > self.now + AHEAD => Err(format!("{field} lies in the future")),
@@ -224,8 +236,8 @@ impl Reader {
             instance: named(Field::ServiceInstance, 160)?,
             team: named(Field::Team, 128)?,
             desired_completion_at: instant(Field::DesiredCompletionAt)?,
-            downtime_start_at: instant(Field::DowntimeStartAt)?,
-            downtime_end_at: instant(Field::DowntimeEndAt)?,
+            downtime_start_at: near(Field::DowntimeStartAt)?,
+            downtime_end_at: near(Field::DowntimeEndAt)?,
             provider_not_accountable: yes.transpose()?,
             standard: named(Field::StandardServiceRequest, 160)?,
             sla: named(Field::Sla, 160)?,

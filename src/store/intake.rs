@@ -34,6 +34,9 @@ pub(crate) const REGISTERED: &str = "registered";
 /// How far ahead of the database's clock an event may say it happened: sources' clocks differ.
 pub const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
+/// How far from now a downtime may begin and end: its minutes fit whatever tells of it.
+pub const CENTURY: TimeDelta = TimeDelta::days(36_525);
+
 /// What an event changed; none = unchanged, some none = empty from here on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {

@@ -266,6 +266,19 @@ async fn what_cannot_be_meant_is_refused_with_what_to_do_and_nothing_is_taken_in
     ] {
         assert!(why.contains(about), "{why}");
     }
+    // What others write for "none".
+    let table = "sourceId,occurredAt,downtimeEndAt,desiredCompletionAt\n\
+        A,2026-03-02T10:00:00Z,9999-12-31T00:00:00Z,\n\
+        B,2026-03-02T10:00:00Z,,9999-12-31T23:59:59\n\
+        C,2026-03-02T10:00:00Z,,\n";
+    let (well, said, why) = import(&app, "log.csv", table, &["--time-zone=America/New_York"]).await;
+    assert!(!well && said.starts_with("3 rows read: 1 requests registered"), "{said}{why}");
+    for about in [
+        "line 2: downtimeEndAt is more than a century away",
+        "line 3: desiredCompletionAt is of no year from 1 to 9999",
+    ] {
+        assert!(why.contains(about), "{why}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Result};
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use uuid::Uuid;
 
 use crate::access::{Permission, Permit};
@@ -17,7 +17,7 @@ use crate::graphql::scalar::DateTime;
 use crate::graphql::told::{Rows, failed};
 use crate::graphql::word::{Impact, RequestChannel, RequestStatus};
 use crate::graphql::write::{check_count, many, permit_in, together};
-use crate::store::intake::{self, AHEAD, About, Change, Event, Registration, Telling};
+use crate::store::intake::{self, AHEAD, About, CENTURY, Change, Event, Registration, Telling};
 use crate::store::write::Together;
 use crate::store::{request, word};
 
@@ -27,8 +27,6 @@ const SUBJECT: usize = 500;
 const SOURCE: usize = 30;
 /// The longest id in a source, and the longest key of an event.
 const SOURCE_ID: usize = 128;
-/// How far from now a downtime may begin and end.
-const CENTURY: TimeDelta = TimeDelta::days(36_525);
 
 /// A request to be registered, in its first state. Needs `requests:write` in the tenant.
 #[derive(Clone, Debug, InputObject)]
