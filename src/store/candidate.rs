@@ -268,7 +268,7 @@ const ON_STANDARD: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
       AND v.service_instance_id IS NULL \
     WHERE k.instance_id IS NULL AND k.named_id IS NULL AND NOT k.by_default";
 
-/// Before the first activation that is known, the version active now stands for the terms; before the first promise of an
+/// Before the first activation that is known, the version of that one stands for the terms; before the first promise of an
 /// offering that is known, that one for its zone.
 const FACTS: &str = " FROM found f \
     JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id AND s.active AND (s.tenant_id = f.tenant_id \
@@ -276,7 +276,9 @@ const FACTS: &str = " FROM found f \
         AND c.ancestor_id = s.tenant_id AND c.descendant_id = f.tenant_id)) \
     JOIN sla_version v ON v.root_id = s.root_id AND v.sla_id = s.id AND v.id = coalesce( \
       (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
-        AND a.activated_at <= f.at ORDER BY a.activated_at DESC, a.id DESC LIMIT 1), s.active_version_id) \
+        AND a.activated_at <= f.at ORDER BY a.activated_at DESC, a.id DESC LIMIT 1), \
+      (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
+        ORDER BY a.activated_at, a.id LIMIT 1), s.active_version_id) \
       AND v.id = coalesce(f.version_id, v.id) \
     JOIN tenant z ON z.root_id = s.root_id AND z.id = s.tenant_id \
     LEFT JOIN service_offering o ON o.root_id = v.root_id AND o.id = v.service_offering_id \

@@ -89,6 +89,10 @@ async fn x12_a_clock_keeps_its_start_when_an_edit_would_have_brought_its_sla_in_
     let accepted = event(json!({ "status": "ACCEPTED" }), "05");
     let accepted = written(&app, "requestRecord", accepted).await;
     assert_eq!(clock(&accepted, "Mail server")["startedAt"], "2026-03-04T10:00:00Z");
+    // Nor does what is told of the time before it, if that says nothing about whom it covers.
+    let between = event(json!({ "status": "ACCEPTED" }), "03");
+    let between = written(&app, "requestRecord", between).await;
+    assert_eq!(clock(&between, "Mail server")["startedAt"], "2026-03-04T10:00:00Z");
     // Told late, that it was about her from the start brings it in then (rule X14).
     let late = event(json!({ "requesterId": key(31) }), "02");
     let late = written(&app, "requestRecord", late).await;

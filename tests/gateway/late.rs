@@ -54,24 +54,39 @@ async fn x14_a_clock_that_an_event_told_late_unmakes_promises_nothing_and_its_re
 #[tokio::test(flavor = "multi_thread")]
 async fn x14_a_clock_that_an_event_told_late_lets_begin_earlier_has_the_version_of_that_time() {
     let app = world().await;
-    let versions = "
-        INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, service_offering_id, service_instance_id, coverage)
-          SELECT root_id, 'a0000000-0000-0000-0000-000000000190', tenant_id, sla_id, 2, 'v2', kind, service_offering_id,
-            service_instance_id, coverage FROM sla_version WHERE id = 'a0000000-0000-0000-0000-000000000090';
-        INSERT INTO sla_activation (root_id, id, tenant_id, sla_id, sla_version_id, activated_at)
-          SELECT root_id, uuid_v7(), tenant_id, sla_id, id, CASE number WHEN 1 THEN timestamptz '2026-01-01Z' ELSE '2026-03-02T10:30Z' END
-          FROM sla_version WHERE sla_id = 'a0000000-0000-0000-0000-000000000080';
-        UPDATE sla SET active_version_id = 'a0000000-0000-0000-0000-000000000190' WHERE id = 'a0000000-0000-0000-0000-000000000080'";
-    app.database.client().await.batch_execute(versions).await.unwrap();
-    let version = "SELECT v.number::bigint FROM affected_sla a JOIN sla_version v ON v.root_id = a.root_id
-        AND v.id = a.sla_version_id JOIN sla s ON s.root_id = a.root_id AND s.id = a.sla_id WHERE s.name = 'Mail server'";
+    activate(&app, "2026-01-01Z", "2026-03-02T10:30Z").await;
     let request = registered(&app).await;
     let about = json!({ "serviceInstanceId": key(MAIL_SERVER) });
     for (at, number_in_force) in [("11:00", 2), ("10:15", 1)] {
         let request = told(&app, &request, at, about.clone()).await;
         assert_eq!(clock(&request, "Mail server")["startedAt"], format!("2026-03-02T{at}:00Z"));
-        assert_eq!(number(&app, version).await, number_in_force, "{at}");
+        assert_eq!(number(&app, VERSION).await, number_in_force, "{at}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_before_the_first_activation_that_is_known_the_version_of_that_one_is_in_force() {
+    let app = world().await;
+    activate(&app, "2026-03-03Z", "2026-03-04Z").await;
+    written(&app, "requestRegister", ticket()).await;
+    assert_eq!(number(&app, VERSION).await, 1);
+}
+
+/// Of the clock on the mail server.
+const VERSION: &str = "SELECT v.number::bigint FROM affected_sla a JOIN sla_version v ON v.root_id = a.root_id
+    AND v.id = a.sla_version_id JOIN sla s ON s.root_id = a.root_id AND s.id = a.sla_id WHERE s.name = 'Mail server'";
+
+/// Gives the SLA on the mail server a second version, and says when the two were activated.
+async fn activate(app: &App, first: &str, second: &str) {
+    let versions = format!("
+        INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, service_offering_id, service_instance_id, coverage)
+          SELECT root_id, 'a0000000-0000-0000-0000-000000000190', tenant_id, sla_id, 2, 'v2', kind, service_offering_id,
+            service_instance_id, coverage FROM sla_version WHERE id = 'a0000000-0000-0000-0000-000000000090';
+        INSERT INTO sla_activation (root_id, id, tenant_id, sla_id, sla_version_id, activated_at)
+          SELECT root_id, uuid_v7(), tenant_id, sla_id, id, CASE number WHEN 1 THEN timestamptz '{first}' ELSE '{second}' END
+          FROM sla_version WHERE sla_id = 'a0000000-0000-0000-0000-000000000080';
+        UPDATE sla SET active_version_id = 'a0000000-0000-0000-0000-000000000190' WHERE id = 'a0000000-0000-0000-0000-000000000080'");
+    app.database.client().await.batch_execute(&versions).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

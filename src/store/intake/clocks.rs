@@ -60,9 +60,9 @@ pub(super) async fn bring_up_to_date(
         None => existing,
         Some(news) => {
             let found = graph.candidates(conn, permit, &stretches, &existing).await?;
-            let rewritten = |clock: &Frozen| {
+            let rewritten = |clock: &Frozen, at: DateTime<Utc>| {
                 let history = histories.get(&clock.request_id).map_or(&[][..], Vec::as_slice);
-                rewritten(history, news, clock.started_at)
+                rewritten(history, news, at)
             };
             concerned(permit, (&stretches, changed), &graph, found, existing, rewritten)
         }
@@ -244,7 +244,7 @@ fn concerned(
     graph: &Graph,
     found: Vec<Candidate>,
     existing: Vec<Frozen>,
-    rewritten: impl Fn(&Frozen) -> bool,
+    rewritten: impl Fn(&Frozen, DateTime<Utc>) -> bool,
 ) -> Vec<Frozen> {
     let nobody = Requester::default();
     let mut clocks: BTreeMap<(Uuid, Uuid), Frozen> =
@@ -279,9 +279,11 @@ fn concerned(
                 }
                 Entry::Occupied(mut place) => {
                     let clock = place.get_mut();
+                    let asked_earlier =
+                        || changed.get(&stretch.request.id) == Some(&DateTime::<Utc>::MIN_UTC);
                     let earlier = stretch.from < clock.started_at
-                        && changed.get(&stretch.request.id).is_some_and(|since| *since <= clock.started_at);
-                    if !clock.applies || earlier || rewritten(clock) {
+                        && (asked_earlier() || rewritten(clock, stretch.from));
+                    if !clock.applies || earlier || rewritten(clock, clock.started_at) {
                         let recalculated = std::mem::take(&mut clock.recalculated);
                         *clock = Frozen { id: clock.id, recalculated, ..candidate.freeze(permit, stretch) };
                     }
@@ -296,7 +298,7 @@ fn concerned(
         .collect();
     for (key, clock) in &mut clocks {
         let covered = by_coverage.get(&clock.request_id).is_some_and(|named| *named != Some(clock.sla_id));
-        clock.applies &= started.contains(key) || !covered || !rewritten(clock);
+        clock.applies &= started.contains(key) || !covered || !rewritten(clock, clock.started_at);
     }
     clocks.into_values().collect()
 }
