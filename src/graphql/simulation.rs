@@ -245,7 +245,7 @@ async fn simulate(
             let Ok(found) = replays.binary_search_by_key(&clock.id, |replay| replay.id) else { continue };
             let change = SimulatedChange {
                 before: SimulatedPromises::stored(clock, now),
-                after: SimulatedPromises::replayed(&replays[found], now),
+                after: asking.compute(|| SimulatedPromises::replayed(&replays[found], now)).await,
                 clock: clock.clone(),
             };
             change.before.count(sla.kind, &mut before);

@@ -85,8 +85,9 @@ impl Offer {
         Ok(Self { entry, zone, instance, hours })
     }
 
-    fn facts(&self, frozen: &affected_sla::Frozen, uses: &[Uses]) -> Facts {
-        let mut promised = self.entry.in_force(frozen.standard_service_request_id);
+    /// Made from `standard`, which is frozen only where the offering is its own.
+    fn facts(&self, frozen: &affected_sla::Frozen, standard: Option<Uuid>, uses: &[Uses]) -> Facts {
+        let mut promised = self.entry.in_force(standard);
         if let Some(hours) = &self.hours {
             promised.targets = Arc::new(promised.targets.in_hours(hours));
         }
@@ -106,7 +107,7 @@ impl Offer {
 pub async fn of_clocks(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Vec<Replay>, Error> {
     let (histories, promises) =
         try_join(Histories::load(conn, reach, ids), promise::of_clocks(conn, reach, ids)).await?;
-    Ok(histories.replays(|frozen, uses| match frozen.terms {
+    Ok(histories.replays(|frozen, _, uses| match frozen.terms {
         Terms::Service(offering) => {
             let promised = promise::promised(promises.get(&offering), frozen.standard_service_request_id);
             Measured::Service(frozen.facts(promised, uses))
@@ -123,15 +124,16 @@ pub async fn of_clocks_under(
     proposal: &Proposal,
 ) -> Result<Vec<Replay>, Error> {
     let histories = Histories::load(conn, reach, ids).await?;
-    Ok(histories.replays(|frozen, uses| match proposal {
-        Proposal::Service(offer) => Measured::Service(offer.facts(frozen, uses)),
+    Ok(histories.replays(|frozen, standard, uses| match proposal {
+        Proposal::Service(offer) => Measured::Service(offer.facts(frozen, standard, uses)),
         Proposal::Wait(terms) => Measured::Wait { queued_at: frozen.started_at, terms: *terms },
     }))
 }
 
 /// What was frozen of clocks, and what happened to their requests.
 struct Histories {
-    clocks: Vec<affected_sla::Frozen>,
+    /// With what each one's request was made from.
+    clocks: Vec<(affected_sla::Frozen, Option<Uuid>)>,
     uses: Vec<Uses>,
     /// By request.
     events: HashMap<Uuid, Arc<[Event]>>,
@@ -158,17 +160,23 @@ impl Histories {
                 place.insert(events(&history).into());
             }
         }
-        let clocks = clocks.into_iter().map(|(frozen, _)| frozen).collect();
+        let clocks = clocks
+            .into_iter()
+            .map(|(frozen, request)| (frozen, request.standard_service_request_id))
+            .collect();
         Ok(Self { clocks, uses, events: histories })
     }
 
-    fn replays(self, measured: impl Fn(&affected_sla::Frozen, &[Uses]) -> Measured) -> Vec<Replay> {
-        let replay = |frozen: &affected_sla::Frozen| {
+    fn replays(
+        self,
+        measured: impl Fn(&affected_sla::Frozen, Option<Uuid>, &[Uses]) -> Measured,
+    ) -> Vec<Replay> {
+        let replay = |(frozen, standard): &(affected_sla::Frozen, Option<Uuid>)| {
             let of_request = self.events.get(&frozen.request_id).cloned().unwrap_or_default();
             Replay {
                 id: frozen.id,
                 sla_version_id: frozen.sla_version_id,
-                measured: measured(frozen, &self.uses),
+                measured: measured(frozen, *standard, &self.uses),
                 events: match frozen.history(&of_request) {
                     Cow::Borrowed(_) => of_request,
                     Cow::Owned(own) => own.into(),

@@ -144,6 +144,26 @@ async fn stricter_terms_break_promises_that_were_kept_and_nothing_is_changed_by_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn o2_a_request_made_from_what_the_other_offering_has_is_measured_by_the_targets_of_that() {
+    let app = with_silver().await;
+    let standard = format!(
+        "INSERT INTO standard_service_request (root_id, id, tenant_id, service_offering_id, name, response_kind, response_amount,
+           resolution_kind, resolution_amount) VALUES ('{root}', '{}', '{root}', '{}', 'New phone', 'minutes', 5, 'minutes', 50)",
+        key(64),
+        key(63),
+        root = key(1)
+    );
+    app.database.client().await.batch_execute(&standard).await.unwrap();
+    solved(&app, json!({ "standardServiceRequestId": key(64) }), 10, 60).await;
+    let result = simulate(&app, 80, service(63, None), json!({})).await;
+    let promises =
+        |response: &str, outcome: &str| (json!(format!("2026-03-02T{response}:00Z")), json!(outcome));
+    let told = |of: &Value| (of["responseTargetAt"].clone(), of["response"].clone());
+    assert_eq!(told(&result["changes"][0]["before"]), promises("11:00", "MET"));
+    assert_eq!(told(&result["changes"][0]["after"]), promises("10:05", "BREACHED"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_calendar_moves_targets_as_its_hours_say() {
     let app = with_silver().await;
     let late = with(ticket(), json!({ "registeredAt": "2026-03-02T16:00:00Z" }));
