@@ -69,7 +69,7 @@ impl Default for Limits {
             directives: 100,
             operations: 20,
             variables: 100,
-            list_items: 200,
+            list_items: 2_000,
             rows: 1_000,
             string_bytes: 192 * 1024,
             cost: 50_000,

@@ -376,7 +376,7 @@ impl<'a> Walk<'a> {
 }
 
 pub(super) fn too_many_items(most: usize) -> String {
-    format!("The list has more than {most} items: send them in several requests.")
+    format!("The list has more than {most} items: send fewer.")
 }
 
 pub(super) fn too_long_string(most: usize) -> String {
