@@ -148,14 +148,15 @@ pub async fn consumption(
 }
 
 /// What was logged in each period that the stretches of limits, `k`, touch, and which records there are of it. A limit that
-/// was switched off counts nothing in the period of its switching off, and nothing at all until that is over (rule L3).
+/// was switched off counts nothing in the period of its switching off, and nothing at all until that is over (rule L3);
+/// nor does it in periods that were over before it was made, whose hours may be told later.
 const PERIODS: &str = ") k JOIN sla_limit l ON l.root_id = k.root_id AND l.id = k.id \
     JOIN tenant z ON z.root_id = l.root_id AND z.id = l.tenant_id";
 const CONSUMED: &str = "CROSS JOIN LATERAL generate_series(date_trunc(u.unit, k.\"from\" AT TIME ZONE z.time_zone), \
         k.until AT TIME ZONE z.time_zone, u.one) first \
       CROSS JOIN LATERAL (SELECT first AT TIME ZONE z.time_zone AS starts, (first + u.one) AT TIME ZONE z.time_zone AS ends) p \
-      WHERE l.deactivated_until IS NULL OR l.deactivated_until <= p.starts \
-        OR l.deactivated_until > p.ends AND l.deactivated_until <= now() \
+      WHERE p.ends > l.created_at AND (l.deactivated_until IS NULL OR l.deactivated_until <= p.starts \
+        OR l.deactivated_until > p.ends AND l.deactivated_until <= now()) \
       GROUP BY l.root_id, l.id, p.starts, p.ends) \
     SELECT l.id, p.starts, l.time_limit_in_hours::bigint * 3600000000, \
       coalesce((SELECT sum(extract(epoch FROM least(e.ended_at, p.ends) - greatest(e.started_at, p.starts)) * 1000000) \

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::result::{DatabaseErrorKind, Error as Failure};
+use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
@@ -10,7 +11,8 @@ use super::page::{Key, Kind, Under, Wanted};
 use super::rows;
 use super::sql::{Bind, Sql};
 use super::write::Draft;
-use crate::error::{InputError, InputErrorCode};
+use crate::access::Permit;
+use crate::error::{InputError, InputErrorCode, WriteError};
 
 noun! {
     /// A tenant: a node of the tree that owns everything.
@@ -91,7 +93,7 @@ pub fn goes_below(draft: &mut Draft) {
             sql.push(" UNION ALL SELECT ").bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(id));
             sql.push(", ").bind(Bind::Uuid(id)).push(", 0");
             match rows(conn, sql).await {
-                Ok(_) => Ok(()),
+                Ok(_) => shares_default(conn, permit, id).await,
                 Err(Failure::DatabaseError(DatabaseErrorKind::CheckViolation, _)) => {
                     let message = "Tenants can be 16 levels deep at the most: choose one further up.";
                     Err(InputError::at("input.parentId", InputErrorCode::Invalid, message).into())
@@ -101,4 +103,19 @@ pub fn goes_below(draft: &mut Draft) {
         }
         .boxed()
     }));
+}
+
+/// Rule S5: the default of a tenant that was just made is one that those above it share.
+async fn shares_default(conn: &mut AsyncPgConnection, permit: &Permit, id: Uuid) -> Result<(), WriteError> {
+    let mut sql = Sql::new(
+        "SELECT FROM tenant t JOIN sla s ON s.root_id = t.root_id AND s.id = t.default_sla_id \
+         WHERE NOT s.shared AND t.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(id));
+    if rows(conn, sql).await?.is_empty() {
+        return Ok(());
+    }
+    let message =
+        "This SLA is not shared, so no tenant below can have it: share it first, or choose another.";
+    Err(InputError::at("input.defaultSlaId", InputErrorCode::NotFound, message).into())
 }

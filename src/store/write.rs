@@ -104,6 +104,17 @@ impl Draft {
         self.set(column, id.map(Bind::Uuid));
     }
 
+    /// The same, of one that the tenant itself owns.
+    pub fn refer_own<N: Noun>(&mut self, column: &'static str, path: &str, id: Option<Uuid>) {
+        if let Some(permit) = &self.permit {
+            let own = |sql: &mut Sql| {
+                sql.bind(Bind::Uuid(permit.tenant_id));
+            };
+            self.references.add_if::<N>(permit, path, id, " AND t.tenant_id = ", own);
+        }
+        self.set(column, id.map(Bind::Uuid));
+    }
+
     /// That an id in one of its parts names an object that may be used in the tenant.
     pub fn uses<N: Noun>(&mut self, path: &str, id: Uuid) {
         self.uses_if::<N>(path, id, "");

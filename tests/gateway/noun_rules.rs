@@ -167,6 +167,17 @@ async fn a_limit_without_entries_has_used_up_nothing_and_one_that_was_reached_ca
     assert_eq!(reached["object"]["breaches"]["totalCount"], 2, "{reached}");
     let gone = delete(&world.app, "slaLimit", used["id"].as_str().unwrap()).await;
     assert_eq!(gone["errors"], json!([]), "{gone}");
+    // Rule L1: of the tenant itself, and not of one above it.
+    let children = world.app.data(
+        MANAGER,
+        "{ tenant(slug: \"wna\") { children(first: 1) { nodes { id } } } }",
+        json!({}),
+    );
+    let child = children.await["tenant"]["children"]["nodes"][0]["id"].clone();
+    let mut below = input;
+    below["tenantId"] = child;
+    let payload = world.mutate("slaLimitCreate", below, "id").await;
+    assert_eq!(codes(&payload), ["NOT_FOUND input.projectId"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,5 +209,13 @@ async fn the_default_sla_of_a_tenant_is_one_it_may_use_c13() {
         "one of the tenant above that is not shared"
     );
     let payload = world.mutate("tenantUpdate", json!({ "id": child, "defaultSlaId": shared }), "id").await;
+    assert_eq!(payload["errors"], json!([]));
+    let made = |slug: &str, default: &Value| {
+        json!({
+        "parentId": world.tenant, "slug": slug, "name": slug, "timeZone": "UTC", "defaultSlaId": default })
+    };
+    let payload = world.mutate("tenantCreate", made("with-own", &own), "id").await;
+    assert_eq!(codes(&payload), ["NOT_FOUND input.defaultSlaId"], "nor of a tenant that is made");
+    let payload = world.mutate("tenantCreate", made("with-shared", &shared), "id").await;
     assert_eq!(payload["errors"], json!([]));
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::app::App;
+use crate::following::person;
 use crate::intake::{key, number, with, world};
 
 const PROJECT: u32 = 200;
@@ -21,9 +22,9 @@ async fn projects() -> Arc<App> {
     let limits = format!(
         "INSERT INTO project (root_id, id, tenant_id, name) VALUES
            ('{root}', '{one}', '{root}', 'One'), ('{root}', '{two}', '{root}', 'Two');
-         INSERT INTO sla_limit (root_id, id, tenant_id, project_id, time_limit_in_hours, time_period, contact_type, contact, categories) VALUES
-           ('{root}', '{week}', '{root}', '{one}', 10, 'weekly', 'email', 'a@example.org', '{{work,travel}}'),
-           ('{root}', '{month}', '{root}', '{one}', 20, 'monthly', 'email', 'a@example.org', '{{work}}')",
+         INSERT INTO sla_limit (root_id, id, tenant_id, project_id, time_limit_in_hours, time_period, contact_type, contact, categories, created_at) VALUES
+           ('{root}', '{week}', '{root}', '{one}', 10, 'weekly', 'email', 'a@example.org', '{{work,travel}}', '2026-01-01Z'),
+           ('{root}', '{month}', '{root}', '{one}', 20, 'monthly', 'email', 'a@example.org', '{{work}}', '2026-01-01Z')",
         one = key(PROJECT),
         two = key(OTHER),
         week = key(210),
@@ -155,6 +156,45 @@ async fn x14_time_logged_twice_is_one_entry_and_a_correction_retracts_what_it_pr
     logged(&app, told).await;
     let retracted = number(&app, "SELECT count(*) FROM breach WHERE phase = 'retracted'").await;
     assert_eq!((number(&app, "SELECT count(*) FROM breach_key").await, retracted), (2, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_a_limit_records_nothing_of_periods_that_were_over_before_it_was_made() {
+    let app = projects().await;
+    let client = app.database.client().await;
+    client.batch_execute("UPDATE sla_limit SET created_at = '2026-03-11T12:00Z'").await.unwrap();
+    let travel = |day: u32| {
+        let hours = entry(&format!("2026-03-{day:02}T08:00:00Z"), &format!("2026-03-{day:02}T18:00:00Z"));
+        with(hours, json!({ "category": "travel" }))
+    };
+    logged(&app, travel(2)).await;
+    recorded(&app, &[]).await;
+    // The week in which it was made counts as a whole, as when it is made after the hours were logged.
+    logged(&app, travel(9)).await;
+    recorded(&app, &["2026-03-09 BREACHED", "2026-03-09 WARNING"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l4_an_upsert_of_a_limit_takes_the_right_to_change_it_too() {
+    let app = projects().await;
+    let client = app.database.client().await;
+    let (create, update) = ("service-level-agreement-limits:create", "service-level-agreement-limits:update");
+    person(&client, "maker", "acme", &format!("{create},projects:read")).await;
+    person(&client, "keeper", "acme", &format!("{create},{update},projects:read")).await;
+    let query = "mutation($input: SlaLimitCreateInput!) { payload: slaLimitCreate(input: $input) {
+        slaLimit { timeLimitInHours } errors { code path } } }";
+    let input = json!({
+        "tenantId": key(1), "projectId": key(PROJECT), "timeLimitInHours": 5, "timePeriod": "WEEKLY",
+        "contactType": "EMAIL", "contact": "a@example.org", "categories": ["work"], "source": "x", "sourceId": "1",
+    });
+    let made = app.ask("maker", query, json!({ "input": input })).await;
+    assert_eq!(made["data"]["payload"]["errors"], json!([]), "{made}");
+    let raised = json!({ "input": with(input, json!({ "timeLimitInHours": 500, "upsert": true })) });
+    let refused = app.ask("maker", query, raised.clone()).await;
+    let told = &refused["errors"][0]["extensions"];
+    assert_eq!((&told["code"], &told["permission"]), (&json!("FORBIDDEN"), &json!(update)), "{refused}");
+    let changed = app.ask("keeper", query, raised).await;
+    assert_eq!(changed["data"]["payload"]["slaLimit"]["timeLimitInHours"], 500, "{changed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

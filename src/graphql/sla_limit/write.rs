@@ -3,8 +3,9 @@
 use async_graphql::ID;
 
 use crate::error::InputErrorCode;
+use crate::graphql::node::Entity;
 use crate::graphql::word::{ContactType, SlaLimitTimePeriod};
-use crate::graphql::write::{Spot, at_least, inputs, mutations, refers, text, word};
+use crate::graphql::write::{Spot, at_least, inputs, key, mutations, text, word};
 use crate::graphql::{Project, SlaLimit};
 use crate::store::sla_limit;
 use crate::store::sql::Bind;
@@ -22,7 +23,7 @@ inputs! {
     update SlaLimitUpdateInput as "slaLimitUpdate";
     required {
         /// The project whose hours count: one of the tenant.
-        project_id: ID => refers::<Project>,
+        project_id: ID => project,
         /// How many hours, at least 1.
         time_limit_in_hours: i32 => at_least(1),
         /// Per week or per month.
@@ -47,10 +48,17 @@ inputs! {
     }
     sourced {
         /// True: when the tenant has one of this `source` and `sourceId` already, that one is changed to what is given
-        /// here, as by the update; what is left out or null stays as it is. False: that is the mistake `DUPLICATE`.
+        /// here, as by the update, whose right is needed too; what is left out or null stays as it is. False: that is the
+        /// mistake `DUPLICATE`.
         upsert
     }
     then sla_limit::evaluated_anew;
+}
+
+/// Rule L1: one of the tenant itself, for whoever logs its hours records what becomes of the limit.
+fn project(draft: &mut Draft, spot: Spot, id: ID) {
+    let key = key::<Project>(draft, &spot.path(), &id);
+    draft.refer_own::<<Project as Entity>::Row>(spot.0, &spot.path(), key);
 }
 
 fn contact(draft: &mut Draft, spot: Spot, address: String) {

@@ -82,7 +82,12 @@ macro_rules! inputs {
             }
 
             fn needs(&self) -> Vec<$crate::access::Permission> {
-                vec![$crate::access::Permission::$needs $(, $crate::access::Permission::$also)?]
+                let mut needs = vec![$crate::access::Permission::$needs $(, $crate::access::Permission::$also)?];
+                if $crate::graphql::write::inputs!(@upsert self $($upsert)?) {
+                    // It may change one that is there.
+                    needs.push($crate::graphql::write::inputs!(@needs $needs $($needs_update)?));
+                }
+                needs
             }
 
             fn work(&self, permit: &$crate::access::Permit) -> $crate::store::write::Work<uuid::Uuid> {
