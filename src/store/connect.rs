@@ -93,12 +93,17 @@ async fn session(client: &tokio_postgres::Client) -> ConnectionResult<Option<Str
     }))
 }
 
+/// How long Postgres waits for the next statement of a transaction: whose machine has vanished or stands still says no goodbye,
+/// and what the transaction has locked would stay so for as long as TCP is patient. Longer than an operation may take.
+const IDLE_IN_TRANSACTION: &str = "30s";
+
 /// A pool of at most `size` connections, opened when first needed. A connection is handed out without a test query:
 /// one that broke while it lay idle is noticed and replaced, one that breaks in that very moment fails its statement.
 ///
 /// Postgres looks every second whether a connection is still open while it works for it: what nobody waits for ends,
-/// whether the operation was given up or this process is gone. Whatever the role or the database is set to, each statement
-/// sees what was committed before it, which is what all locking here rests on.
+/// whether the operation was given up or this process is gone. So does a transaction that nobody goes on with. Whatever the
+/// role or the database is set to, each statement sees what was committed before it, which is what all locking here rests
+/// on.
 ///
 /// # Errors
 /// Those of [`connect`] about the URL; the server is not asked.
@@ -110,9 +115,11 @@ pub fn pool(url: &str, size: usize) -> ConnectionResult<Pool<AsyncPgConnection>>
         let target = Arc::clone(&target);
         async move {
             let mut conn = target.connect().await?;
-            conn.batch_execute("SET default_transaction_isolation = 'read committed'")
-                .await
-                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            let settings = format!(
+                "SET default_transaction_isolation = 'read committed'; \
+                 SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'"
+            );
+            conn.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
             // A server on a system that cannot tell an open connection from a closed one refuses this, and works to the end.
             if let Err(cause) = conn.batch_execute("SET client_connection_check_interval = '1s'").await {
                 tracing::debug!(%cause, "Postgres will not notice connections that are closed");

@@ -96,6 +96,22 @@ async fn each_statement_sees_what_was_committed_before_it_whatever_the_database_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_nobody_goes_on_with_is_ended_and_gives_its_locks_back() {
+    let database = Database::new().await;
+    let mut left = pool(&database.url, 1).unwrap().get().await.unwrap();
+    let set = "DO $$ BEGIN ASSERT current_setting('idle_in_transaction_session_timeout') = '30s'; END $$";
+    left.batch_execute(set).await.unwrap();
+    // Shorter than it is, for the test's sake.
+    let leave = "SET idle_in_transaction_session_timeout = '50ms'; BEGIN; LOCK TABLE tenant";
+    left.batch_execute(leave).await.unwrap();
+    let client = database.client().await;
+    let free = client.batch_execute("BEGIN; LOCK TABLE tenant; COMMIT");
+    timeout(Duration::from_secs(20), free).await.expect("the lock is given back").unwrap();
+    let lost = left.batch_execute("SELECT 1").await.unwrap_err();
+    assert_eq!(Error::from(lost).code(), "UNAVAILABLE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_takes_no_writes_is_read_and_comes_back_by_itself() {
     let app = App::sampled().await;
     let client = app.database.client().await;
