@@ -49,6 +49,9 @@ const SERVE_ALL: Duration = Duration::from_millis(50);
 /// from memory.
 const WINDOW: usize = 4_096;
 
+/// How many of them a replica reads before it lets subscribers in: not all, since the log grows meanwhile.
+const RECALLED: i64 = WINDOW as i64 - READ;
+
 /// Gives records their positions until the shutdown. Rivals are welcome.
 pub(super) async fn sequence(room: Arc<Room>) -> Result<(), Error> {
     let mut conn = room.store.dedicated().await?;
@@ -73,8 +76,7 @@ pub(super) async fn sequence(room: Arc<Room>) -> Result<(), Error> {
 pub(super) async fn follow(room: Arc<Room>) -> Result<(), Error> {
     let mut listener = Listener::open(&room.store, room.tail.head()).await?;
     if !room.tail.is_known() {
-        let Extract { head, .. } = patient(listener.read(i64::MAX, 0)).await?;
-        room.tail.begin(head);
+        recall(&room, &mut listener).await?;
     }
     while !room.shutdown.is_cancelled() {
         let extract = patient(listener.read(room.tail.reached(), READ)).await?;
@@ -101,6 +103,28 @@ pub(super) async fn follow(room: Arc<Room>) -> Result<(), Error> {
             }
         }
     }
+    Ok(())
+}
+
+/// Reads what subscribers were told last, by the replicas before this one, up to where the log stands.
+async fn recall(room: &Room, listener: &mut Listener) -> Result<(), Error> {
+    let Extract { head, .. } = patient(listener.read(i64::MAX, 0)).await?;
+    room.tail.begin(head, head.low_pos.max(head.pos - RECALLED));
+    loop {
+        let extract = patient(listener.read(room.tail.reached(), READ)).await?;
+        let full = extract.entries.len() == READ as usize;
+        match room.tail.append(extract, full) {
+            Ok(Grown { more: true, .. }) if room.tail.reached() < head.pos => {}
+            Ok(_) => break,
+            // Some of it was forgotten meanwhile, or lost long ago: what is to come does not depend on it.
+            Err(_) => {
+                let Extract { head, .. } = patient(listener.read(i64::MAX, 0)).await?;
+                room.tail.begin(head, head.pos);
+                break;
+            }
+        }
+    }
+    room.tail.known.send_replace(true);
     Ok(())
 }
 
@@ -185,8 +209,10 @@ impl Tail {
 
     /// Up to where the log was read; none before the first time.
     pub(super) fn cursor(&self) -> Option<Cursor> {
-        let head = self.read().head;
-        (head != Head::default()).then_some(Cursor { epoch: head.epoch, pos: head.pos })
+        self.is_known().then(|| {
+            let head = self.head();
+            Cursor { epoch: head.epoch, pos: head.pos }
+        })
     }
 
     /// Where the log stands, as far as this replica knows.
@@ -227,9 +253,11 @@ impl Tail {
         let _ = self.known.subscribe().wait_for(|known| *known).await;
     }
 
-    fn begin(&self, head: Head) {
-        self.write().head = head;
-        self.known.send_replace(true);
+    /// Begins with an empty window after a position.
+    fn begin(&self, head: Head, after: i64) {
+        let mut state = self.write();
+        state.entries.clear();
+        state.head = Head { pos: after, ..head };
     }
 
     /// Takes what was read into the window and rings whom it concerns.

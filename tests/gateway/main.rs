@@ -40,6 +40,7 @@ mod permissions;
 mod postgres;
 mod recalculation;
 mod refusals;
+mod resuming;
 mod rights;
 mod rooms;
 mod sample;
