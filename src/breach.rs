@@ -18,20 +18,23 @@ mod feed;
 mod log;
 mod watch;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use quick_cache::sync::Cache;
 use tokio::select;
 use tokio::sync::watch::Receiver;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::access::Viewer;
 use crate::error::Error;
 use crate::store::{PATIENCE, Store, partition, write};
 pub use clocks::Clock;
@@ -43,6 +46,12 @@ const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 
 /// How many subscribers read the log at once when many have to catch up: the rest of the pool is for others.
 const REPLAYS: usize = 4;
+
+/// How many of them belong to viewers of the same trees.
+const REPLAYS_OF_TREES: usize = 2;
+
+/// Of how many groups of trees it is remembered how many of their subscribers read the log.
+const GROUPS: usize = 10_000;
 
 /// How often partitions are made ahead of need.
 const UPKEEP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -70,6 +79,8 @@ struct Room {
     clocks: clocks::Clocks,
     tail: log::Tail,
     replays: Semaphore,
+    /// By their trees, what all viewers of the same may take of `replays`.
+    shares: Cache<String, Arc<Semaphore>>,
     recorded: AtomicU64,
     /// For how many months the log is kept; none = for ever.
     months: Option<u32>,
@@ -108,6 +119,7 @@ pub fn start_keeping(store: Store, months: Option<u32>, shutdown: CancellationTo
         clocks: clocks::Clocks::default(),
         tail: log::Tail::default(),
         replays: Semaphore::new(REPLAYS),
+        shares: Cache::new(GROUPS),
         recorded: AtomicU64::new(0),
         months,
         holes: AtomicU64::new(0),
@@ -231,6 +243,16 @@ async fn keep_up(room: &Room) -> Result<(), Error> {
 }
 
 impl Room {
+    /// Waits until somebody may read the log: first for those of the same trees, of whom there may be any number, and then
+    /// among the few that are left of each.
+    async fn turn(&self, viewer: &Viewer) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), Error> {
+        let share = || Ok::<_, Infallible>(Arc::new(Semaphore::new(REPLAYS_OF_TREES)));
+        let Ok(share) = self.shares.get_or_insert_with(viewer.trees(), share);
+        // Neither is ever closed.
+        let of_trees = share.acquire_owned().await.map_err(Error::internal)?;
+        Ok((of_trees, self.replays.acquire().await.map_err(Error::internal)?))
+    }
+
     /// False when the shutdown came first.
     async fn sleep(&self, time: Duration) -> bool {
         select! {

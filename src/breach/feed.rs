@@ -20,7 +20,7 @@ use super::{REST, Room, jittered};
 use crate::access::{Permission, Reach, Viewer};
 use crate::error::Error;
 use crate::store::breach;
-use crate::store::breach_log::{self, Entry, Head};
+use crate::store::breach_log::{self, Entry, Extract, Head};
 use crate::store::word::{BreachKind, BreachPhase};
 
 /// A subscriber that nothing concerns is told this often how far the log has come.
@@ -411,18 +411,22 @@ impl Follower {
         Ok(())
     }
 
+    /// Reads the log itself, once, when its turn comes.
+    async fn extract(&self, after: i64, until: i64) -> Result<Extract, Error> {
+        let _turn = self.room.turn(&self.rights).await?;
+        let conn = self.room.store.conn();
+        let reach = &self.hung.scope().reach;
+        super::patient(breach_log::replay(&conn, reach, after, until, HELD as i64)).await
+    }
+
     /// Reads the log itself, until the database answers.
     async fn replay(&mut self, after: i64, until: i64) -> Result<(), Error> {
         let mut rest = REST.0;
         let extract = loop {
-            // The semaphore is never closed.
-            let turn = self.room.replays.acquire().await.map_err(Error::internal)?;
-            let conn = self.room.store.conn();
-            let reach = &self.hung.scope().reach;
-            match super::patient(breach_log::replay(&conn, reach, after, until, HELD as i64)).await {
-                Ok(extract) => break extract,
-                Err(_logged) => {
-                    drop(turn);
+            match self.extract(after, until).await {
+                // A server from which another has taken over tells of a life that is over.
+                Ok(extract) if extract.head.epoch >= self.epoch => break extract,
+                Ok(_) | Err(_) => {
                     sleep(jittered(rest)).await;
                     rest = (rest * 2).min(REST.1);
                 }

@@ -1,6 +1,18 @@
 //! Many come back at once: from memory where they can, and beside each other where they cannot (rule B3).
 
-use crate::breaches::{ROOT, SLA, Scene, follow, ids, next, silent, take};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use sla_gateway::access::{Actor, Permission, Place, Viewer};
+use sla_gateway::breach::Filter;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::breaches::{
+    FOREIGN, Items, ROOT, SLA, Scene, chats, follow, foreign, ids, next, setting, silent, take,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b3_a_replica_that_has_just_started_resumes_from_memory() {
@@ -30,4 +42,66 @@ async fn b2_a_hole_from_before_its_start_does_not_keep_a_replica_from_following(
     scene.chats(SLA, 1, "now() - interval '1 hour'").await;
     take(&mut new, 1).await;
     assert_eq!(fresh.figures().holes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_who_resumes_in_one_tree_does_not_wait_for_the_many_who_do_in_another() {
+    let scene = Scene::new().await;
+    scene.client.batch_execute(&foreign(&setting())).await.unwrap();
+    let replica = scene.replica();
+    scene.chats(SLA, 1, "now() + interval '1 year'").await;
+    // A record that lies where no other does, in the month after this one.
+    let count = async |sql: &str| scene.number(sql).await;
+    let begun = Instant::now();
+    while count("SELECT count(*) FROM pg_class WHERE relname = to_char(now() + interval '1 month', '\"breach_\"YYYY_MM')").await
+        == 0
+    {
+        assert!(begun.elapsed() < Duration::from_secs(30), "there is no such month");
+        sleep(Duration::from_millis(20)).await;
+    }
+    scene
+        .client
+        .batch_execute(
+            "WITH b AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_id, affected_sla_id, target_at, detected_at)
+               SELECT root_id, (lpad(to_hex((extract(epoch FROM date_trunc('month', now()) + interval '1 month 14 days') * 1000)::bigint),
+                 12, '0') || '70008000000000000001')::uuid, tenant_id, 'due_time', 'breached', sla_id, id, now(), now()
+               FROM affected_sla RETURNING root_id, tenant_id, id)
+             INSERT INTO breach_pending (root_id, tenant_id, breach_id) SELECT root_id, tenant_id, id FROM b",
+        )
+        .await
+        .unwrap();
+    scene.logged(1).await;
+    // More than are kept in memory.
+    let many = foreign(&chats(SLA, 5_000, "now() - interval '1 hour'"));
+    scene.client.batch_execute(&many).await.unwrap();
+    replica.moved().wait_for(|pos| *pos == 5_001).await.unwrap();
+
+    let month = "SELECT 'breach_' || to_char(now() + interval '1 month', 'YYYY_MM')";
+    let month: String = scene.client.query_one(month, &[]).await.unwrap().get(0);
+    let mut holder = scene.database.client().await;
+    let held = holder.transaction().await.unwrap();
+    held.batch_execute(&format!("LOCK TABLE {month} IN ACCESS EXCLUSIVE MODE")).await.unwrap();
+    let mut ours = Vec::new();
+    for _ in 0..20 {
+        let mut items = follow(&replica.feed(), ROOT, Some("0")).await;
+        ours.push(tokio::spawn(async move { items.next().await }));
+    }
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while count(waiting).await < 2 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let filter = Filter::default();
+    let viewer = watch::channel(Arc::new(stranger())).1;
+    let mut theirs: Items = Box::pin(replica.feed().subscribe(filter, viewer, Some("0")).await.unwrap());
+    take(&mut theirs, 5_000).await;
+    assert!(ours.iter().all(|ours| !ours.is_finished()), "they wait all the while");
+}
+
+/// Who may read the breaches of the other tree.
+fn stranger() -> Viewer {
+    let root = Place { root_id: FOREIGN, parent_id: None, time_zone: chrono_tz::UTC };
+    let grants = [(FOREIGN, [Permission::BreachesRead].into_iter().collect())];
+    let actor = Actor::Person { login: "stranger".into(), people: vec![] };
+    Viewer::new(actor, "Stranger".into(), None, HashMap::from([(FOREIGN, root)]), &grants)
 }
