@@ -89,7 +89,7 @@ pub(crate) struct Letter {
 }
 
 /// Takes the turn of a message that is due. What was put to sleep meanwhile is not sent (rule L3), nor what was retracted
-/// (rule X14).
+/// (rule X14) and not recorded anew since: of a message that was being sent just then, the key stays that of the first record.
 pub(crate) async fn take(conn: &Conn, lease: Duration) -> Result<Option<Letter>, Error> {
     conn.rows(Sql::new(
         "UPDATE limit_notification n SET state = 'suppressed', settled_at = now(), last_error = \
@@ -97,7 +97,7 @@ pub(crate) async fn take(conn: &Conn, lease: Duration) -> Result<Option<Letter>,
            ELSE 'the limit was deactivated until its next period' END \
          FROM limit_notification o JOIN sla_limit s ON s.root_id = o.root_id AND s.id = o.sla_limit_id \
          LEFT JOIN breach_key k ON k.root_id = o.root_id AND k.subject_id = o.sla_limit_id AND k.kind = 'limit' \
-           AND k.phase = 'breached' AND k.due_at = o.period_start AND k.breach_id = o.id \
+           AND k.phase = 'breached' AND k.due_at = o.period_start \
          WHERE n.root_id = o.root_id AND n.id = o.id AND n.state = 'pending' AND n.next_attempt_at <= now() \
          AND n.leased_until IS NULL AND (s.deactivated_until > now() OR k.breach_id IS NULL)",
     ))

@@ -259,34 +259,60 @@ async fn a_replica_that_dies_while_it_sends_leaves_the_message_to_another_under_
     assert!(letter.contains(&format!("<{}@gateway.example>", sent["uuid"].as_str().unwrap())));
 }
 
+/// Logs so many seconds as the one entry of the tracker.
+async fn log(app: &App, seconds: i64) {
+    let now = app.store.now();
+    let entry = json!({ "projectId": ROOT, "category": "work", "source": "tracker", "sourceId": "1",
+        "startedAt": (now - chrono::TimeDelta::seconds(seconds)).to_rfc3339(), "endedAt": now.to_rfc3339() });
+    let query =
+        "mutation($input: TimeEntryRecordInput!) { timeEntryRecord(input: $input) { errors { message } } }";
+    let logged = app.data("worker", query, json!({ "input": entry })).await;
+    assert_eq!(logged["timeEntryRecord"]["errors"], json!([]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn x14_what_was_retracted_is_not_told_of_until_it_is_recorded_anew() {
     let app = office().await;
     let limit = limit(&app, "pech@simplo.example").await;
     let client = app.database.client().await;
     person(&client, "worker", "root", "requests:write").await;
-    let now = app.store.now();
-    let log = async |seconds: i64| {
-        let entry = json!({ "projectId": ROOT, "category": "work", "source": "tracker", "sourceId": "1",
-            "startedAt": (now - chrono::TimeDelta::seconds(seconds)).to_rfc3339(), "endedAt": now.to_rfc3339() });
-        let query = "mutation($input: TimeEntryRecordInput!) { timeEntryRecord(input: $input) { errors { message } } }";
-        let logged = app.data("worker", query, json!({ "input": entry })).await;
-        assert_eq!(logged["timeEntryRecord"]["errors"], json!([]));
-    };
     // Of what used the limit up only seconds are left, and then none.
-    log(1).await;
+    log(&app, 1).await;
     client.batch_execute("DELETE FROM time_entry WHERE source IS NULL").await.unwrap();
-    log(0).await;
+    log(&app, 0).await;
     let postbox = Postbox::open("250 ok").await;
     let _replica = send(&app, server(&postbox));
     let suppressed = becomes(&app, &limit, "SUPPRESSED").await;
     assert!(suppressed["lastError"].as_str().unwrap().contains("retracted"), "{suppressed}");
     assert!(postbox.letters().is_empty());
     client.batch_execute(&hours()).await.unwrap();
-    log(2).await;
+    log(&app, 2).await;
     let sent = becomes(&app, &limit, "SENT").await;
     assert_eq!(sent["breach"]["uuid"], sent["uuid"]);
     assert_ne!(sent["uuid"], suppressed["uuid"]);
+    postbox.has_got(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_what_is_retracted_and_recorded_anew_while_an_attempt_runs_is_told_of_by_the_next() {
+    let app = office().await;
+    let limit = limit(&app, "pech@simplo.example").await;
+    let client = app.database.client().await;
+    person(&client, "worker", "root", "requests:write").await;
+    log(&app, 1).await;
+    client.batch_execute("DELETE FROM time_entry WHERE source IS NULL").await.unwrap();
+    let attempt = "UPDATE limit_notification SET attempts = 1, lease_id = uuid_v7(), leased_until = now() + interval '1 hour'";
+    assert_eq!(client.execute(attempt, &[]).await.unwrap(), 1);
+    log(&app, 0).await;
+    client.batch_execute(&hours()).await.unwrap();
+    log(&app, 2).await;
+    let phases: i64 = client.query_one("SELECT count(DISTINCT phase) FROM breach", &[]).await.unwrap().get(0);
+    assert!(phases > 1, "it was retracted meanwhile");
+    let failed = "UPDATE limit_notification SET lease_id = NULL, leased_until = NULL";
+    client.batch_execute(failed).await.unwrap();
+    let postbox = Postbox::open("250 ok").await;
+    let _replica = send(&app, server(&postbox));
+    becomes(&app, &limit, "SENT").await;
     postbox.has_got(1).await;
 }
 
