@@ -26,8 +26,9 @@ use super::address::{Target, is_public};
 /// How long an attempt may take, from the look-up of the name to the end of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much of an answer is read, in bytes: nothing in it matters but its status.
+/// How much of an answer is read, in bytes, and for how long: nothing in it matters but its status.
 const ANSWER: usize = 64 * 1024;
+const LISTEN: Duration = Duration::from_secs(1);
 
 /// A message, and what proves where it comes from.
 pub(super) struct Message {
@@ -144,8 +145,8 @@ async fn exchange(
     let _driven_as_long_as_this_is_kept = AbortOnDropHandle::new(tokio::spawn(connection));
     let answer = sender.send_request(request).await.map_err(broken)?;
     let status = answer.status();
-    // Read, so that the receiver is not cut off while it speaks.
-    let _whatever_it_says = Limited::new(answer.into_body(), ANSWER).collect().await;
+    // Read, so that the receiver is not cut off while it speaks; one that goes on for ever has answered all the same.
+    let _whatever_it_says = timeout(LISTEN, Limited::new(answer.into_body(), ANSWER).collect()).await;
     match status.as_u16() {
         code @ 200..300 => Ok(code),
         code @ 300..400 => Err(Failure { status: Some(code), reason: "redirects are not followed".into() }),

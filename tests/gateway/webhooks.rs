@@ -57,6 +57,15 @@ impl Receiver {
 
     /// The same, which rests before each answer.
     async fn slow(answers: &[u16], rest: Duration) -> Self {
+        Self::with(answers, rest, true).await
+    }
+
+    /// The same, whose answers never end.
+    async fn endless(answers: &[u16]) -> Self {
+        Self::with(answers, Duration::ZERO, false).await
+    }
+
+    async fn with(answers: &[u16], rest: Duration, ends: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/breaches?of=all", listener.local_addr().unwrap());
         let got = Arc::new(Mutex::new(Vec::new()));
@@ -65,7 +74,7 @@ impl Receiver {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(answer(stream, rest, gets.clone(), says.clone()));
+                tokio::spawn(answer(stream, (rest, ends), gets.clone(), says.clone()));
             }
         });
         Self { url, got, answers }
@@ -88,7 +97,7 @@ impl Receiver {
 
 async fn answer(
     mut stream: TcpStream,
-    rest: Duration,
+    (rest, ends): (Duration, bool),
     got: Arc<Mutex<Vec<Got>>>,
     answers: Arc<Mutex<Vec<u16>>>,
 ) {
@@ -117,9 +126,13 @@ async fn answer(
     };
     got.lock().unwrap().push(head);
     sleep(rest).await;
+    let length = if ends { 2 } else { 3 };
     let answer =
-        format!("HTTP/1.1 {status} X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 2\r\n\r\nok");
+        format!("HTTP/1.1 {status} X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: {length}\r\n\r\nok");
     let _ = stream.write_all(answer.as_bytes()).await;
+    if !ends {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// A replica that delivers, as long as it is kept.
@@ -252,6 +265,20 @@ async fn a_message_that_is_refused_is_tried_again_and_nothing_overtakes_it() {
     assert_eq!((&failing["lastStatus"], &failing["disabledAt"]), (&json!(503), &Value::Null));
     assert_eq!(failing["lastError"], "the receiver answered 503");
     assert!(failing["nextAttemptAt"].is_string(), "{failing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_takes_a_message_by_its_status_even_if_it_never_ends() {
+    let app = office().await;
+    let receiver = Receiver::endless(&[200]).await;
+    let made = create(&app, "admin", ROOT, &receiver.url, json!({})).await;
+    let _replica = deliver(&app, eager());
+    overdue(&app, SLA, 2).await;
+    let got = ids(&receiver.has_got(2).await);
+    assert_eq!(got, log(&app).await);
+    let id = &made["webhook"]["id"];
+    let delivered = becomes(&app, id, "delivered", |webhook| webhook["deliveredAt"].is_string()).await;
+    assert_eq!((&delivered["failures"], &delivered["lastStatus"]), (&json!(0), &json!(200)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
