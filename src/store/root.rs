@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use super::tenant::UNKNOWN_ZONE;
 use super::{connect, id};
 use crate::access::Permission;
 use crate::error::{Mistakes, WriteError};
@@ -31,7 +32,8 @@ pub enum RootError {
     Taken,
     /// The slug, or what of the login becomes a name, breaks a rule of the table.
     Refused,
-    /// The name or the login is none: what each mistake is about, and the sentence that says what to do.
+    /// The name or the login is none, or the store does not know the zone: what each mistake is about, and the sentence that
+    /// says what to do.
     Mistaken(Vec<(String, String)>),
     /// The database failed.
     Database(tokio_postgres::Error),
@@ -63,6 +65,10 @@ impl From<tokio_postgres::Error> for RootError {
     fn from(cause: tokio_postgres::Error) -> Self {
         match cause.code() {
             Some(code) if *code == SqlState::CHECK_VIOLATION => Self::Refused,
+            // Of all values only the zone is read by Postgres.
+            Some(code) if *code == SqlState::INVALID_PARAMETER_VALUE => {
+                Self::Mistaken(vec![("time-zone".to_owned(), UNKNOWN_ZONE.to_owned())])
+            }
             _ => Self::Database(cause),
         }
     }
@@ -87,6 +93,8 @@ pub async fn begin(client: &mut Client, root: &Root<'_>) -> Result<(), RootError
     let transaction = client.transaction().await?;
     // Two that begin at once wait for each other here.
     transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended('tenant roots', 0))", &[]).await?;
+    // Postgres counts the tenant's days and periods, and may know other zones.
+    transaction.execute("SELECT now() AT TIME ZONE $1::text", &[&zone]).await?;
     let taken = "SELECT EXISTS (SELECT FROM tenant WHERE parent_id IS NULL AND slug = $1)";
     if transaction.query_one(taken, &[&root.slug]).await?.get(0) {
         return Err(RootError::Taken);

@@ -1,6 +1,7 @@
 //! A tenant: a node of the tree that owns everything.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use diesel::result::{DatabaseErrorKind, Error as Failure};
 use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
@@ -74,6 +75,30 @@ pub fn of_slug(slug: String) -> Wanted {
     let order = " ORDER BY (SELECT max(c.depth) FROM tenant_closure c WHERE c.root_id = t.root_id \
         AND c.descendant_id = t.id), t.created_at, t.id LIMIT 1";
     Wanted { condition, order }
+}
+
+/// What to do about a zone that Postgres does not know: which ones it knows depends on how it was built.
+pub(super) const UNKNOWN_ZONE: &str = "The store does not know this time zone: write its present name, such as Asia/Kolkata instead of Asia/Calcutta.";
+
+/// Refuses a zone, given at a path, that Postgres does not know: it counts the tenant's days and periods in it.
+pub fn knows_zone(draft: &mut Draft, path: String, zone: Tz) {
+    draft.then(Box::new(move |conn, _permit, _id| {
+        async move {
+            let mut sql = Sql::new("SELECT now() AT TIME ZONE ");
+            sql.bind(Bind::Text(zone.name().to_owned())).push("::text");
+            match rows(conn, sql).await {
+                Ok(_) => Ok(()),
+                // This one has no kind of its own.
+                Err(Failure::DatabaseError(DatabaseErrorKind::Unknown, about))
+                    if about.message().contains(zone.name()) =>
+                {
+                    Err(InputError::at(&path, InputErrorCode::Invalid, UNKNOWN_ZONE).into())
+                }
+                Err(failure) => Err(failure.into()),
+            }
+        }
+        .boxed()
+    }));
 }
 
 /// Puts a new tenant below the one that the permit is for.

@@ -1,8 +1,47 @@
 //! Mistakes of inputs: all at once, each at its field.
 
 use serde_json::{Value, json};
+use sla_gateway::store::root::{self, Root};
 
 use crate::writes::{OPERATOR, World, codes};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_zone_that_the_store_does_not_know_is_refused_for_a_tenant() {
+    let world = World::new().await;
+    let mut client = world.app.database.client().await;
+    // As a Postgres that was built without the old names of zones.
+    client
+        .batch_execute(
+            "ALTER FUNCTION pg_catalog.timezone(text, timestamptz) RENAME TO timezone_of_all;
+             CREATE FUNCTION pg_catalog.timezone(text, timestamptz) RETURNS timestamp LANGUAGE plpgsql STABLE AS $$
+             BEGIN
+               IF $1 = 'Asia/Calcutta' THEN
+                 RAISE 'time zone \"%\" not recognized', $1 USING ERRCODE = 'invalid_parameter_value';
+               END IF;
+               RETURN pg_catalog.timezone_of_all($1, $2);
+             END $$",
+        )
+        .await
+        .unwrap();
+    let parent = &world.tenant;
+    let input =
+        |zone: &str| json!({ "parentId": parent, "slug": "mumbai", "name": "Mumbai", "timeZone": zone });
+    let refused = world.mutate("tenantCreate", input("Asia/Calcutta"), "id").await;
+    assert_eq!(codes(&refused), ["INVALID input.timeZone"], "{refused}");
+    let made = world.mutate("tenantCreate", input("Asia/Kolkata"), "id").await;
+    assert_eq!(made["errors"], json!([]), "{made}");
+    let change = json!({ "id": made["object"]["id"], "timeZone": "Asia/Calcutta" });
+    let refused = world.mutate("tenantUpdate", change, "id").await;
+    assert_eq!(codes(&refused), ["INVALID input.timeZone"], "{refused}");
+    let root = Root {
+        slug: "mumbai",
+        name: "Mumbai",
+        time_zone: chrono_tz::Asia::Calcutta,
+        administrator: "a@mumbai.example",
+    };
+    let refused = root::begin(&mut client, &root).await.unwrap_err().to_string();
+    assert!(refused.starts_with("--time-zone: The store does not know"), "{refused}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_mistakes_of_an_input_are_told_at_once_at_their_fields() {

@@ -27,7 +27,7 @@ inputs! {
         /// Its name, 1 to 160 characters.
         name: String => name(160),
         /// The zone that its days, weeks and months are in.
-        time_zone: TimeZone => zone,
+        time_zone: TimeZone => time_zone,
     }
     defaulted {}
     optional {
@@ -47,6 +47,12 @@ fn default_sla(draft: &mut Draft, spot: Spot, id: ID) {
         draft.uses_if::<<Sla as Entity>::Row>(&spot.path(), key, " AND t.kind <> 'service'");
         draft.set(spot.0, Some(Bind::Uuid(key)));
     }
+}
+
+/// Days and periods are also counted by the store, which must know the zone too.
+fn time_zone(draft: &mut Draft, spot: Spot, value: TimeZone) {
+    tenant::knows_zone(draft, spot.path(), value.0);
+    zone(draft, spot, value);
 }
 
 fn slug(draft: &mut Draft, spot: Spot, slug: String) {
