@@ -98,7 +98,9 @@ pub struct BreachEvent(Item);
 /// What a subscriber is told: a record, or how far the log was read.
 #[Object]
 impl BreachEvent {
-    /// Where to resume: pass it as `after` to be told everything that follows. Opaque; strictly later than the last.
+    /// Where to resume: pass it as `after` to be told everything that follows. Opaque. Later than the last, but where the
+    /// viewer's rights have grown: what they let through of the ten seconds before is then told too, and the cursors go back
+    /// with it. Resume from the last that you were told.
     async fn cursor(&self) -> &str {
         &self.0.cursor
     }
