@@ -37,11 +37,12 @@ const AT_ONCE: usize = 4;
 pub struct Viewers {
     store: Store,
     verifier: Verifier,
-    /// How often the epoch of rights was seen to be another. What is remembered rests on this and not on the epoch itself: of
-    /// a standby that took over it may be an earlier one, and come to the same number again by other changes.
+    /// How often the epoch of rights, or the life of the database, was seen to be another. What is remembered rests on this and
+    /// not on the epoch itself: of a standby that took over it may be an earlier one, and come to the same number again by
+    /// other changes.
     changes: watch::Sender<u64>,
-    /// The epoch as last seen; held while it is asked for.
-    looking: Mutex<i64>,
+    /// The epoch and the life of the database as last seen; held while they are asked for.
+    looking: Mutex<(i64, i32)>,
     /// By the hash of the token: what is in memory is no secret.
     known: Cache<[u8; 32], (Age, Arc<Viewer>)>,
     /// Of open subscriptions, by change, who it is and when their token ends.

@@ -164,6 +164,22 @@ async fn rights_that_were_lost_with_a_server_do_not_come_back_when_its_successor
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rights_that_were_lost_with_a_server_are_gone_though_its_successor_has_had_as_many_changes() {
+    let app = App::sampled().await;
+    // The gateway has seen the last change of before, since it was its own.
+    admin(&app, &tenant(&app, "wna").await, "board", &["BREACHES_READ"]).await;
+    let mut board = follow(&app, "board", "subscription { breaches { cursor } }", json!({})).await;
+    assert!(board.next().await.unwrap()["data"]["breaches"]["cursor"].is_string());
+    // The last change of its successor was another one; that it is another server is told by the epoch of the log.
+    let lose = "SET session_replication_role = replica; DELETE FROM role_grant; \
+        UPDATE breach_log_head SET previous_epoch = epoch, epoch_start = pos, epoch = epoch + 1";
+    app.database.client().await.batch_execute(lose).await.unwrap();
+    let told = timeout(Duration::from_secs(20), board.collect::<Vec<_>>()).await;
+    let told = told.expect("what was lost is remembered");
+    assert_eq!(refusal(told.last().unwrap()).map(|(code, _)| code), Some("FORBIDDEN"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn those_whose_rights_are_read_anew_leave_connections_to_others() {
     let app = App::sampled().await;
     let mut client = app.database.client().await;
