@@ -160,6 +160,8 @@ impl Viewers {
             }
         });
         self.known.insert(hash, (age, viewer.clone()));
+        // Whoever follows with it is found to have the rights of now without another look.
+        self.anew.insert((age.0, viewer.actor.name(), viewer.expires_at), viewer.clone());
         Ok(viewer)
     }
 
@@ -178,6 +180,8 @@ impl Viewers {
         let (told, followed) = watch::channel(viewer.clone());
         let viewers = self.clone();
         let mut changes = self.changes.subscribe();
+        // The viewer may be one of before the last change, of which nobody would tell any more.
+        changes.mark_changed();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -186,7 +190,13 @@ impl Viewers {
                 }
                 let seen = *changes.borrow_and_update();
                 match viewers.anew(&viewer, seen).await {
-                    Ok(anew) => drop(told.send_replace(anew)),
+                    Ok(anew) => {
+                        told.send_if_modified(|known| {
+                            let other = !Arc::ptr_eq(known, &anew);
+                            *known = anew;
+                            other
+                        });
+                    }
                     // The database is away: what was allowed stays so until it answers again.
                     Err(_) => {
                         tokio::time::sleep(LOOK).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use sla_gateway::graphql::document::Ask;
 use sla_gateway::http::HttpConfig;
 use tokio::time::{Instant, timeout};
 
@@ -177,6 +178,22 @@ async fn rights_that_were_lost_with_a_server_are_gone_though_its_successor_has_h
     let told = timeout(Duration::from_secs(20), board.collect::<Vec<_>>()).await;
     let told = told.expect("what was lost is remembered");
     assert_eq!(refusal(told.last().unwrap()).map(|(code, _)| code), Some("FORBIDDEN"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_a_right_that_is_taken_back_while_a_subscription_begins_is_gone_for_it_too() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    person_of(&client, "board", "wna", "breaches:read").await;
+    let viewer = app.gateway.viewer(Some(&app.token("board"))).await.unwrap();
+    let input = json!({ "id": role(&app, "board").await, "permissions": ["SLAS_READ"] });
+    // The gateway has seen this change, since it is its own, and no other follows.
+    done(&app, OPERATOR, "roleUpdate", input, "role { id }").await;
+    let ask = Ask { query: Some("subscription { breaches { cursor } }".to_owned()), ..Ask::default() };
+    let answers = app.gateway.subscribe(app.gateway.prepare(ask).unwrap(), viewer);
+    let told = timeout(Duration::from_secs(20), answers.collect::<Vec<_>>()).await;
+    let told = told.expect("it goes on with the right that was taken back");
+    assert!(told.last().unwrap().json().contains("FORBIDDEN"), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
