@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::following::person;
+use crate::following::{follow, person};
 use crate::introspection::refusal;
 use crate::socket::server_over;
 use crate::toy::Toy;
@@ -389,6 +389,11 @@ async fn subscribers_of_one_tree_wait_for_room_for_what_they_do_not_take() {
         deaf.push(next);
         assert!(deaf.len() < 60, "all of them are made");
     };
+    // Another of the tree need not wait for them.
+    let other = "subscription { breaches(after: \"0\") { cursor } }";
+    let mut other = follow(&app, MANAGER, other, json!({})).await;
+    let told = timeout(Duration::from_secs(20), other.next()).await.expect("one viewer has all the room");
+    assert!(told.unwrap()["data"]["breaches"]["cursor"].is_string());
     // What one leaves is for the next.
     let (mut waits, left) = (begun, deaf.pop());
     drop(left);
