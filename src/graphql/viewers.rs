@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::semaphores::Semaphores;
 use crate::access::service_token::{REFUSED, ServiceToken};
 use crate::access::token::{EXPIRED, MAXIMUM_LENGTH, TOO_LONG, Verifier};
 use crate::access::{Actor, Viewer};
@@ -33,6 +34,10 @@ const REMEMBERED: usize = 10_000;
 /// too.
 const AT_ONCE: usize = 4;
 
+/// And of those with rights in the same trees of tenants: whose right is gone in a small tree is not to wait until all of a
+/// large one are known.
+const AT_ONCE_OF_TREES: usize = 2;
+
 /// Who has which rights.
 pub struct Viewers {
     store: Store,
@@ -48,6 +53,8 @@ pub struct Viewers {
     /// Of open subscriptions, by change, who it is and when their token ends.
     anew: Cache<AtChange, Arc<Viewer>>,
     turns: Semaphore,
+    /// By trees.
+    turns_of_trees: Semaphores,
     /// The service tokens that were used since this was last kept.
     used: std::sync::Mutex<HashSet<Uuid>>,
 }
@@ -70,6 +77,7 @@ impl Viewers {
             known: Cache::new(REMEMBERED),
             anew: Cache::new(REMEMBERED),
             turns: Semaphore::new(AT_ONCE),
+            turns_of_trees: Semaphores::new(),
             used: std::sync::Mutex::default(),
         });
         let watched = viewers.clone();
@@ -212,6 +220,9 @@ impl Viewers {
     async fn anew(&self, viewer: &Viewer, change: u64) -> Result<Arc<Viewer>, Error> {
         let key = (change, viewer.actor.name(), viewer.expires_at);
         let load = async {
+            // Whoever has come to the turns of all waits for no turn of a tree: they are taken in this order.
+            let of_trees = self.turns_of_trees.acquire(viewer.trees(), AT_ONCE_OF_TREES, 1);
+            let _turn_of_trees = of_trees.await.map_err(Error::internal)?;
             let _turn = self.turns.acquire().await.map_err(Error::internal)?;
             let conn = self.store.conn();
             let anew = match &viewer.actor {

@@ -197,6 +197,39 @@ async fn b4_a_right_that_is_taken_back_while_a_subscription_begins_is_gone_for_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b4_who_lost_a_right_in_one_tree_is_not_told_late_for_the_many_of_another() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    let board = async |login: &str, tenant: &str| {
+        person_of(&client, login, tenant, "breaches:read").await;
+        let mut board = follow(&app, login, "subscription { breaches { cursor } }", json!({})).await;
+        assert!(board.next().await.unwrap()["data"]["breaches"]["cursor"].is_string());
+        board
+    };
+    let mut many = Vec::new();
+    for nth in 0..12 {
+        let board = board(&format!("many{nth}"), "wna").await;
+        many.push(tokio::spawn(board.for_each(async |_| {})));
+    }
+    let few = board("few", "itrp").await;
+    // It takes long to look at one of the many.
+    let slow = "SELECT pg_advisory_lock(1);
+        ALTER TABLE person RENAME TO person_of_all;
+        CREATE FUNCTION looked_at(login text) RETURNS boolean COST 1000000 LANGUAGE plpgsql AS $$ BEGIN
+          IF login LIKE 'many%' THEN PERFORM pg_advisory_xact_lock_shared(1); END IF; RETURN true; END $$;
+        CREATE VIEW person AS SELECT * FROM person_of_all WHERE looked_at(login)";
+    let lock = app.database.client().await;
+    lock.batch_execute(slow).await.unwrap();
+    client.batch_execute("UPDATE authorization_epoch SET epoch = epoch + 1").await.unwrap();
+    app.database.waited_for().await;
+    client.batch_execute("UPDATE role SET permissions = '{}' WHERE name = 'few'").await.unwrap();
+    let told = timeout(Duration::from_secs(20), few.collect::<Vec<_>>()).await;
+    let told = told.expect("it waits for the many");
+    assert_eq!(refusal(told.last().unwrap()).map(|(code, _)| code), Some("FORBIDDEN"), "{told:?}");
+    many.iter().for_each(|board| board.abort());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn those_whose_rights_are_read_anew_leave_connections_to_others() {
     let app = App::sampled().await;
     let mut client = app.database.client().await;
