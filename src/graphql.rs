@@ -13,6 +13,7 @@ mod look_ahead;
 pub mod node;
 pub mod page;
 pub mod scalar;
+mod semaphores;
 pub mod subscription;
 mod told;
 pub mod viewer;

@@ -1,7 +1,6 @@
 //! The one way in: every operation of every transport is checked, run, measured and answered here, so that limits,
 //! permissions and codes cannot differ between them.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,12 +14,13 @@ use futures_util::future::join_all;
 use futures_util::stream::{BoxStream, StreamExt, iter, once};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{Asking, Services};
 use super::document::{Ask, Documents, Limits, Operation, refusal};
+use super::semaphores::Semaphores;
 use super::subscription::{Event, Part};
 use super::viewers::Viewers;
 use super::{Schema, schema};
@@ -43,8 +43,8 @@ struct Inner {
     started: Instant,
     /// What subscribers were told of late.
     told: Cache<Told, Answer, Weight>,
-    /// By their trees, the room for what subscribers are about to be told.
-    rooms: Cache<String, Arc<Semaphore>>,
+    /// By viewer and by their trees, the room for what subscribers are about to be told.
+    rooms: Semaphores,
     figures: Counted,
 }
 
@@ -85,12 +85,11 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 const TOGETHER: usize = 16;
 
 /// How much room the subscribers of one tree of tenants have for answers that are made and not yet on their way, in units of
-/// so many bytes. One who reads slowly has them wait, and there are a thousand subscriptions on the sockets of one viewer.
+/// so many bytes. One who reads slowly has them wait, and there are a thousand subscriptions on the sockets of one viewer, who
+/// leaves half of it to others.
 const ROOM: usize = 256 * 1024 * 1024 / UNIT;
+const ROOM_OF_ONE: usize = ROOM / 2;
 const UNIT: usize = 64 * 1024;
-
-/// Of how many trees it is remembered.
-const ROOMS: usize = 10_000;
 
 #[derive(Clone)]
 struct Weight;
@@ -223,7 +222,7 @@ impl Gateway {
             services,
             started: Instant::now(),
             told,
-            rooms: Cache::new(ROOMS),
+            rooms: Semaphores::new(),
             figures: Counted::default(),
         })))
     }
@@ -299,7 +298,7 @@ impl Gateway {
                     }))
                     .await;
                     let bytes: usize = answers.iter().flatten().map(|answer| answer.json.len()).sum();
-                    (answers, room.as_mut().and_then(|room| room.split(bytes / UNIT)))
+                    (answers, room.as_mut().map(|room| room.each_mut().map(|room| room.split(bytes / UNIT))))
                 }
             })
             .flat_map(|(answers, room)| {
@@ -310,13 +309,14 @@ impl Gateway {
             .boxed()
     }
 
-    /// Room for the answers to so many events, once others of the same tree have left it.
-    async fn room(&self, viewer: Option<&Viewer>, events: usize) -> Option<OwnedSemaphorePermit> {
-        let room = || Ok::<_, Infallible>(Arc::new(Semaphore::new(ROOM)));
-        let Ok(room) = self.0.rooms.get_or_insert_with(viewer.map_or("", Viewer::trees), room);
+    /// Room for the answers to so many events, of the viewer and of their trees, once it was left. Nobody but a viewer has
+    /// anything to follow.
+    async fn room(&self, viewer: Option<&Viewer>, events: usize) -> Option<[OwnedSemaphorePermit; 2]> {
+        let viewer = viewer?;
         let units = u32::try_from(events * LONGEST_ANSWER / UNIT).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
-        room.acquire_many_owned(units).await.ok()
+        // Whoever has room of their trees waits for no other.
+        let own = self.0.rooms.acquire(&viewer.actor.name(), ROOM_OF_ONE, units).await.ok()?;
+        Some([own, self.0.rooms.acquire(viewer.trees(), ROOM, units).await.ok()?])
     }
 
     /// The answer to an event: one that was made within this second serves everybody.

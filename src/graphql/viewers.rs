@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::semaphores::Semaphores;
 use crate::access::service_token::{REFUSED, ServiceToken};
 use crate::access::token::{EXPIRED, MAXIMUM_LENGTH, TOO_LONG, Verifier};
 use crate::access::{Actor, Viewer};
@@ -33,20 +34,27 @@ const REMEMBERED: usize = 10_000;
 /// too.
 const AT_ONCE: usize = 4;
 
+/// And of those with rights in the same trees of tenants: whose right is gone in a small tree is not to wait until all of a
+/// large one are known.
+const AT_ONCE_OF_TREES: usize = 2;
+
 /// Who has which rights.
 pub struct Viewers {
     store: Store,
     verifier: Verifier,
-    /// How often the epoch of rights was seen to be another. What is remembered rests on this and not on the epoch itself: of
-    /// a standby that took over it may be an earlier one, and come to the same number again by other changes.
+    /// How often the epoch of rights, or the life of the database, was seen to be another. What is remembered rests on this and
+    /// not on the epoch itself: of a standby that took over it may be an earlier one, and come to the same number again by
+    /// other changes.
     changes: watch::Sender<u64>,
-    /// The epoch as last seen; held while it is asked for.
-    looking: Mutex<i64>,
+    /// The epoch and the life of the database as last seen; held while they are asked for.
+    looking: Mutex<(i64, i32)>,
     /// By the hash of the token: what is in memory is no secret.
     known: Cache<[u8; 32], (Age, Arc<Viewer>)>,
     /// Of open subscriptions, by change, who it is and when their token ends.
     anew: Cache<AtChange, Arc<Viewer>>,
     turns: Semaphore,
+    /// By trees.
+    turns_of_trees: Semaphores,
     /// The service tokens that were used since this was last kept.
     used: std::sync::Mutex<HashSet<Uuid>>,
 }
@@ -69,6 +77,7 @@ impl Viewers {
             known: Cache::new(REMEMBERED),
             anew: Cache::new(REMEMBERED),
             turns: Semaphore::new(AT_ONCE),
+            turns_of_trees: Semaphores::new(),
             used: std::sync::Mutex::default(),
         });
         let watched = viewers.clone();
@@ -159,6 +168,8 @@ impl Viewers {
             }
         });
         self.known.insert(hash, (age, viewer.clone()));
+        // Whoever follows with it is found to have the rights of now without another look.
+        self.anew.insert((age.0, viewer.actor.name(), viewer.expires_at), viewer.clone());
         Ok(viewer)
     }
 
@@ -177,6 +188,8 @@ impl Viewers {
         let (told, followed) = watch::channel(viewer.clone());
         let viewers = self.clone();
         let mut changes = self.changes.subscribe();
+        // The viewer may be one of before the last change, of which nobody would tell any more.
+        changes.mark_changed();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -185,7 +198,13 @@ impl Viewers {
                 }
                 let seen = *changes.borrow_and_update();
                 match viewers.anew(&viewer, seen).await {
-                    Ok(anew) => drop(told.send_replace(anew)),
+                    Ok(anew) => {
+                        told.send_if_modified(|known| {
+                            let other = !Arc::ptr_eq(known, &anew);
+                            *known = anew;
+                            other
+                        });
+                    }
                     // The database is away: what was allowed stays so until it answers again.
                     Err(_) => {
                         tokio::time::sleep(LOOK).await;
@@ -201,6 +220,9 @@ impl Viewers {
     async fn anew(&self, viewer: &Viewer, change: u64) -> Result<Arc<Viewer>, Error> {
         let key = (change, viewer.actor.name(), viewer.expires_at);
         let load = async {
+            // Whoever has come to the turns of all waits for no turn of a tree: they are taken in this order.
+            let of_trees = self.turns_of_trees.acquire(viewer.trees(), AT_ONCE_OF_TREES, 1);
+            let _turn_of_trees = of_trees.await.map_err(Error::internal)?;
             let _turn = self.turns.acquire().await.map_err(Error::internal)?;
             let conn = self.store.conn();
             let anew = match &viewer.actor {

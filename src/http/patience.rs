@@ -9,7 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How much of what waits a client must read each second, in bytes, so as not to be cut off.
-const SLOWEST: u64 = 16 * 1024;
+const SLOWEST: u32 = 16 * 1024;
+
+/// How long a client may take to read so many bytes.
+pub(super) fn reading_time(bytes: usize) -> Duration {
+    Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / SLOWEST
+}
 
 /// A connection that breaks off when its client leaves what it is sent unread for too long: an answer would stay in memory
 /// as long as that, however large.
@@ -29,10 +34,8 @@ impl<S> Patient<S> {
     fn minded(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match (&written, &mut self.stalled) {
             (Poll::Ready(Ok(bytes)), Some(until)) => {
-                let gained =
-                    Duration::from_secs(1) * u32::try_from(*bytes).unwrap_or(u32::MAX) / SLOWEST as u32;
                 let most = Instant::now() + self.deadline;
-                let later = (until.deadline() + gained).min(most);
+                let later = (until.deadline() + reading_time(*bytes)).min(most);
                 until.as_mut().reset(later);
             }
             (Poll::Pending, _) => {

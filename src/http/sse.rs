@@ -1,7 +1,13 @@
 //! GraphQL over server-sent events, in distinct connections mode: one request, one operation, its results as
 //! `next` events and then `complete`. Closing the connection ends the operation.
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::Poll,
+    time::Duration,
+};
 
 use async_graphql::{Response as Answer, ServerError};
 use axum::{
@@ -9,10 +15,22 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures_util::{Stream, StreamExt, stream};
-use tokio::time;
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{self, Instant},
+};
 
-use super::{Entrance, RequestErrors, Unanswered, graphql::Refused, negotiate::Media, places::Full};
+use super::{
+    Entrance, RequestErrors, Unanswered,
+    graphql::Refused,
+    negotiate::Media,
+    patience::reading_time,
+    places::{Full, Held},
+};
 use crate::{access::Viewer, graphql::document::Operation};
 
 /// How often a comment is sent while there is no event, so that proxies keep the connection.
@@ -25,8 +43,32 @@ const COMMENT: &str = ":\n\n";
 /// take whatever has data for a result.
 const COMPLETE: &str = "event: complete\ndata:\n\n";
 
-/// Streams a subscription until it ends, the token expires or is revoked, or the gateway shuts down. The stream of the
-/// last two just breaks off, without `complete`: the client comes back.
+/// A stream that is open: nobody polls it while its client reads nothing, and over HTTP/2 that need not show on the connection.
+struct Open {
+    events: BoxStream<'static, String>,
+    /// Until when the client may take to come for more.
+    unread_until: Instant,
+    _place: (OwnedSemaphorePermit, Held),
+}
+
+/// None once it was cut off.
+type MaybeOpen = Mutex<Option<Open>>;
+
+fn held(open: &MaybeOpen) -> MutexGuard<'_, Option<Open>> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until a client has left what it is sent unread for too long.
+async fn unread(open: &Weak<MaybeOpen>, deadline: Duration) {
+    let until = || open.upgrade().and_then(|open| Some(held(&open).as_ref()?.unread_until));
+    while let Some(until) = until().filter(|until| *until > Instant::now()) {
+        // What is set meanwhile is no earlier than the deadline from now.
+        time::sleep_until(until.min(Instant::now() + deadline)).await;
+    }
+}
+
+/// Streams a subscription until it ends, the token expires or is revoked, the client reads nothing for too long, or the
+/// gateway shuts down. The stream of all but the first just breaks off, without `complete`: the client comes back.
 pub(super) fn subscribe(
     entrance: &Arc<Entrance>,
     operation: Operation,
@@ -40,11 +82,11 @@ pub(super) fn subscribe(
         Refused::new(StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED", message)
     })?;
     let place = (place, own);
-    let over = entrance.shutdown.clone().cancelled_owned();
+    let over = entrance.shutdown.child_token();
+    let deadline = entrance.config.read_deadline;
     let refused = entrance.clone().refused(token);
     let answers = AssertUnwindSafe(entrance.backend.subscribe(operation, viewer)).catch_unwind();
     let answers = answers.map(move |answer| {
-        let _held_as_long_as_the_stream = &place;
         let broken = |_panic| Answer::from_errors(vec![Unanswered::broken().error()]).into();
         let answer = answer.unwrap_or_else(broken);
         if let Some(delivery) = answer.delivery() {
@@ -52,17 +94,38 @@ pub(super) fn subscribe(
         }
         next(answer.json())
     });
-    let events = answers.chain(stream::iter([COMPLETE.to_owned()])).take_until(async move {
-        tokio::select! {
-            () = over => {}
-            () = refused => {}
-        }
-    });
+    let events = answers.chain(stream::iter([COMPLETE.to_owned()]));
+    let events = events.take_until(over.clone().cancelled_owned());
     let events = stream::unfold(Box::pin(events), async |mut events| {
         let event = time::timeout(KEEP_ALIVE, events.next()).await;
         Some((event.unwrap_or_else(|_silence| Some(COMMENT.to_owned()))?, events))
     });
-    Ok(streamed(events))
+    let unread_until = Instant::now() + deadline;
+    let open = Arc::new(Mutex::new(Some(Open { events: events.boxed(), unread_until, _place: place })));
+    let (watched, ended) = (Arc::downgrade(&open), over.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = refused => {}
+            () = unread(&watched, deadline) => {}
+        }
+        ended.cancel();
+        drop(watched.upgrade().and_then(|open| held(&open).take()));
+    });
+    let over = over.drop_guard();
+    Ok(streamed(stream::poll_fn(move |context| {
+        let _cancelled_with_the_body = &over;
+        let mut open = held(&open);
+        let Some(Open { events, unread_until, .. }) = &mut *open else { return Poll::Ready(None) };
+        let event = events.poll_next_unpin(context);
+        let meanwhile = match &event {
+            Poll::Ready(event) => reading_time(event.as_ref().map_or(0, String::len)),
+            // By then there is a comment.
+            Poll::Pending => KEEP_ALIVE,
+        };
+        *unread_until = Instant::now() + meanwhile + deadline;
+        event
+    })))
 }
 
 /// The events of the one result of a query or a mutation, of which the JSON is given.

@@ -70,10 +70,14 @@ pub async fn client(url: &str) -> ConnectionResult<tokio_postgres::Client> {
 /// Those of [`connect`], and [`ConnectionError::BadConnection`] with what to do about the pooler.
 pub async fn keeps_sessions(url: &str) -> ConnectionResult<()> {
     let (one, other) = (client(url).await?, client(url).await?);
-    let before = session(&one).await?;
-    // The session that the first has just had, if it is not its own.
-    other.batch_execute("BEGIN").await.map_err(|cause| ConnectionError::BadConnection(causes(&cause)))?;
-    if session(&one).await? == before {
+    let kept = async {
+        let before = session(&one).await?;
+        // The session that the first has just had, if it is not its own.
+        other.batch_execute("BEGIN").await.map_err(|cause| ConnectionError::BadConnection(causes(&cause)))?;
+        ConnectionResult::Ok(session(&one).await? == before)
+    };
+    // If that was the only one there is, the first waits for it.
+    if timeout(CONNECT_LIMIT, kept).await.unwrap_or(Ok(false))? {
         return Ok(());
     }
     Err(ConnectionError::BadConnection(

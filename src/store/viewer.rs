@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Array, Bytea, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Bytea, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+};
 use uuid::Uuid;
 
 use super::noun::{column, is_null};
@@ -134,12 +136,12 @@ pub async fn operator(conn: &Conn, tenant: &str, name: &str) -> Result<(Viewer, 
     Ok((Viewer::new(actor, name.to_owned(), None, found.places, &grants), tenants))
 }
 
-/// Rises with every change of rights: what is remembered of viewers is forgotten then.
-pub async fn epoch(conn: &Conn) -> Result<i64, Error> {
-    let rows = conn.rows(Sql::new("SELECT epoch FROM authorization_epoch")).await?;
-    Ok(rows
-        .first()
-        .map(|row| column::<diesel::sql_types::BigInt, i64>(row, 0))
-        .transpose()?
-        .unwrap_or_default())
+/// The epoch of rights, which rises with every change of them, and that of the breach log, which is another in each life of the
+/// database: a standby that took over may have come to the same number of changes by others. What is remembered of viewers is
+/// forgotten when either is another.
+pub async fn epoch(conn: &Conn) -> Result<(i64, i32), Error> {
+    let epochs = "SELECT a.epoch, h.epoch FROM authorization_epoch a JOIN breach_log_head h ON h.shard = 0";
+    let rows = conn.rows(Sql::new(epochs)).await?;
+    let Some(row) = rows.first() else { return Ok(Default::default()) };
+    Ok((column::<BigInt, i64>(row, 0)?, column::<Integer, i32>(row, 1)?))
 }

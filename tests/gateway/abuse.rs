@@ -10,6 +10,8 @@ use axum::http::{Request, StatusCode};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use sla_gateway::graphql::document::Ask;
 use sla_gateway::http::{HttpConfig, router};
@@ -19,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::following::person;
+use crate::following::{follow, person};
 use crate::introspection::refusal;
 use crate::socket::server_over;
 use crate::toy::Toy;
@@ -387,6 +389,11 @@ async fn subscribers_of_one_tree_wait_for_room_for_what_they_do_not_take() {
         deaf.push(next);
         assert!(deaf.len() < 60, "all of them are made");
     };
+    // Another of the tree need not wait for them.
+    let other = "subscription { breaches(after: \"0\") { cursor } }";
+    let mut other = follow(&app, MANAGER, other, json!({})).await;
+    let told = timeout(Duration::from_secs(20), other.next()).await.expect("one viewer has all the room");
+    assert!(told.unwrap()["data"]["breaches"]["cursor"].is_string());
     // What one leaves is for the next.
     let (mut waits, left) = (begun, deaf.pop());
     drop(left);
@@ -419,6 +426,35 @@ async fn who_does_not_read_what_they_asked_for_is_cut_off() {
     let mut heard = Vec::new();
     ask().await.read_to_end(&mut heard).await.unwrap();
     assert!(heard.len() > 30_000_000, "{} bytes", heard.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_lets_the_events_come_that_they_asked_for_is_cut_off() {
+    let read_deadline = Duration::from_millis(500);
+    let config = HttpConfig { read_deadline, sockets_per_viewer: 1, ..HttpConfig::default() };
+    let server = server_over(Toy::new(), config).await;
+    let stream = TokioIo::new(TcpStream::connect(&server.address).await.unwrap());
+    // Over HTTP/2 a client says for each stream how much of it may come.
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    client.initial_stream_window_size(0);
+    let (mut client, connection) = client.handshake::<_, Body>(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut ask = async || {
+        let request = Request::post("http://x/graphql").header("authorization", "Bearer good");
+        let request =
+            request.header("accept", "text/event-stream").header("content-type", "application/json");
+        let query = json!({ "query": "subscription { ticks(count: 100000, every: 50) }" });
+        client.send_request(request.body(Body::from(query.to_string())).unwrap()).await.unwrap()
+    };
+    let deaf = ask().await;
+    assert_eq!(deaf.status(), StatusCode::OK);
+    let again = async {
+        while ask().await.status() != StatusCode::OK {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), again).await.expect("its place is held for ever");
+    drop(deaf);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -227,6 +227,23 @@ async fn serve_refuses_a_pooler_that_shares_its_sessions() {
     assert!(text.contains("pool_mode = session"), "{text}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_refuses_a_pooler_that_shares_its_only_session_within_seconds() {
+    let app = App::new().await;
+    // Whoever asks while another is in a transaction waits for its end.
+    let shared = "CREATE SCHEMA pooled; CREATE SEQUENCE pooled.asked;
+        CREATE FUNCTION pooled.pg_backend_pid() RETURNS bigint LANGUAGE sql AS
+          'SELECT 1::bigint FROM pg_sleep(CASE WHEN nextval(''pooled.asked'') > 1 THEN 120 ELSE 0 END)';
+        DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = pooled, pg_catalog, public', current_database()); END $$";
+    app.database.client().await.batch_execute(shared).await.unwrap();
+    let mut serve = gateway(&["serve", "--listen=127.0.0.1:0"]);
+    serve.env("DATABASE_URL", &app.database.url).env("SLA_GATEWAY_TOKEN_SECRET", SECRET);
+    let begun = Instant::now();
+    let text = refusal(&mut serve);
+    assert!(text.contains("pool_mode = session"), "{text}");
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn a_pooler_that_shares_its_sessions_is_named_where_it_shows() {
     let cause = "prepared statement \"s3\" already exists".to_owned();

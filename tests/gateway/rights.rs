@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use sla_gateway::graphql::document::Ask;
 use sla_gateway::http::HttpConfig;
 use tokio::time::{Instant, timeout};
 
@@ -161,6 +162,71 @@ async fn rights_that_were_lost_with_a_server_do_not_come_back_when_its_successor
     until(READER, None).await;
     let answer = app.ask(MANAGER, slas, json!({})).await;
     assert_eq!(refusal(&answer).map(|(code, _)| code), Some("FORBIDDEN"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_that_were_lost_with_a_server_are_gone_though_its_successor_has_had_as_many_changes() {
+    let app = App::sampled().await;
+    // The gateway has seen the last change of before, since it was its own.
+    admin(&app, &tenant(&app, "wna").await, "board", &["BREACHES_READ"]).await;
+    let mut board = follow(&app, "board", "subscription { breaches { cursor } }", json!({})).await;
+    assert!(board.next().await.unwrap()["data"]["breaches"]["cursor"].is_string());
+    // The last change of its successor was another one; that it is another server is told by the epoch of the log.
+    let lose = "SET session_replication_role = replica; DELETE FROM role_grant; \
+        UPDATE breach_log_head SET previous_epoch = epoch, epoch_start = pos, epoch = epoch + 1";
+    app.database.client().await.batch_execute(lose).await.unwrap();
+    let told = timeout(Duration::from_secs(20), board.collect::<Vec<_>>()).await;
+    let told = told.expect("what was lost is remembered");
+    assert_eq!(refusal(told.last().unwrap()).map(|(code, _)| code), Some("FORBIDDEN"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_a_right_that_is_taken_back_while_a_subscription_begins_is_gone_for_it_too() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    person_of(&client, "board", "wna", "breaches:read").await;
+    let viewer = app.gateway.viewer(Some(&app.token("board"))).await.unwrap();
+    let input = json!({ "id": role(&app, "board").await, "permissions": ["SLAS_READ"] });
+    // The gateway has seen this change, since it is its own, and no other follows.
+    done(&app, OPERATOR, "roleUpdate", input, "role { id }").await;
+    let ask = Ask { query: Some("subscription { breaches { cursor } }".to_owned()), ..Ask::default() };
+    let answers = app.gateway.subscribe(app.gateway.prepare(ask).unwrap(), viewer);
+    let told = timeout(Duration::from_secs(20), answers.collect::<Vec<_>>()).await;
+    let told = told.expect("it goes on with the right that was taken back");
+    assert!(told.last().unwrap().json().contains("FORBIDDEN"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_who_lost_a_right_in_one_tree_is_not_told_late_for_the_many_of_another() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    let board = async |login: &str, tenant: &str| {
+        person_of(&client, login, tenant, "breaches:read").await;
+        let mut board = follow(&app, login, "subscription { breaches { cursor } }", json!({})).await;
+        assert!(board.next().await.unwrap()["data"]["breaches"]["cursor"].is_string());
+        board
+    };
+    let mut many = Vec::new();
+    for nth in 0..12 {
+        let board = board(&format!("many{nth}"), "wna").await;
+        many.push(tokio::spawn(board.for_each(async |_| {})));
+    }
+    let few = board("few", "itrp").await;
+    // It takes long to look at one of the many.
+    let slow = "SELECT pg_advisory_lock(1);
+        ALTER TABLE person RENAME TO person_of_all;
+        CREATE FUNCTION looked_at(login text) RETURNS boolean COST 1000000 LANGUAGE plpgsql AS $$ BEGIN
+          IF login LIKE 'many%' THEN PERFORM pg_advisory_xact_lock_shared(1); END IF; RETURN true; END $$;
+        CREATE VIEW person AS SELECT * FROM person_of_all WHERE looked_at(login)";
+    let lock = app.database.client().await;
+    lock.batch_execute(slow).await.unwrap();
+    client.batch_execute("UPDATE authorization_epoch SET epoch = epoch + 1").await.unwrap();
+    app.database.waited_for().await;
+    client.batch_execute("UPDATE role SET permissions = '{}' WHERE name = 'few'").await.unwrap();
+    let told = timeout(Duration::from_secs(20), few.collect::<Vec<_>>()).await;
+    let told = told.expect("it waits for the many");
+    assert_eq!(refusal(told.last().unwrap()).map(|(code, _)| code), Some("FORBIDDEN"), "{told:?}");
+    many.iter().for_each(|board| board.abort());
 }
 
 #[tokio::test(flavor = "multi_thread")]
