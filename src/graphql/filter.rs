@@ -48,9 +48,9 @@ fn list<T, B>(values: Vec<T>, each: impl Fn(T) -> Result<B, Error>) -> Result<Ve
 pub struct StringFilter {
     /// Equal, letter by letter.
     eq: Option<String>,
-    /// Equal to one of these, at most 2000.
+    /// Equal to one of these, at most 200.
     r#in: Option<Vec<String>>,
-    /// Equal to none of these, at most 2000; null is equal to none.
+    /// Equal to none of these, at most 200; null is equal to none.
     not_in: Option<Vec<String>>,
     /// Contains this text, at most 500 characters, whatever the case of its letters.
     contains: Option<String>,
@@ -79,9 +79,9 @@ impl Operators for StringFilter {
 pub struct IdFilter {
     /// Refers to this object.
     pub(super) eq: Option<ID>,
-    /// Refers to one of these, at most 2000.
+    /// Refers to one of these, at most 200.
     pub(super) r#in: Option<Vec<ID>>,
-    /// Refers to none of these, at most 2000; null refers to none.
+    /// Refers to none of these, at most 200; null refers to none.
     not_in: Option<Vec<ID>>,
     /// Is null, or is not.
     is_null: Option<bool>,
@@ -117,7 +117,7 @@ impl IdFilter {
 pub struct IntFilter {
     /// Equal.
     eq: Option<i32>,
-    /// Equal to one of these, at most 2000.
+    /// Equal to one of these, at most 200.
     r#in: Option<Vec<i32>>,
     /// Greater.
     gt: Option<i32>,

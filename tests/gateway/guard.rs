@@ -184,7 +184,7 @@ fn a_hostile_document_is_refused_fast_and_kills_nothing() {
             let names = (0..200).map(|n| format!("$v{n}: Int = 1 ")).collect::<String>();
             format!("query({names}) {{ echo }}")
         }),
-        ("2500 ids", format!("{{ nodes(ids: [{}]) {{ id }} }}", "1 ".repeat(2_500))),
+        ("300 ids", format!("{{ nodes(ids: [{}]) {{ id }} }}", "1 ".repeat(300))),
         (
             "pages of pages of pages",
             "{ things(first: 100) { things(first: 100) { things(first: 100) { id } } } }".into(),
@@ -384,7 +384,7 @@ fn the_values_of_variables_fit_their_types_or_are_refused_with_their_place() {
     ] {
         cost(text, values.clone()).unwrap_or_else(|errors| panic!("{values}: {errors:?}"));
     }
-    let long = json!({ "i": vec![1; 2_001] });
+    let long = json!({ "i": vec![1; 201] });
     assert_eq!(
         code(&cost("query($i: [ID!]!) { nodes(ids: $i) { id } }", long).unwrap_err()),
         "LIMIT_EXCEEDED"

@@ -219,3 +219,15 @@ async fn the_default_sla_of_a_tenant_is_one_it_may_use_c13() {
     let payload = world.mutate("tenantCreate", made("with-shared", &shared), "id").await;
     assert_eq!(payload["errors"], json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_written_as_a_whole_may_be_long() {
+    let world = World::new().await;
+    let people = "INSERT INTO person (root_id, id, tenant_id, first_name, last_name)
+        SELECT root_id, uuid_v7(), id, 'Member', n::text FROM tenant, generate_series(1, 201) n WHERE slug = 'wna' RETURNING id::text";
+    let made = world.app.database.client().await.query(people, &[]).await.unwrap();
+    let members: Vec<String> = made.iter().map(|row| row.get(0)).collect();
+    let input = json!({ "tenantId": world.tenant, "name": "All", "memberIds": members });
+    let team = world.mutate("teamCreate", input, "members { totalCount }").await;
+    assert_eq!(team["object"]["members"]["totalCount"], 201, "{team}");
+}

@@ -30,6 +30,8 @@ pub struct Limits {
     pub variables: usize,
     /// Items of one list, in the document or in a variable.
     pub list_items: usize,
+    /// Items of a list in what a mutation is given in a variable: the members of a team, say, are written as a whole.
+    pub input_items: usize,
     /// Rows of a bulk mutation, sent in a variable: the items of a list that is called `rows`.
     pub rows: usize,
     /// Length of one string, in the document or in a variable, in bytes. More than the longest text that a field holds, so
@@ -69,7 +71,8 @@ impl Default for Limits {
             directives: 100,
             operations: 20,
             variables: 100,
-            list_items: 2_000,
+            list_items: 200,
+            input_items: 2_000,
             rows: 1_000,
             string_bytes: 192 * 1024,
             cost: 50_000,

@@ -329,8 +329,12 @@ impl<'a> Check<'a> {
             Type::List(item) | Type::NonNullList(item) => {
                 // A single value stands for a list of it.
                 let Some(items) = given.items() else { return self.value(item, given) };
-                let Limits { list_items, rows, .. } = *self.limits;
-                let most = if self.is_called("rows") { rows } else { list_items };
+                let Limits { list_items, input_items, rows, .. } = *self.limits;
+                let most = match self.is_called("rows") {
+                    true => rows,
+                    false if self.is_of("input") => input_items,
+                    false => list_items,
+                };
                 if matches!(given, Given::Variable(_)) && items.len() > most {
                     return self.refuse(LIMIT_EXCEEDED, &too_many_items(most), Some(given));
                 }
@@ -481,6 +485,14 @@ impl<'a> Check<'a> {
             None => {
                 self.variable.and_then(|(_, used)| used?.path.as_ref()?.last()).is_some_and(|own| own == name)
             }
+        }
+    }
+
+    /// Whether the walk is in the argument of this name.
+    fn is_of(&self, name: &str) -> bool {
+        match self.variable.and_then(|(_, used)| used?.path.as_ref()) {
+            Some(path) => path.first().is_some_and(|first| first == name),
+            None => matches!(self.steps.first(), Some(Step::Name(first)) if *first == name),
         }
     }
 
