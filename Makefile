@@ -13,8 +13,7 @@ help: ## Shows this list
 
 run: cargo compiler postgres web ## Builds and starts everything on this machine: Postgres, sample data, gateway
 	@$(call say,building the gateway)
-	@cargo build --release --locked
-	@exec target/release/sla-gateway run $(ARGS)
+	@exec cargo run --release --locked -- run $(ARGS)
 
 test: fmt lint docs tests ## Checks everything: format, lints, documentation, tests
 	@$(call say,all is well)
@@ -103,8 +102,8 @@ with_node := PATH="$(own_node)/node_modules/.bin:$$PATH"
 node:
 	@new_enough() { $(with_node) node -e '$(is_new_enough)' 2>/dev/null; }; \
 	command -v npm >/dev/null || { $(call say,installing Node); $(call install,nodejs npm,node); }; \
-	new_enough || { $(call say,installing a newer Node into target/); mkdir -p $(own_node); \
-		npm install --prefix $(own_node) --no-audit --no-fund --no-progress --loglevel=error node@22; }; \
+	new_enough || { $(call say,installing a newer Node into target/); mkdir -p "$(own_node)"; \
+		npm install --prefix "$(own_node)" --no-audit --no-fund --no-progress --loglevel=error node@22; }; \
 	new_enough || { echo "Node 20.19 or newer is needed to build the web page" >&2; exit 1; }
 
 faketime:
@@ -120,6 +119,6 @@ say = printf '\n\033[1m== %s\033[0m\n' "$(1)"
 sudo := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # install,packages of Debian,packages of Homebrew
 install = if command -v apt-get >/dev/null; then \
-		$(sudo) apt-get -qq update && DEBIAN_FRONTEND=noninteractive $(sudo) apt-get -qq install -y --no-install-recommends $(1) >/dev/null; \
+		$(sudo) apt-get -qq update && $(sudo) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(1) >/dev/null; \
 	elif command -v brew >/dev/null; then brew install -q $(2); \
 	else echo "please install: $(1)" >&2; false; fi

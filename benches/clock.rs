@@ -1,6 +1,6 @@
 //! What the clock costs: a target a year and ten years away, a history of fifty events, an explanation of a year.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -64,10 +64,9 @@ fn histories(criterion: &mut Criterion) {
     let facts = Facts {
         started_at: start(),
         zone: Tz::Europe__Berlin,
-        instance: None,
+        instances: BTreeSet::new(),
         below: BTreeMap::new(),
-        support_team: None,
-        first_line_team: None,
+        teams: BTreeSet::new(),
         applies: true,
         promised: vec![InForce { from: DateTime::<Utc>::UNIX_EPOCH, targets }],
     };
@@ -80,7 +79,13 @@ fn histories(criterion: &mut Criterion) {
                 _ => Change::Team(Some(Uuid::nil())),
             };
             let occurred_at = start() + TimeDelta::hours(hours_apart * number);
-            Event { id: Uuid::from_u128(number as u128), occurred_at, sequence: number, change }
+            Event {
+                id: Uuid::from_u128(number as u128),
+                occurred_at,
+                sequence: number,
+                received_at: occurred_at,
+                change,
+            }
         };
         (0..50).map(event).collect()
     };

@@ -8,7 +8,7 @@ pub mod jwks;
 pub mod service_token;
 pub mod token;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
@@ -188,13 +188,16 @@ impl Viewer {
         grants: &[(Uuid, Permissions)],
     ) -> Self {
         let places = Arc::new(places);
+        let mut granted: HashMap<Uuid, Permissions> = HashMap::new();
+        for (tenant, more) in grants {
+            let all = granted.entry(*tenant).or_default();
+            *all = all.union(*more);
+        }
         let rights: HashMap<Uuid, Permissions> = places
             .keys()
             .map(|&tenant| {
-                let held = lineage(&places, tenant)
-                    .flat_map(|above| grants.iter().filter(move |(t, _)| *t == above))
-                    .fold(Permissions::default(), |all, (_, p)| all.union(*p));
-                (tenant, held)
+                let held = lineage(&places, tenant).filter_map(|above| granted.get(&above));
+                (tenant, held.fold(Permissions::default(), |all, more| all.union(*more)))
             })
             .filter(|(_, held)| !held.is_empty())
             .collect();
@@ -223,6 +226,16 @@ impl Viewer {
             trees,
             digest: OnceLock::new(),
         }
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn weight(&self) -> u64 {
+        let own = self.reaches.iter().filter(|reach| !Arc::ptr_eq(reach, &self.reach_any));
+        let ids = own.chain([&self.reach_any]).map(|reach| reach.tenants.len() + reach.visible.len());
+        // Maps have room for more than they hold.
+        let places = self.places.len() * size_of::<(Uuid, Place)>() * 2;
+        let rights = self.rights.len() * size_of::<(Uuid, Permissions)>() * 2;
+        (1_024 + places + rights + ids.sum::<usize>() * size_of::<Uuid>()) as u64
     }
 
     /// The same person or token, who may do nothing any more.
@@ -276,9 +289,10 @@ impl Viewer {
     /// A reach of this viewer's, but of these tenants only, and of their roots.
     pub fn narrow(&self, reach: &Reach, tenants: &[Uuid]) -> Reach {
         let mut narrow = reach.within(tenants);
+        // Trees of none of them would be looked through for nothing.
         narrow.roots.retain(|root| {
             narrow
-                .tenants
+                .visible
                 .iter()
                 .any(|tenant| self.place(*tenant).is_some_and(|place| place.root_id == *root))
         });
@@ -338,7 +352,7 @@ fn lineage(places: &HashMap<Uuid, Place>, tenant: Uuid) -> impl Iterator<Item = 
     std::iter::successors(Some(tenant), |t| places.get(t).and_then(|place| place.parent_id))
 }
 
-/// Which tenants a read may see.
+/// Which tenants a read may see. All keys are in ascending order, each once.
 #[derive(Clone, Debug)]
 pub struct Reach {
     /// The roots that [`Self::tenants`] belong to.
@@ -359,20 +373,27 @@ impl Reach {
             tenants.iter().filter_map(|t| places.get(t)).map(|place| place.root_id).collect();
         roots.sort_unstable();
         roots.dedup();
+        roots.shrink_to_fit();
         let mut visible: Vec<Uuid> = tenants.iter().flat_map(|t| lineage(places, *t)).collect();
         visible.sort_unstable();
         visible.dedup();
+        visible.shrink_to_fit();
         let complete = places.iter().filter(|(_, place)| roots.binary_search(&place.root_id).is_ok()).count()
             == tenants.len();
         Self { roots, tenants, visible, complete }
     }
 
-    /// The same reach, but of these tenants only.
+    /// The same reach, but of these tenants only: of those above it, what is seen there.
     #[must_use]
     pub fn within(&self, tenants: &[Uuid]) -> Self {
-        let tenants: Vec<Uuid> =
-            tenants.iter().copied().filter(|t| self.tenants.binary_search(t).is_ok()).collect();
-        Self { roots: self.roots.clone(), visible: tenants.clone(), tenants, complete: false }
+        let asked: HashSet<Uuid> = tenants.iter().copied().collect();
+        let among = |all: &[Uuid]| all.iter().copied().filter(|tenant| asked.contains(tenant)).collect();
+        Self {
+            roots: self.roots.clone(),
+            tenants: among(&self.tenants),
+            visible: among(&self.visible),
+            complete: false,
+        }
     }
 
     /// Whether rows of `tenant_id` are listed.
@@ -414,6 +435,7 @@ impl Permit {
     pub fn reach_of(&self, id: Uuid) -> Reach {
         let mut tenants = vec![self.tenant_id, id];
         tenants.sort_unstable();
+        tenants.dedup();
         Reach { roots: vec![self.root_id], visible: tenants.clone(), tenants, complete: false }
     }
 }

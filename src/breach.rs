@@ -18,14 +18,12 @@ mod feed;
 mod log;
 mod watch;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use quick_cache::sync::Cache;
 use tokio::select;
 use tokio::sync::watch::Receiver;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -36,6 +34,7 @@ use uuid::Uuid;
 
 use crate::access::Viewer;
 use crate::error::Error;
+use crate::store::semaphores::Semaphores;
 use crate::store::{PATIENCE, Store, partition, write};
 pub use clocks::Clock;
 pub use feed::{Cursor, EVERYTHING, Feed, Filter, Ids, Item};
@@ -49,9 +48,6 @@ const REPLAYS: usize = 4;
 
 /// How many of them belong to viewers of the same trees.
 const REPLAYS_OF_TREES: usize = 2;
-
-/// Of how many groups of trees it is remembered how many of their subscribers read the log.
-const GROUPS: usize = 10_000;
 
 /// How often partitions are made ahead of need.
 const UPKEEP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -80,7 +76,7 @@ struct Room {
     tail: log::Tail,
     replays: Semaphore,
     /// By their trees, what all viewers of the same may take of `replays`.
-    shares: Cache<String, Arc<Semaphore>>,
+    replays_of_trees: Semaphores,
     recorded: AtomicU64,
     /// For how many months the log is kept; none = for ever.
     months: Option<u32>,
@@ -102,7 +98,8 @@ pub struct Figures {
 }
 
 /// Starts the watch, the sequencer, the tail of the log and the upkeep of partitions. They go on, through outages of
-/// the database too, until `shutdown`. Each has a connection of its own besides the pool's: four in all.
+/// the database too, until `shutdown`. The first three have a connection each besides the pool's, and so has the upkeep while
+/// it works: four in all.
 pub fn start(store: Store, shutdown: CancellationToken) -> Breaches {
     start_keeping(store, None, shutdown)
 }
@@ -119,7 +116,7 @@ pub fn start_keeping(store: Store, months: Option<u32>, shutdown: CancellationTo
         clocks: clocks::Clocks::default(),
         tail: log::Tail::default(),
         replays: Semaphore::new(REPLAYS),
-        shares: Cache::new(GROUPS),
+        replays_of_trees: Semaphores::default(),
         recorded: AtomicU64::new(0),
         months,
         holes: AtomicU64::new(0),
@@ -211,7 +208,12 @@ where
 
 async fn upkeep(room: Arc<Room>) -> Result<(), Error> {
     loop {
-        let rest = match keep_up(&room).await {
+        let kept = select! {
+            // What it was about is left to the next start.
+            () = room.shutdown.cancelled() => return Ok(()),
+            kept = keep_up(&room) => kept,
+        };
+        let rest = match kept {
             Ok(()) => UPKEEP,
             Err(Error::Unavailable) => return Err(Error::Unavailable),
             Err(failure) => {
@@ -246,10 +248,9 @@ impl Room {
     /// Waits until somebody may read the log: first for those of the same trees, of whom there may be any number, and then
     /// among the few that are left of each.
     async fn turn(&self, viewer: &Viewer) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), Error> {
-        let share = || Ok::<_, Infallible>(Arc::new(Semaphore::new(REPLAYS_OF_TREES)));
-        let Ok(share) = self.shares.get_or_insert_with(viewer.trees(), share);
+        let of_trees = self.replays_of_trees.of(viewer.trees(), REPLAYS_OF_TREES);
         // Neither is ever closed.
-        let of_trees = share.acquire_owned().await.map_err(Error::internal)?;
+        let of_trees = of_trees.acquire_owned().await.map_err(Error::internal)?;
         Ok((of_trees, self.replays.acquire().await.map_err(Error::internal)?))
     }
 

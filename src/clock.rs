@@ -60,7 +60,7 @@ pub mod state;
 pub mod stopwatch;
 pub mod targets;
 pub mod waiting;
-mod zone;
+pub mod zone;
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -88,8 +88,8 @@ impl Error {
                  {oldest:?}, the oldest cursor there is."
             ),
             Self::Timeout => "The operation took too long and was stopped: ask for less at a time.".into(),
-            Self::Unavailable => "The store cannot be reached just now: try again in a moment, a write under the same \
-                                  clientMutationId."
+            Self::Unavailable => "The store cannot be reached just now: try again in a moment. Nobody can tell whether a \
+                                  write was done: its clientMutationId says what makes it safe to send again."
                 .into(),
             Self::Internal(id) => {
                 format!("Something went wrong on our side. It is in the log as {id}; please report that id.")

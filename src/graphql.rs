@@ -13,7 +13,6 @@ mod look_ahead;
 pub mod node;
 pub mod page;
 pub mod scalar;
-mod semaphores;
 pub mod subscription;
 mod told;
 pub mod viewer;
@@ -183,6 +182,8 @@ pub fn schema() -> Schema {
     Schema::build(Query::default(), Mutation::default(), Subscription)
         // Documents were validated before: see `document`.
         .validation_mode(ValidationMode::Fast)
+        // More than `Limits::nesting`, which says where a document is nested too deep.
+        .limit_recursive_depth(64)
         .disable_suggestions()
         .finish()
 }

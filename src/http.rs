@@ -19,13 +19,17 @@ mod serve;
 mod socket;
 mod sse;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_graphql::{Response as Answer, ServerError};
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get},
@@ -85,7 +89,8 @@ pub struct HttpConfig {
     pub token_interval: Duration,
     /// How each websocket behaves.
     pub socket: SocketConfig,
-    /// How long a connection may take to send the headers of its next request.
+    /// How long a connection may take to send the headers of its next request, and so rest before it: longer than balancers
+    /// keep one that rests, who would otherwise send a request just when it is closed.
     pub header_deadline: Duration,
     /// How long new connections are still taken at shutdown, while `/readyz` says to send no more: a balancer
     /// needs some seconds to notice.
@@ -111,7 +116,7 @@ impl Default for HttpConfig {
             metrics: false,
             token_interval: Duration::from_secs(1),
             socket: SocketConfig::default(),
-            header_deadline: Duration::from_secs(30),
+            header_deadline: Duration::from_secs(75),
             drain_delay: Duration::ZERO,
             drain_deadline: Duration::from_secs(20),
         }
@@ -265,10 +270,19 @@ impl Entrance {
         let Some(token) = token else { return std::future::pending().await };
         loop {
             time::sleep(self.config.token_interval).await;
-            if self.backend.viewer(Some(&token)).await.is_err_and(|error| is_refusal(&error)) {
+            if self.backend.still(&token).await.is_err_and(|error| is_refusal(&error)) {
                 return;
             }
         }
+    }
+
+    /// After how long one of the sockets and streams has to go at shutdown: many are spread out, so that their clients do not
+    /// all come back at once; one or two need not wait.
+    fn turn(&self) -> Duration {
+        let open = u32::try_from(self.places.taken()).unwrap_or(u32::MAX);
+        let window = (Duration::from_millis(1) * open).min(self.config.drain_deadline / 2);
+        let draw = RandomState::new().hash_one(()) as u32;
+        window.mul_f64(f64::from(draw) / f64::from(u32::MAX))
     }
 
     /// Runs a query or a mutation within the limits of this process.
@@ -287,12 +301,17 @@ impl Entrance {
     }
 }
 
+/// There is too much at once for one client, or for those of one tree: later the same is answered.
+const THROTTLED: &str = "THROTTLED";
+
 /// Why an operation has no answer.
 enum Unanswered {
     /// Too many run already; this one did not start.
     Busy,
     /// So many of the same viewer, or of those of the same tree, run already; this one did not start.
     TooMany(Full),
+    /// So many sockets and streams of theirs are open already; this one was not opened.
+    TooManyOpen(Full),
     /// It was done, but too many answers wait for the same viewer to read them.
     Unread,
     /// It ran for too long and was stopped.
@@ -310,7 +329,7 @@ impl Unanswered {
     fn status(&self) -> StatusCode {
         match self {
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooMany(_) | Self::Unread => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::TooManyOpen(_) | Self::Unread => StatusCode::TOO_MANY_REQUESTS,
             Self::Late => StatusCode::GATEWAY_TIMEOUT,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -324,12 +343,18 @@ impl Unanswered {
             }
             Self::TooMany(Full { most, of }) => {
                 let message = format!("At most {most} operations of {of} may run at once: try again.");
-                refusal("LIMIT_EXCEEDED", message, None)
+                refusal(THROTTLED, message, None)
+            }
+            Self::TooManyOpen(Full { most, of }) => {
+                let message = format!(
+                    "At most {most} sockets and streams may be open for {of}: close one, and try again."
+                );
+                refusal(THROTTLED, message, None)
             }
             Self::Unread => {
                 let message = "The answers that wait for you are too long together: read those, and try again. What was \
                                to be written is written.";
-                refusal("LIMIT_EXCEEDED", message, None)
+                refusal(THROTTLED, message, None)
             }
             Self::Late => of(&Error::Timeout),
             Self::Broken(error) => of(error),
@@ -351,12 +376,13 @@ impl RequestErrors {
 }
 
 /// Whether a page of this request's `Origin` may use the gateway. Programs other than browsers send none.
-fn origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
+fn origin_allowed(headers: &HeaderMap, uri: &Uri, allowed: &[String]) -> bool {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let Some(origin) = text(header::ORIGIN) else { return !headers.contains_key(header::ORIGIN) };
     let host = origin.split_once("://").map(|(_, host)| host);
     allowed.iter().any(|allowed| allowed == "*" || allowed == origin)
-        || host.is_some() && host == text(header::HOST)
+        // HTTP/2 has the host in the address of the request.
+        || host.is_some() && host == text(header::HOST).or(uri.authority().map(Authority::as_str))
 }
 
 fn other_origin() -> Response {
@@ -369,7 +395,7 @@ fn other_origin() -> Response {
 async fn preflight(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
     let asks = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if asks && !origin_allowed(request.headers(), &entrance.config.origins) {
+    if asks && !origin_allowed(request.headers(), request.uri(), &entrance.config.origins) {
         return other_origin();
     }
     next.run(request).await

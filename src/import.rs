@@ -19,7 +19,7 @@ use crate::access::{Permission, Permit};
 use crate::error::WriteError;
 use crate::store::intake::lookup::{self, Named};
 use crate::store::intake::{self, About, Again, Change, Event, Registration, Telling};
-use crate::store::word::{Channel, RequestStatus};
+use crate::store::word::Channel;
 use crate::store::{Store, viewer};
 use mapping::Mapping;
 use rows::{Reader, Row};
@@ -349,7 +349,7 @@ impl Importer<'_> {
             registered_at: row.registered_at.unwrap_or(row.occurred_at),
             source: Some(self.settings.source.clone()),
             source_id: Some(row.source_id.clone()),
-            status: RequestStatus::Assigned,
+            status: None,
             state: Change::default(),
         };
         Ok((event, registration))

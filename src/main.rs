@@ -160,8 +160,8 @@ async fn gateway(
     server: &Server,
     shutdown: CancellationToken,
 ) -> Outcome {
-    // The breach log keeps four connections of its own.
-    let store = store::Store::new(connect::pool(url, usize::from(server.pool_size) + 4)?);
+    // What the breach log keeps for itself does not count against it.
+    let store = store::Store::new(connect::pool(url, usize::from(server.pool_size))?);
     store.synchronize().await.map_err(|failure| failure.message())?;
     let ending = CancellationToken::new();
     let breaches = breach::start_keeping(store.clone(), Some(server.log_months), ending.clone());
@@ -422,6 +422,11 @@ fn prefill(key: &Key) -> Outcome<Prefill> {
 /// What `run` says when the gateway is reached for the first time.
 fn welcome(address: SocketAddr, url: &str, prefill: &Prefill) -> Outcome {
     let mut out = io::stdout().lock();
+    // The page is given tokens under a name of this machine, which an address that stands for all of it is not.
+    let address = match address.ip().is_unspecified() {
+        true => format!("localhost:{}", address.port()),
+        false => address.to_string(),
+    };
     writeln!(out, "\nThe gateway runs. Ctrl-C stops it.\n")?;
     writeln!(out, "  GraphiQL   http://{address}/graphiql/")?;
     writeln!(out, "  GraphQL    http://{address}/graphql")?;

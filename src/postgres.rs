@@ -60,8 +60,9 @@ pub struct Postgres {
     watcher: Child,
     sockets: PathBuf,
     log: PathBuf,
-    /// Held as long as the server runs: two gateways on one data directory would stop each other's server.
-    _lock: Option<File>,
+    /// Held as long as the server runs: two gateways on one data directory, or on two that lead to one cluster, would stop each
+    /// other's server.
+    _locks: Vec<File>,
 }
 
 impl Postgres {
@@ -74,8 +75,10 @@ impl Postgres {
     pub fn start(binaries: Option<&Path>, data: &Path) -> Result<Self, Error> {
         fs::create_dir_all(data).map_err(|cause| Error::unwritable(data, cause))?;
         let data = data.canonicalize().map_err(|cause| Error::unwritable(data, cause))?;
-        let lock = lock(&data)?;
+        let mut locks = vec![lock(&data)?];
         let (home, account) = home(&data)?;
+        // A copy of a data directory may lead to the cluster of its original.
+        locks.push(lock(&home)?);
         let cluster = home.join("cluster");
 
         let binaries = if cluster.exists() {
@@ -100,7 +103,7 @@ impl Postgres {
                 .map_err(|cause| Error::unwritable(&log, cause))?;
         }
         let sockets = account.scratch()?;
-        launch(&binaries, &account, &cluster, sockets, log, DURABLE, Some(lock))
+        launch(&binaries, &account, &cluster, sockets, log, DURABLE, locks)
     }
 
     /// Starts an empty server for tests: its data is gone when it stops, so it never waits for a disk.
@@ -115,7 +118,7 @@ impl Postgres {
         let cluster = scratch.join("cluster");
         binaries.initdb(&account, &cluster, &["--no-sync"])?;
         let log = scratch.join("postgres.log");
-        launch(&binaries, &account, &cluster, scratch, log, &[EPHEMERAL, settings].concat(), None)
+        launch(&binaries, &account, &cluster, scratch, log, &[EPHEMERAL, settings].concat(), Vec::new())
     }
 
     /// The connection URL of a database of this server; the database need not exist yet.
@@ -290,7 +293,7 @@ fn launch(
     sockets: PathBuf,
     log: PathBuf,
     settings: &[&str],
-    lock: Option<File>,
+    locks: Vec<File>,
 ) -> Result<Postgres, Error> {
     let output = File::create(&log).map_err(|cause| Error::unwritable(&log, cause))?;
     let errors = output.try_clone().map_err(|cause| Error::unwritable(&log, cause))?;
@@ -311,7 +314,7 @@ fn launch(
         .stderr(errors)
         .spawn()
         .map_err(|cause| Error::failed("starting Postgres", cause))?;
-    let mut postgres = Postgres { watcher, sockets, log, _lock: lock };
+    let mut postgres = Postgres { watcher, sockets, log, _locks: locks };
 
     let started = Instant::now();
     let mut patience = Duration::from_secs(10);
@@ -423,6 +426,11 @@ fn home(data: &Path) -> Result<(PathBuf, Account), Error> {
 /// What a server that ended badly, or a gateway that was killed, may have left in the cluster.
 fn clear_leftover(binaries: &Binaries, account: &Account, cluster: &Path) -> Result<(), Error> {
     let Some(left) = PidFile::read(cluster) else { return Ok(()) };
+    let own = cluster.canonicalize().unwrap_or_else(|_| cluster.to_owned());
+    if left.cluster.canonicalize().is_ok_and(|of| of != own) {
+        // The cluster was copied while a server ran on the original, which is none of ours.
+        return remove(&cluster.join("postmaster.pid"));
+    }
     if answers(&left.sockets) {
         tracing::info!("stopping the Postgres that a killed gateway left behind");
         let stop = |mode: &str| {
@@ -450,9 +458,10 @@ fn clear_leftover(binaries: &Binaries, account: &Account, cluster: &Path) -> Res
     Ok(())
 }
 
-/// The parts of `postmaster.pid` that matter here: its first line, its fifth and its eighth.
+/// The parts of `postmaster.pid` that matter here: its first line, its second, its fifth and its eighth.
 struct PidFile {
     process: String,
+    cluster: PathBuf,
     sockets: PathBuf,
     ready: bool,
 }
@@ -463,7 +472,8 @@ impl PidFile {
         let mut lines = text.lines();
         Some(Self {
             process: lines.next()?.trim().to_owned(),
-            sockets: PathBuf::from(lines.nth(3)?),
+            cluster: PathBuf::from(lines.next()?),
+            sockets: PathBuf::from(lines.nth(2)?),
             ready: lines.nth(2).is_some_and(|line| line.trim() == "ready"),
         })
     }

@@ -20,6 +20,7 @@ pub mod reference;
 pub mod replay;
 pub mod root;
 mod schema;
+pub(crate) mod semaphores;
 pub mod sql;
 pub mod viewer;
 pub mod word;
@@ -72,6 +73,7 @@ use tokio::time::{Instant, timeout};
 use crate::access::Viewer;
 use crate::error::{Error, WriteError};
 use crate::metrics::Metrics;
+use semaphores::Semaphores;
 use sql::Sql;
 
 /// A row as it comes from the wire.
@@ -83,7 +85,7 @@ pub struct Store {
     pool: Pool<AsyncPgConnection>,
     shares: Arc<Cache<String, Arc<Share>>>,
     /// By their trees, what all viewers of the same may hold as the first connection of each.
-    firsts: Arc<Cache<String, Arc<Semaphore>>>,
+    firsts: Arc<Semaphores>,
     /// What all who ask may hold together beyond the first connection of each.
     further: Arc<Semaphore>,
     /// How far the database's clock is ahead of this machine's, in microseconds.
@@ -98,7 +100,7 @@ pub struct Store {
 impl Store {
     /// A store over a pool of connections.
     pub fn new(pool: Pool<AsyncPgConnection>) -> Self {
-        let (shares, firsts) = (Arc::new(Cache::new(SHARES)), Arc::new(Cache::new(SHARES)));
+        let (shares, firsts) = (Arc::new(Cache::new(SHARES)), Arc::default());
         let further = Arc::new(Semaphore::new(pool.status().max_size / 2));
         let (skew, away_since, frozen) = (Arc::default(), Arc::default(), Arc::default());
         Self { pool, shares, firsts, further, skew, away_since, frozen, metrics: Metrics::default() }
@@ -171,11 +173,20 @@ impl Store {
     /// each other beyond that; so do those of all together, but for the first of each, of which the viewers of one tree hold
     /// a quarter: who asks much or slowly, be it with many tokens, takes nothing from whoever comes next.
     pub fn conn_of(&self, viewer: &Viewer) -> Conn {
+        self.conn_among(&viewer.actor.name(), viewer)
+    }
+
+    /// The same for what is told to all who follow with the same question in the same trees: they are one here, for whoever
+    /// happens to ask first would have all others wait for what they ask besides. What asks much waits for itself alone.
+    pub fn conn_of_followers(&self, question: &[u8; 32], viewer: &Viewer) -> Conn {
+        self.conn_among(&format!("followers {} {question:x?}", viewer.trees()), viewer)
+    }
+
+    fn conn_among(&self, name: &str, viewer: &Viewer) -> Conn {
         let all = self.pool.status().max_size;
-        let firsts = || Ok::<_, Infallible>(Arc::new(Semaphore::new((all / 4).max(1))));
-        let Ok(firsts) = self.firsts.get_or_insert_with(viewer.trees(), firsts);
+        let firsts = self.firsts.of(viewer.trees(), (all / 4).max(1));
         let share = || Ok::<_, Infallible>(Arc::new(Share::new(all / 2)));
-        let Ok(share) = self.shares.get_or_insert_with(&viewer.actor.name(), share);
+        let Ok(share) = self.shares.get_or_insert_with(name, share);
         self.conn_with(Some((share, firsts)))
     }
 

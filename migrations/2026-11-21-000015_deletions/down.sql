@@ -9,4 +9,5 @@ ALTER TABLE breach DROP CONSTRAINT breach_root_id_sla_limit_id_fkey;
 ALTER TABLE breach ADD CONSTRAINT breach_root_id_sla_limit_id_fkey
   FOREIGN KEY (root_id, sla_limit_id) REFERENCES sla_limit (root_id, id);
 ALTER TABLE breach DROP CONSTRAINT breach_limit;
-ALTER TABLE breach ADD CONSTRAINT breach_check CHECK ((kind = 'limit') = (sla_limit_id IS NOT NULL));
+-- The records of limits that were deleted stay.
+ALTER TABLE breach ADD CONSTRAINT breach_check CHECK ((kind = 'limit') = (sla_limit_id IS NOT NULL)) NOT VALID;

@@ -4,6 +4,7 @@
 //! Which algorithm a signature is checked with is a property of the key. What the token names may only agree with it: so
 //! `alg: none`, and a public key used as the secret of HS256, are refused like any other signature that is wrong.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
@@ -86,7 +87,7 @@ pub struct Issuer {
     pace: Pace,
     keys: RwLock<Arc<Keys>>,
     /// When keys were last asked for; held while they are.
-    asked: Mutex<Instant>,
+    asked: Arc<Mutex<Instant>>,
 }
 
 impl fmt::Debug for Issuer {
@@ -114,8 +115,12 @@ impl Issuer {
         audiences: &[String],
         pace: Pace,
     ) -> Result<Arc<Self>, String> {
-        let keys =
-            fetched(&source).await.map_err(|why| format!("cannot load the keys of {source}: {why}"))?;
+        let usable = |keys: Keys| match keys.keys.is_empty() {
+            true => Err("it holds no key for RS256, ES256 or EdDSA".to_owned()),
+            false => Ok(keys),
+        };
+        let keys = fetched(&source).await.and_then(usable);
+        let keys = keys.map_err(|why| format!("cannot load the keys of {source}: {why}"))?;
         let mut rules = Validation::new(Algorithm::RS256);
         rules.set_issuer(&[name]);
         rules.set_audience(audiences);
@@ -129,7 +134,7 @@ impl Issuer {
             rules,
             pace,
             keys: RwLock::new(Arc::new(keys)),
-            asked: Mutex::new(Instant::now()),
+            asked: Arc::new(Mutex::new(Instant::now())),
         }))
     }
 
@@ -154,7 +159,7 @@ impl Issuer {
 
     /// What a token says, if it is signed with one of the keys, is meant for us, and is valid at `now`.
     pub(super) async fn verify(
-        &self,
+        self: &Arc<Self>,
         token: &str,
         header: &Header,
         now: DateTime<Utc>,
@@ -188,11 +193,13 @@ impl Issuer {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The keys after `generation`, fetched if it is time. Of many who ask at once, one fetches and the others wait.
-    async fn newer(&self, generation: u64) -> Arc<Keys> {
-        let mut asked = self.asked.lock().await;
+    /// The keys after `generation`, fetched if it is time. Of many who ask at once, one fetches and the others wait. If that one
+    /// goes away, as anybody may who has no token yet, they are fetched all the same.
+    async fn newer(self: &Arc<Self>, generation: u64) -> Arc<Keys> {
+        let mut asked = self.asked.clone().lock_owned().await;
         if self.generation() == generation && asked.elapsed() >= self.pace.when_unknown {
-            self.fetch(&mut asked).await;
+            let issuer = self.clone();
+            let _panicked = tokio::spawn(async move { issuer.fetch(&mut asked).await }).await;
         }
         self.keys()
     }
@@ -202,7 +209,7 @@ impl Issuer {
         match fetched(&self.source).await {
             Ok(mut keys) => {
                 let mut known = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-                if keys.published != known.published {
+                if keys.published() != known.published() {
                     tracing::info!(issuer = %self.name, keys = keys.keys.len(), "the issuer has changed its keys");
                     keys.generation = known.generation + 1;
                     *known = Arc::new(keys);
@@ -218,14 +225,13 @@ impl Issuer {
 /// The keys that an issuer publishes.
 struct Keys {
     keys: Vec<Key>,
-    published: Vec<u8>,
     generation: u64,
 }
 
 /// One that signatures can be verified with, in one way only.
 #[derive(Clone)]
 struct Key {
-    id: Option<String>,
+    jwk: Jwk,
     algorithm: Algorithm,
     verify: DecodingKey,
 }
@@ -238,25 +244,26 @@ enum Found<'a> {
 
 impl Keys {
     /// Reads a JWK set (RFC 7517). Keys that serve another purpose are left out; so is what is no key at all, for an
-    /// issuer may publish some of kinds that are not known here.
-    fn read(published: Vec<u8>) -> Result<Self, String> {
+    /// issuer may publish some of kinds that are not known here. There may be none: all have been withdrawn.
+    fn read(published: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Set {
             keys: Vec<serde_json::Value>,
         }
         let set: Set =
-            serde_json::from_slice(&published).map_err(|cause| format!("it is no JWK set ({cause})"))?;
-        let keys: Vec<Key> = set.keys.into_iter().filter_map(Key::read).collect();
-        if keys.is_empty() {
-            return Err("it holds no key for RS256, ES256 or EdDSA".to_owned());
-        }
-        Ok(Self { keys, published, generation: 0 })
+            serde_json::from_slice(published).map_err(|cause| format!("it is no JWK set ({cause})"))?;
+        Ok(Self { keys: set.keys.into_iter().filter_map(Key::read).collect(), generation: 0 })
+    }
+
+    /// The keys as such: the servers of an issuer may write them in one order or another.
+    fn published(&self) -> HashSet<&Jwk> {
+        self.keys.iter().map(|key| &key.jwk).collect()
     }
 
     /// The key that a token names. A token that names none can only mean the one there is.
     fn of(&self, header: &Header) -> Found<'_> {
         let named = |key: &&Key| match &header.kid {
-            Some(id) => key.id.as_ref() == Some(id),
+            Some(id) => key.jwk.common.key_id.as_ref() == Some(id),
             None => self.keys.len() == 1,
         };
         let mut named = self.keys.iter().filter(named).peekable();
@@ -282,7 +289,7 @@ impl Key {
             return None;
         }
         let verify = DecodingKey::from_jwk(&jwk).ok()?;
-        Some(Self { id: jwk.common.key_id, algorithm, verify })
+        Some(Self { jwk, algorithm, verify })
     }
 }
 
@@ -294,7 +301,7 @@ async fn fetched(source: &Source) -> Result<Keys, String> {
             timeout(PATIENCE, get(url)).await.map_err(late)??
         }
     };
-    Keys::read(published)
+    Keys::read(&published)
 }
 
 /// What is at an address itself: redirections are not followed.
@@ -330,7 +337,7 @@ mod tests {
     use super::*;
 
     fn keys(keys: serde_json::Value) -> Result<Keys, String> {
-        Keys::read(json!({ "keys": keys }).to_string().into_bytes())
+        Keys::read(json!({ "keys": keys }).to_string().as_bytes())
     }
 
     const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
@@ -367,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_for_another_purpose_are_left_out_and_a_set_without_any_is_refused() {
+    fn keys_for_another_purpose_are_left_out_and_what_is_no_set_is_refused() {
         let useful = json!({ "kty": "OKP", "crv": "Ed25519", "x": X, "kid": "ed" });
         for other in [
             json!({ "kty": "oct", "k": X, "kid": "secret" }),
@@ -380,13 +387,10 @@ mod tests {
             json!("key"),
         ] {
             assert_eq!(keys(json!([other, useful])).unwrap().keys.len(), 1, "{other}");
-            assert!(keys(json!([other])).is_err_and(|why| why.contains("no key")), "{other}");
+            assert!(keys(json!([other])).unwrap().keys.is_empty(), "{other}");
         }
         for text in ["", "<html>", "[]", "{}", r#"{"keys":{}}"#] {
-            assert!(
-                Keys::read(text.as_bytes().to_vec()).is_err_and(|why| why.contains("no JWK set")),
-                "{text}"
-            );
+            assert!(Keys::read(text.as_bytes()).is_err_and(|why| why.contains("no JWK set")), "{text}");
         }
     }
 

@@ -142,7 +142,7 @@ impl Verifier {
         }
     }
 
-    /// Rises whenever a token that was accepted may be so no more.
+    /// Rises whenever the keys are others: a token that was accepted may be so no more.
     pub fn generation(&self) -> u64 {
         self.issuer.as_ref().map_or(0, |issuer| issuer.generation())
     }

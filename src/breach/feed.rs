@@ -23,7 +23,7 @@ use crate::store::breach;
 use crate::store::breach_log::{self, Entry, Extract, Head};
 use crate::store::word::{BreachKind, BreachPhase};
 
-/// A subscriber that nothing concerns is told this often how far the log has come.
+/// A subscriber that nothing concerns is told this often how far the log has come, if only that it has not moved.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
 
 /// And after this many positions that did not concern it, so that a replay from its last cursor stays short.
@@ -179,11 +179,11 @@ impl Feed {
 
     /// Follows the log: everything after the cursor `after`, in order, then everything as it happens; `"0"` is from
     /// the oldest kept on, and without a cursor it begins now, with a checkpoint to resume from (rule B3). Checkpoints
-    /// follow every 15 seconds or 1000 records that did not concern the subscriber.
+    /// follow after every 15 seconds in which it was told nothing, and 1000 records that did not concern the subscriber.
     ///
     /// `viewer` is who asks, with the rights of now; a new value counts from the next item on, where it lets more through
-    /// for what was recorded in the last ten seconds too, and once `breaches:read` is gone the stream ends with
-    /// [`Error::Forbidden`] (rule B4). Where rights cannot change, pass
+    /// for what was recorded in the last ten seconds too, and once `breaches:read` is gone, in a tenant that the filter
+    /// names or everywhere, the stream ends with [`Error::Forbidden`] (rule B4). Where rights cannot change, pass
     /// `watch::channel(viewer).1`. Whoever keeps the other end sends the viewer anew when the authorization epoch has
     /// risen, and ends the socket when the token expires.
     ///
@@ -282,6 +282,12 @@ fn expired(head: &Head) -> Error {
 
 fn hang(room: &Arc<Room>, filter: &Arc<Filter>, rights: &Viewer, after: i64) -> Result<Hung, Error> {
     let reach = rights.reach(Permission::BreachesRead)?;
+    let mut named =
+        filter.tenants.iter().filter_map(|ids| if let Ids::In(named) = ids { Some(named) } else { None });
+    // Of a tenant that is asked for, silence would look like a quiet day.
+    if named.any(|tenants| tenants.iter().any(|tenant| !reach.contains(*tenant))) {
+        return Err(Error::Forbidden(Permission::BreachesRead));
+    }
     Ok(Tail::hang(room, Arc::new(Scope::new(filter.clone(), reach)), after))
 }
 
@@ -335,7 +341,8 @@ impl Follower {
                     true
                 }
                 Look::NewEpoch(head) => {
-                    self.pos = head.trusted(self.epoch, self.pos).ok_or_else(|| expired(&head))?;
+                    let all = self.begins.then_some(head.low_pos);
+                    self.pos = head.trusted(self.epoch, self.pos).or(all).ok_or_else(|| expired(&head))?;
                     self.epoch = head.epoch;
                     self.told = self.told.min(self.pos);
                     self.passed = None;
@@ -344,6 +351,7 @@ impl Follower {
                 }
             };
             if self.held.is_empty() && self.owes_checkpoint() {
+                // In a log that stands still it is the last cursor again: the subscriber sees that it is still served.
                 return Ok(self.tell(self.pos, None));
             }
             if !more {
@@ -352,14 +360,8 @@ impl Follower {
         }
     }
 
-    fn owes_checkpoint(&mut self) -> bool {
-        let passed = self.pos - self.told;
-        let late = self.told_at.elapsed() >= CHECKPOINT_EVERY;
-        if late && passed == 0 {
-            // The log did not move: the last cursor still is the best there is.
-            self.told_at = Instant::now();
-        }
-        passed >= CHECKPOINT_AFTER || late && passed > 0
+    fn owes_checkpoint(&self) -> bool {
+        self.pos - self.told >= CHECKPOINT_AFTER || self.told_at.elapsed() >= CHECKPOINT_EVERY
     }
 
     async fn wait(&mut self) {
@@ -401,7 +403,11 @@ impl Follower {
                 // What the rights before did not let through may have been allowed already: it is looked at once more.
                 let since = self.room.tail.before(self.room.store.now() - GRACE).max(self.begun);
                 if since < self.told {
-                    self.passed = Some((before, self.told));
+                    self.passed = match self.passed.take() {
+                        // Nothing was told since they last grew: what they let through by then is still to come.
+                        Some((scope, upto)) if upto == self.told => Some((scope, upto)),
+                        _ => Some((before, self.told)),
+                    };
                 }
                 self.pos = since.min(self.told);
                 self.held.retain(|(_, breach)| breach.is_none());
@@ -433,8 +439,9 @@ impl Follower {
             }
         };
         if extract.head.epoch > self.epoch {
-            // What was read may be of another life: the next look will say from where.
+            // What was read may be of another life: the next look will say from where, once the tail has read of it.
             self.next = Some(after + 1);
+            sleep(jittered(REST.0)).await;
             return Ok(());
         }
         if after < extract.head.low_pos {

@@ -301,7 +301,8 @@ impl State {
             let pos = head.trusted(self.head.epoch, self.head.pos);
             self.entries.retain(|entry| pos.is_some_and(|pos| entry.pos <= pos));
             self.head = Head { pos: pos.unwrap_or(head.pos), ..head };
-            rung.extend(self.everyone());
+            // Who hung up for this life before it was read of here may have more to look at than what it says from now on.
+            rung.extend(self.everyone().inspect(|bell| bell.first.store(0, Ordering::Relaxed)));
             return Ok(true);
         }
         let reached = self.head.pos;

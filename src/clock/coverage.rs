@@ -153,16 +153,20 @@ pub fn concerned(
 
 /// The instances that use this one, directly or not, and what its failure does to them.
 pub fn above(instance: Uuid, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
-    reach(instance, uses, |edge| (edge.lower, edge.upper))
+    reach(&BTreeSet::from([instance]), uses, |edge| (edge.lower, edge.upper))
 }
 
-/// The instances that this one uses, directly or not, and what their failure does to it.
-pub fn below(instance: Uuid, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
-    reach(instance, uses, |edge| (edge.upper, edge.lower))
+/// The instances that one of these uses, directly or not, and what their failure does to it.
+pub fn below(instances: &BTreeSet<Uuid>, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
+    reach(instances, uses, |edge| (edge.upper, edge.lower))
 }
 
 /// Follows the relations. An instance reached by a path of nothing but DOWN is down, any other one degraded.
-fn reach(from: Uuid, uses: &[Uses], ends: impl Fn(&Uses) -> (Uuid, Uuid)) -> BTreeMap<Uuid, Effect> {
+fn reach(
+    from: &BTreeSet<Uuid>,
+    uses: &[Uses],
+    ends: impl Fn(&Uses) -> (Uuid, Uuid),
+) -> BTreeMap<Uuid, Effect> {
     let mut next: BTreeMap<Uuid, Vec<(Uuid, Effect)>> = BTreeMap::new();
     for edge in uses {
         let (near, far) = ends(edge);
@@ -170,8 +174,8 @@ fn reach(from: Uuid, uses: &[Uses], ends: impl Fn(&Uses) -> (Uuid, Uuid)) -> BTr
     }
     let mut reached = BTreeMap::new();
     for strongest in [Effect::Down, Effect::Degraded] {
-        let mut open = vec![from];
-        let mut visited = BTreeSet::from([from]);
+        let mut open: Vec<Uuid> = from.iter().copied().collect();
+        let mut visited = from.clone();
         while let Some(at) = open.pop() {
             for &(far, effect) in next.get(&at).into_iter().flatten() {
                 if effect <= strongest && visited.insert(far) {

@@ -44,6 +44,8 @@ pub struct Event {
     pub occurred_at: DateTime<Utc>,
     /// Orders what happened at the same instant: the source's own number, else the order of receipt.
     pub sequence: i64,
+    /// When it was told, by the one clock of the store.
+    pub received_at: DateTime<Utc>,
     /// What happened.
     pub change: Change,
 }
@@ -100,11 +102,11 @@ impl Change {
     }
 }
 
-/// The events as history: sorted by (instant, sequence, id), each change once. Any order of arrival gives the same
+/// The events as history: sorted by (instant, sequence, receipt, id), each change once. Any order of arrival gives the same
 /// history (rule X14).
 pub fn in_order(events: &[Event]) -> Vec<&Event> {
     let mut history: Vec<&Event> = events.iter().collect();
-    history.sort_by_key(|event| (event.occurred_at, event.sequence, event.id));
+    history.sort_by_key(|event| (event.occurred_at, event.sequence, event.received_at, event.id));
     let mut seen = std::collections::HashSet::with_capacity(history.len());
     history.retain(|event| seen.insert((event.id, std::mem::discriminant(&event.change))));
     history

@@ -3,7 +3,7 @@
 //! [`fold`] is a function of frozen facts and a set of events; it knows no `now`. What depends on the moment of
 //! asking (breached or not, colour, outcome) are methods of its answer that take it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -27,15 +27,14 @@ pub struct Facts {
     pub started_at: DateTime<Utc>,
     /// The time zone of the offering.
     pub zone: Tz,
-    /// The affected service instance; `None` for an SLA without one, which every request then concerns.
-    pub instance: Option<Uuid>,
-    /// The instances below the affected one, with what their failure does to it: see
+    /// The affected service instance; of an SLA on a service as a whole, the instances of that service. None at all where
+    /// the SLA applies whatever it covers and names none: every request then concerns it.
+    pub instances: BTreeSet<Uuid>,
+    /// The instances below the affected ones, with what their failure does to them: see
     /// [`coverage::below`](super::coverage::below).
     pub below: BTreeMap<Uuid, Effect>,
-    /// The support team of the affected instance.
-    pub support_team: Option<Uuid>,
-    /// The first-line team of the affected instance.
-    pub first_line_team: Option<Uuid>,
+    /// The support and first-line teams of the affected instances.
+    pub teams: BTreeSet<Uuid>,
     /// Whether the SLA applies at all: not if an event told late has shown that it never did (rule X14). It promises
     /// nothing then.
     pub applies: bool,
@@ -190,12 +189,11 @@ impl<'a> Replay<'a> {
         if !self.facts.applies {
             return Relation::Elsewhere;
         }
-        match (self.facts.instance, self.now.instance) {
-            (Some(affected), Some(requested)) if affected != requested => self
-                .facts
-                .below
-                .get(&requested)
-                .map_or(Relation::Elsewhere, |effect| Relation::Below(*effect)),
+        let Facts { instances, below, .. } = self.facts;
+        match self.now.instance {
+            Some(requested) if !instances.is_empty() && !instances.contains(&requested) => {
+                below.get(&requested).map_or(Relation::Elsewhere, |effect| Relation::Below(*effect))
+            }
             _ => Relation::Same,
         }
     }
@@ -236,11 +234,8 @@ impl<'a> Replay<'a> {
     /// Rule C5. A status counts also when another one followed it at the same instant: sources that tell time by
     /// the minute would otherwise lose responses.
     fn responds(&self, relation: Relation, group: &[&Event]) -> bool {
-        let named = [self.facts.support_team, self.facts.first_line_team];
-        let foreign_team = self
-            .now
-            .team
-            .is_some_and(|_| named.iter().any(Option::is_some) && !named.contains(&self.now.team));
+        let teams = &self.facts.teams;
+        let foreign_team = self.now.team.is_some_and(|team| !teams.is_empty() && !teams.contains(&team));
         relation != Relation::Same
             || self.now.status.is_response()
             || group.iter().any(|event| event.change.status().is_some_and(Status::is_response))
@@ -400,7 +395,7 @@ impl<'a> Replay<'a> {
             provider_was_not_accountable: self.was_not_accountable,
             support_hours: promise.and_then(|promise| promise.support_hours.clone()),
             service_hours,
-            frozen_at: self.frozen.map(|(at, _)| at),
+            frozen_at: self.frozen.filter(|_| self.impact.is_some()).map(|(at, _)| at),
             deadlines: deadlines.sorted(),
             stops: self.stops,
         };

@@ -58,7 +58,7 @@ words! {
 words! {
     /// What a record of the breach log says (domain §7).
     pub enum BreachPhase {
-        /// The configured share of the target is used up (rule C11).
+        /// The share of the target after which a warning is due is used up (rule C11).
         Warning = "warning",
         /// The target is passed.
         Breached = "breached",
@@ -208,7 +208,7 @@ pub struct AffectedSla {
     pub support_hours: Option<Hours>,
     /// The calendar of the downtime, for impact TOP only.
     pub service_hours: Option<Hours>,
-    /// When the targets were frozen last: the impact was assigned, or recalculated on purpose.
+    /// When the targets were frozen last: the impact was assigned, or recalculated on purpose. `None` without an impact.
     pub frozen_at: Option<DateTime<Utc>>,
     /// Which clock stops there were, in order.
     pub stops: Vec<ClockStop>,

@@ -2,7 +2,7 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Offset, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::calendar::DAY;
@@ -76,10 +76,19 @@ pub(super) fn steady(zone: Tz, from: i64, until: i64) -> impl DoubleEndedIterato
 /// The first instant at which the zone's calendar shows this date or a later one: midnight, or the end of the
 /// gap when daylight saving skips midnight.
 pub(super) fn start_of_day(zone: Tz, date: NaiveDate) -> i64 {
-    let midnight = local_midnight(date);
-    steady(zone, midnight - 2 * DAY, midnight + 2 * DAY)
-        .find(|span| span.until + span.offset > midnight)
-        .map_or(midnight, |span| span.from.max(midnight - span.offset))
+    first_showing(zone, local_midnight(date))
+}
+
+/// The first instant at which the clocks of a zone show this time, or a later one where daylight saving skips it.
+pub fn shown_at(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
+    let at = first_showing(zone, local.and_utc().timestamp_micros());
+    DateTime::from_timestamp_micros(at).unwrap_or_else(|| local.and_utc())
+}
+
+fn first_showing(zone: Tz, local: i64) -> i64 {
+    steady(zone, local - 2 * DAY, local + 2 * DAY)
+        .find(|span| span.until + span.offset > local)
+        .map_or(local, |span| span.from.max(local - span.offset))
 }
 
 /// Midnight of a date on the local time line.
@@ -124,5 +133,19 @@ mod tests {
         assert_eq!(begins(Tz::America__Sao_Paulo, "2018-11-04"), "2018-11-04T03:00:00+00:00");
         assert_eq!(begins(Tz::America__Havana, "2024-11-03"), "2024-11-03T04:00:00+00:00");
         assert_eq!(begins(Tz::Pacific__Apia, "2011-12-30"), begins(Tz::Pacific__Apia, "2011-12-31"));
+    }
+
+    #[test]
+    fn a_time_that_daylight_saving_skips_or_repeats_is_shown_first_when_the_clocks_are_put_forward_or_before_they_are_put_back()
+     {
+        for (local, at) in [
+            ("2024-03-31T01:59:59", "2024-03-31T00:59:59+00:00"),
+            ("2024-03-31T02:00:00", "2024-03-31T01:00:00+00:00"),
+            ("2024-03-31T02:31:00", "2024-03-31T01:00:00+00:00"),
+            ("2024-03-31T03:00:01", "2024-03-31T01:00:01+00:00"),
+            ("2024-10-27T02:30:00", "2024-10-27T00:30:00+00:00"),
+        ] {
+            assert_eq!(shown_at(Tz::Europe__Berlin, local.parse().unwrap()).to_rfc3339(), at, "{local}");
+        }
     }
 }

@@ -46,7 +46,7 @@ filter! {
         impact: ImpactFilter => IMPACT,
         /// Who answers for it.
         accountability: AccountabilityFilter => ACCOUNTABILITY,
-        /// Since when the clock has been stopped; null while it runs.
+        /// Since when the clock has been stopped; null while it runs, and once it is over.
         stopped_clock_at: DateTimeFilter => STOPPED_CLOCK_AT,
         /// How many minutes of support hours it stood before.
         stopped_clock_duration: IntFilter => STOPPED_CLOCK_DURATION,
@@ -70,7 +70,7 @@ order! {
         Id => ID,
         /// The id of the request.
         Request => REQUEST,
-        /// The name of the SLA.
+        /// The name of the SLA. Needs `slas:read` in each tenant of the list: else the list is `FORBIDDEN`.
         Sla => SLA_NAME,
         /// The name of the service instance.
         ServiceInstance => SERVICE_INSTANCE_NAME,
@@ -122,7 +122,9 @@ object! {
         required::<Request>(ctx, self.0.request_id).await
     }
 
-    /// The affected service instance, as the SLA named it when the clock was made.
+    /// The affected service instance, as the SLA named it when the clock was made. Of an SLA on a service as a whole, the one
+    /// that the request was about then: it goes on when the request moves to another instance of that service. Null where
+    /// an SLA that names none applies whatever it covers.
     async fn service_instance(&self, ctx: &Context<'_>) -> Result<Option<ServiceInstance>> {
         related::<ServiceInstance>(ctx, self.0.service_instance_id).await
     }
@@ -179,7 +181,7 @@ object! {
         self.0.actual_response_at.map(Into::into)
     }
 
-    /// Minutes of support hours it took, without pauses.
+    /// Minutes of support hours it took, without pauses; null until it was given, and where no hours were promised.
     async fn actual_response_duration(&self) -> Option<i32> {
         self.0.actual_response_duration
     }
@@ -189,7 +191,7 @@ object! {
         self.0.actual_resolution_at.map(Into::into)
     }
 
-    /// Minutes of support hours it took, without pauses.
+    /// Minutes of support hours it took, without pauses; null until it was given, and where no hours were promised.
     async fn actual_resolution_duration(&self) -> Option<i32> {
         self.0.actual_resolution_duration
     }
@@ -219,7 +221,7 @@ object! {
         self.0.maximum_resolution_duration_in_days
     }
 
-    /// Since when the clock stands; null while it runs.
+    /// Since when the clock stands; null while it runs, and once it is over: completed, or not affected.
     async fn stopped_clock_at(&self) -> Option<DateTime> {
         self.0.stopped_clock_at.map(Into::into)
     }
@@ -239,7 +241,7 @@ object! {
         self.0.downtime_end_at.map(Into::into)
     }
 
-    /// Minutes of service hours between them; null unless both are known and the impact is TOP.
+    /// Minutes of service hours between them; null unless both are known, the impact is TOP, and there are service hours.
     async fn downtime_duration(&self) -> Option<i32> {
         self.0.downtime_duration
     }
@@ -255,12 +257,14 @@ object! {
     }
 
     /// The hours that count, as of when the impact was assigned; null without an impact, and where none are promised:
-    /// then a target in minutes or business days is none.
+    /// then a target in minutes or business days is none. Null too where what happened is told only after that calendar was
+    /// deleted: the clock is measured by it all the same, and `explanation` tells its hours.
     async fn support_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
         related::<Calendar>(ctx, self.0.support_hours_id).await
     }
 
-    /// The hours in which downtime counts; set for impact TOP only.
+    /// The hours in which downtime counts; set for impact TOP only, and null where what happened is told only after that
+    /// calendar was deleted.
     async fn service_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
         related::<Calendar>(ctx, self.0.service_hours_id).await
     }
@@ -352,7 +356,7 @@ root_fields! {
     }
 }
 
-/// How near a target is, for colours.
+/// How near a target is, for colours: by minutes on the wall, whatever the support hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "crate::clock::state::AtRiskLevel")]
 pub enum AtRiskLevel {

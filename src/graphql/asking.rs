@@ -35,7 +35,8 @@ pub struct Asking(Arc<Inner>);
 
 struct Inner {
     viewer: Option<Arc<Viewer>>,
-    now: DateTime<Utc>,
+    /// The question of all who are told of an event, where not the viewer alone is answered.
+    tells: Option<[u8; 32]>,
     /// Up to where this gateway had read the breach log before anything of the operation was read.
     cursor: Option<Cursor>,
     services: Services,
@@ -73,6 +74,8 @@ pub struct Services {
 
 /// What is remembered while one answer is made: a query has one turn, a mutation one more per write.
 pub(super) struct Turn {
+    /// When it began, by the database's clock.
+    now: DateTime<Utc>,
     pub(super) conn: Arc<Conn>,
     pub(super) loader: DataLoader<Loaders, HashMapCache>,
     /// Rows that a page brought along by look-ahead.
@@ -95,8 +98,13 @@ struct Primed {
 type Batches = Arc<Mutex<Vec<BoxFuture<'static, ()>>>>;
 
 impl Turn {
-    fn new(store: &Store, viewer: Option<&Arc<Viewer>>, now: DateTime<Utc>, batches: &Batches) -> Self {
-        let conn = viewer.map_or_else(|| store.conn(), |viewer| store.conn_of(viewer));
+    fn new(store: &Store, viewer: Option<&Arc<Viewer>>, tells: Option<[u8; 32]>, batches: &Batches) -> Self {
+        let now = store.now();
+        let conn = match (viewer, tells) {
+            (None, _) => store.conn(),
+            (Some(viewer), Some(question)) => store.conn_of_followers(&question, viewer),
+            (Some(viewer), None) => store.conn_of(viewer),
+        };
         let conn = Arc::new(conn);
         let queue = batches.clone();
         let loader = DataLoader::with_cache(
@@ -107,7 +115,7 @@ impl Turn {
         // The driver below starts a batch when no resolver can go on: waiting longer brings no further key.
         .delay(Duration::ZERO)
         .max_batch_size(usize::MAX);
-        Self { conn, loader, primed: Mutex::default(), questions: Mutex::default() }
+        Self { now, conn, loader, primed: Mutex::default(), questions: Mutex::default() }
     }
 
     /// What a field asks under its parents: made once, since its arguments are the same for every parent.
@@ -138,16 +146,34 @@ impl Turn {
 impl Asking {
     /// The context of one operation, with what the items of its lists count.
     pub(super) fn new(services: Services, viewer: Option<Arc<Viewer>>, lists: Arc<Lists>) -> Self {
+        Self::make(services, viewer, lists, None)
+    }
+
+    /// The context of what is told of an event to all who follow by the same question with the viewer's rights.
+    pub(super) fn telling(
+        services: Services,
+        viewer: Option<Arc<Viewer>>,
+        lists: Arc<Lists>,
+        question: [u8; 32],
+    ) -> Self {
+        Self::make(services, viewer, lists, Some(question))
+    }
+
+    fn make(
+        services: Services,
+        viewer: Option<Arc<Viewer>>,
+        lists: Arc<Lists>,
+        tells: Option<[u8; 32]>,
+    ) -> Self {
         let batches = Batches::default();
-        let now = services.store.now();
         let cursor = services.breaches.cursor();
-        let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), now, &batches)));
+        let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), tells, &batches)));
         let statements = AtomicU32::new(0);
         let (told, listed) = (AtomicUsize::new(0), AtomicU64::new(0));
         let computing = tokio::sync::Mutex::default();
         Self(Arc::new(Inner {
             viewer,
-            now,
+            tells,
             cursor,
             services,
             turn,
@@ -175,9 +201,10 @@ impl Asking {
         self.0.viewer.as_ref()
     }
 
-    /// When the operation began, by the database's clock.
+    /// When the operation began, or the last write in it was over, by the database's clock: what one field of a mutation
+    /// put in force is in force for the next.
     pub fn now(&self) -> DateTime<Utc> {
-        self.0.now
+        self.turn().now
     }
 
     /// From where to follow the breach log so that nothing is missed of what the operation does not see.
@@ -274,8 +301,8 @@ impl Asking {
     /// Forgets everything loaded and gives the connection back. A mutation calls it after its write: what
     /// is read next is read anew.
     pub fn renew(&self) {
-        let next = Turn::new(&self.0.services.store, self.0.viewer.as_ref(), self.0.now, &self.0.batches);
-        let next = Arc::new(next);
+        let Inner { services, viewer, tells, batches, .. } = &*self.0;
+        let next = Arc::new(Turn::new(&services.store, viewer.as_ref(), *tells, batches));
         let last = std::mem::replace(&mut *self.0.turn.write().unwrap_or_else(PoisonError::into_inner), next);
         self.0.statements.fetch_add(last.conn.statements(), Ordering::Relaxed);
     }
@@ -318,7 +345,8 @@ impl Asking {
         let turn = self.turn();
         let primed = {
             let primed = turn.primed.lock().unwrap_or_else(PoisonError::into_inner);
-            primed.rows.get(&(id, columns)).and_then(N::from_loaded).cloned()
+            let whole = || primed.rows.get(&(id, N::TARGET.all()));
+            primed.rows.get(&(id, columns)).or_else(whole).and_then(N::from_loaded).cloned()
         };
         match primed {
             Some(row) => Ok(Some(row)),

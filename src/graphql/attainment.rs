@@ -9,7 +9,7 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::asking::Asking;
-use super::calendar::HoursOf;
+use super::calendar::{HoursOf, int};
 use super::load::Loaders;
 use super::scalar::{DateTime, TimeZone};
 use crate::access::Permission;
@@ -171,8 +171,8 @@ impl AttainmentPeriod {
         let over = asking.compute(over).await.map_err(Error::internal)?;
         Ok(Some(Availability {
             share: over.share(),
-            service_minutes: whole_minutes(over.service),
-            downtime_minutes: whole_minutes(over.down),
+            service_minutes: int(whole_minutes(over.service))?,
+            downtime_minutes: int(whole_minutes(over.down))?,
         }))
     }
 }
@@ -186,8 +186,8 @@ pub struct AttainmentCounts {
     breached: i64,
     /// Not decided yet: still in time, or standing still.
     running: i64,
-    /// Nothing was promised that could be missed: no target, best effort, a wait given up early enough to be ignored, or
-    /// an SLA that the request no longer affects.
+    /// Nothing was promised that could be missed: no target, best effort, or a wait given up early enough to be ignored; of
+    /// resolutions, also an SLA that the request no longer affects, whose response target stays.
     excluded: i64,
     /// The share of those that are decided which were kept, 0 to 1: met ÷ (met + breached). Null when none is decided.
     share_met: Option<f64>,
@@ -235,9 +235,9 @@ pub struct Availability {
     /// 1 − downtime ÷ service hours of the whole period, 0 to 1. Null when the period has no service hours.
     share: Option<f64>,
     /// Minutes of service hours in the period.
-    service_minutes: i64,
+    service_minutes: i32,
     /// Minutes of them in which it was down.
-    downtime_minutes: i64,
+    downtime_minutes: i32,
 }
 
 /// What cuts a period into parts, its ends included: two instants or more, ascending.

@@ -146,17 +146,17 @@ object! {
         self.0.phase.into()
     }
 
-    /// The SLA; null for a limit. Needs `slas:read`: else it is null, with an error.
+    /// The SLA; null for a limit. Needs `slas:read`: else it is null, with an error where that is held in no tenant.
     async fn sla(&self, ctx: &Context<'_>) -> Result<Option<Sla>> {
         related::<Sla>(ctx, self.0.sla_id).await
     }
 
-    /// The clock; null for a limit. Needs `affected-slas:read`: else it is null, with an error.
+    /// The clock; null for a limit. Needs `affected-slas:read`: else it is null, with an error where that is held in no tenant.
     async fn affected_sla(&self, ctx: &Context<'_>) -> Result<Option<AffectedSla>> {
         related::<AffectedSla>(ctx, self.0.affected_sla_id).await
     }
 
-    /// The limit; null for a clock, and when it was deleted since. Needs `service-level-agreement-limits:read`: else it is null, with an error.
+    /// The limit; null for a clock, and when it was deleted since. Needs `service-level-agreement-limits:read`: else it is null, with an error where that is held in no tenant.
     async fn sla_limit(&self, ctx: &Context<'_>) -> Result<Option<SlaLimit>> {
         related::<SlaLimit>(ctx, self.0.sla_limit_id).await
     }

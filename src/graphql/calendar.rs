@@ -221,9 +221,9 @@ impl Calendar {
 }
 
 /// An amount as clients read it, whose `Int` ends at 2³¹ − 1: some 68 years of seconds.
-fn int(amount: i64) -> Result<i32> {
+pub(super) fn int(amount: i64) -> Result<i32> {
     let sentence =
-        "There are more between them than an Int can tell: ask for minutes, or for a shorter time.";
+        "This is more than an Int can tell: ask for a shorter time, or for minutes instead of seconds.";
     i32::try_from(amount).map_err(|_| Error::BadRequest(sentence.into()).into())
 }
 

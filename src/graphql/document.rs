@@ -353,8 +353,9 @@ impl Operation {
     #[must_use]
     pub fn into_request(self) -> Request {
         let mut document = self.planned().document.clone();
-        complete::without_unsent(&mut document, &self.variables);
-        let mut request = Request::new("").variables(self.variables);
+        let mut variables = self.variables;
+        complete::prepare(&mut document, &mut variables);
+        let mut request = Request::new("").variables(variables);
         request.set_parsed_query(document);
         request
     }

@@ -142,8 +142,8 @@ impl ClockExplanation<'_> {
         self.total(|totals| totals.paused).map(whole_minutes)
     }
 
-    /// Seconds for which the clock has stood still up to now, in the hours that count; 0 while it runs. Null where there
-    /// are no hours to measure it in.
+    /// Seconds for which the clock has stood still up to `to`, in the hours that count: up to now, or up to a response that
+    /// was given while it stood; 0 while it runs. Null where there are no hours to measure it in.
     async fn standing_seconds(&self) -> Option<f64> {
         self.total(|totals| totals.standing).map(seconds)
     }

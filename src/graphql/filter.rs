@@ -187,8 +187,11 @@ ranges! {
 }
 
 impl DateTimeFilter {
-    /// The range that all its bounds leave; the feed has no nulls.
+    /// The range that all its bounds leave; the feed has no nulls, and nothing after the end of time.
     pub(super) fn bounds(self) -> (Bound<chrono::DateTime<Utc>>, Bound<chrono::DateTime<Utc>>) {
+        if self.is_null == Some(true) {
+            return (Bound::Excluded(chrono::DateTime::<Utc>::MAX_UTC), Bound::Unbounded);
+        }
         let lower = [
             self.eq.map(|at| (at.0, false)),
             self.gt.map(|at| (at.0, true)),

@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::asking::{Asking, Services};
 use super::document::{Ask, Documents, Limits, Operation, refusal};
-use super::semaphores::Semaphores;
 use super::subscription::{Event, Part};
 use super::viewers::Viewers;
 use super::{Schema, schema};
@@ -31,6 +30,7 @@ use crate::error::Error;
 use crate::metrics::{self, Metrics, Outcome, Page};
 use crate::store::Store;
 use crate::store::deadline::{self, Backlog};
+use crate::store::semaphores::Semaphores;
 
 /// The gateway to the schema. Cheap to clone.
 #[derive(Clone)]
@@ -131,7 +131,7 @@ impl Answer {
         &self.json
     }
 
-    /// Where a subscription to the breach log resumes after it; null for any other.
+    /// Where a subscription to the breach log resumes after it; null for any other, and for one that failed.
     pub fn cursor(&self) -> Option<&Arc<str>> {
         self.cursor.as_ref()
     }
@@ -222,7 +222,7 @@ impl Gateway {
             services,
             started: Instant::now(),
             told,
-            rooms: Semaphores::new(),
+            rooms: Semaphores::default(),
             figures: Counted::default(),
         })))
     }
@@ -241,6 +241,12 @@ impl Gateway {
                 Err(error) => Err(refusal(error.code(), error.message(), None)),
             },
         }
+    }
+
+    /// The same of a token that something is open with, which is asked about again and again.
+    pub async fn still(&self, bearer: &str) -> Result<Arc<Viewer>, ServerError> {
+        let viewer = self.0.services.viewers.still(bearer).await;
+        viewer.map_err(|error| refusal(error.code(), error.message(), None))
     }
 
     /// Runs a query or a mutation.
@@ -315,8 +321,9 @@ impl Gateway {
         let viewer = viewer?;
         let units = u32::try_from(events * LONGEST_ANSWER / UNIT).unwrap_or(u32::MAX);
         // Whoever has room of their trees waits for no other.
-        let own = self.0.rooms.acquire(&viewer.actor.name(), ROOM_OF_ONE, units).await.ok()?;
-        Some([own, self.0.rooms.acquire(viewer.trees(), ROOM, units).await.ok()?])
+        let own = self.0.rooms.of(&viewer.actor.name(), ROOM_OF_ONE).acquire_many_owned(units).await.ok()?;
+        let of_trees = self.0.rooms.of(viewer.trees(), ROOM).acquire_many_owned(units).await.ok()?;
+        Some([own, of_trees])
     }
 
     /// The answer to an event: one that was made within this second serves everybody.
@@ -329,7 +336,9 @@ impl Gateway {
             Err(told) => {
                 // In a box, since it is large, and most who ask find the answer made.
                 let answer = self.tell(operation, event).boxed().await?;
-                let answer = Answer { cursor: event.cursor.clone(), ..answer };
+                // Of what failed it was not told: who resumes there would never be.
+                let cursor = event.cursor.clone().filter(|_| answer.outcome != Outcome::Failed);
+                let answer = Answer { cursor, ..answer };
                 // An error says that another has taken its place.
                 let _ = told.insert(answer.clone());
                 answer
@@ -365,7 +374,11 @@ impl Gateway {
 
     /// Runs the root field of a subscription for its part; what it answers, if anything.
     async fn run(&self, operation: &Operation, viewer: Option<Arc<Viewer>>, part: Part) -> Option<Answer> {
-        let asking = Asking::new(self.0.services.clone(), viewer, operation.lists());
+        let (services, lists) = (self.0.services.clone(), operation.lists());
+        let asking = match part {
+            Part::Telling(_) => Asking::telling(services, viewer, lists, operation.digest()),
+            Part::Opening(_) => Asking::new(services, viewer, lists),
+        };
         let request = operation.clone().into_request().data(asking.clone()).data(part);
         let mut answers = pin!(self.0.schema.execute_stream(request));
         let answer = AssertUnwindSafe(asking.drive(answers.next())).catch_unwind();

@@ -1,13 +1,15 @@
 //! What every mutation has in common: its mistakes as data, and how a refused write is told from a failed one.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, Result, SimpleObject};
 use uuid::Uuid;
 
 use super::asking::{Asking, reach_by_id};
 use super::node::{Entity, Kind, related};
-use crate::access::Permit;
+use crate::access::{Permit, Reach};
 use crate::error::{self, Error, WriteError};
-use crate::store::noun::Noun;
+use crate::store::noun::{Join, Noun, Relation, Target};
 use crate::store::page::{self, Wanted};
 
 /// What is wrong with one field of an input. A payload holds all mistakes at once; nothing was written then.
@@ -43,7 +45,7 @@ pub enum InputErrorCode {
     Duplicate,
     /// No object of this id that the viewer may see and that may be used here.
     NotFound,
-    /// The object has changed since it was read.
+    /// The object has changed since it was read; at `clientMutationId`: the mark was sent with another input before.
     Conflict,
     /// What cannot be taken back.
     Irreversible,
@@ -86,8 +88,8 @@ pub(super) async fn stands<T: Entity>(asking: &Asking) {
     }
 }
 
-/// Whoever may write an object is told what became of it, also without the right to read it. The loader, which reads
-/// many at once, serves those who may.
+/// Whoever may write an object is told what became of it, also without the right to read it, and with it of what takes the
+/// same right to read: of an SLA, the version in force. The loader, which reads many at once, serves those who may.
 pub(super) async fn as_written<T: Entity>(ctx: &Context<'_>, permit: &Permit, id: Uuid) -> Result<Option<T>> {
     let asking = Asking::of(ctx);
     let may_read =
@@ -96,10 +98,28 @@ pub(super) async fn as_written<T: Entity>(ctx: &Context<'_>, permit: &Permit, id
     if may_read && T::KIND != Kind::Tenant {
         return related::<T>(ctx, Some(id)).await;
     }
-    let reach = permit.reach_of(id);
-    let (row, _) =
-        page::one::<T::Row>(&asking.conn(), &reach, Wanted::id(id), T::Row::TARGET.all(), &[]).await?;
+    let reach = Arc::new(permit.reach_of(id));
+    let target = T::Row::TARGET;
+    let joins = alike(target, &reach, 2);
+    let (row, loaded) =
+        page::one::<T::Row>(&asking.conn(), &reach, Wanted::id(id), target.all(), &joins).await?;
+    asking.prime(loaded);
     Ok(row.map(T::from))
+}
+
+/// The relations to what takes the same right to read, and theirs in turn.
+fn alike(target: &'static Target, reach: &Arc<Reach>, levels: usize) -> Vec<Join> {
+    if levels == 0 || target.by_id.is_none() {
+        return Vec::new();
+    }
+    let same = target.relations.iter().filter(|relation| (relation.target)().by_id == target.by_id);
+    let join = |relation: &'static Relation| {
+        let target = (relation.target)();
+        let columns = target.all();
+        let children = alike(target, reach, levels - 1);
+        Join { relation, reach: reach.clone(), columns, wanted: vec![columns], children }
+    };
+    same.map(join).collect()
 }
 
 /// Why nothing was written, as data where the client can mend it.

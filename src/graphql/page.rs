@@ -16,9 +16,9 @@ use super::asking::Asking;
 use super::load::{Counted, Nested, Question};
 use super::look_ahead::{columns, joins};
 use super::node::Entity;
-use crate::access::{Permission, Reach};
+use crate::access::Reach;
 use crate::error::Error;
-use crate::store::noun::Noun;
+use crate::store::noun::{Noun, Visible};
 use crate::store::page::{self, Page, Position, Select, Slice, Sort, Under};
 use crate::store::sql::Sql;
 
@@ -259,7 +259,7 @@ fn select<T: Entity, F: Filter, O: Order>(
     let reach = match filter {
         None => reach,
         Some(mut filter) => {
-            let narrowed = filter.tenants()?.map(|tenants| narrow(asking, &reach, &tenants, T::Row::LIST));
+            let narrowed = filter.tenants()?.map(|tenants| narrow::<T::Row>(asking, &reach, &tenants));
             filter.conditions(&mut conditions)?;
             narrowed.transpose()?.unwrap_or(reach)
         }
@@ -268,6 +268,13 @@ fn select<T: Entity, F: Filter, O: Order>(
         None => O::default(),
         Some(order) => distinct(order.into_iter().map(O::sort)),
     };
+    for needed in order.iter().filter_map(|sort| sort.key.needs) {
+        // Where rows stand, and their cursors, tell what they are sorted by.
+        let shown = asking.reach(needed)?;
+        if !reach.tenants.iter().all(|tenant| shown.contains(*tenant)) {
+            return Err(Error::Forbidden(needed));
+        }
+    }
     let look = ctx.look_ahead();
     let looks: Vec<_> = [look.field("nodes"), look.field("edges").field("node")]
         .into_iter()
@@ -279,7 +286,7 @@ fn select<T: Entity, F: Filter, O: Order>(
     let (edges, info) = (look.field("edges"), look.field("pageInfo"));
     let cursors = [edges.field("cursor"), info.field("startCursor"), info.field("endCursor")];
     let positions = cursors.iter().any(Lookahead::exists);
-    Ok(Select { reach, filter: conditions, order, columns, joins, positions })
+    Ok(Select { reach, filter: conditions, order, columns, joins, positions, by_id: false })
 }
 
 /// Rows that are equal in one part of an order are not told apart by the same part once more; a statement with hundreds
@@ -294,21 +301,20 @@ fn distinct(order: impl Iterator<Item = Sort>) -> Vec<Sort> {
     distinct
 }
 
-/// A tenant that the viewer does not know is not found; one where the permission is missing says so.
-fn narrow(
-    asking: &Asking,
-    reach: &Reach,
-    tenants: &[Uuid],
-    permission: Option<Permission>,
-) -> Result<Arc<Reach>, Error> {
+/// A tenant that the viewer does not know is not found; one where the permission is missing says so. Of what may be shared,
+/// those above are known too, with what they share.
+fn narrow<N: Noun>(asking: &Asking, reach: &Reach, tenants: &[Uuid]) -> Result<Arc<Reach>, Error> {
     let viewer = asking.viewer()?;
-    let known = viewer.reach_any();
+    let any = viewer.reach_any();
+    let from_above = matches!(N::TARGET.visible, Visible::Shared | Visible::WithSla);
+    let (known, listed) =
+        if from_above { (&any.visible, &reach.visible) } else { (&any.tenants, &reach.tenants) };
     for tenant in tenants {
-        if !known.contains(*tenant) {
+        if known.binary_search(tenant).is_err() {
             return Err(Error::NotFound("tenant"));
         }
-        if !reach.contains(*tenant) {
-            return Err(permission.map_or(Error::NotFound("tenant"), Error::Forbidden));
+        if listed.binary_search(tenant).is_err() {
+            return Err(N::LIST.map_or(Error::NotFound("tenant"), Error::Forbidden));
         }
     }
     Ok(Arc::new(viewer.narrow(reach, tenants)))
@@ -397,7 +403,8 @@ pub(super) fn all_under<'a, T: Entity + 'a>(
             let looks = [ctx.look_ahead()];
             let joins = joins(asking, T::Row::TARGET, &looks)?;
             let columns = columns(T::Row::TARGET, &looks);
-            let select = Select { reach, filter: Sql::default(), order, columns, joins, positions: false };
+            let filter = Sql::default();
+            let select = Select { reach, filter, order, columns, joins, positions: false, by_id: true };
             let page = Page { size: MOST, after: None, before: None, backward: false };
             Ok(Question { select, under, page, fingerprint: 0, rows: true })
         })?;

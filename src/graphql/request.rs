@@ -84,7 +84,7 @@ object! {
     impl Request {
         /// What happened to it, in the order in which it happened. Needs `requests:read`: else it is null, with an error.
         events: RequestEvent [RequestEventFilter, RequestEventOrder] under store::request_event::UNDER_REQUEST;
-        /// The clocks that run for it, the newest first. Needs `affected-slas:read`: else it is null, with an error.
+        /// Its clocks, those that are over as well, the newest first. Needs `affected-slas:read`: else it is null, with an error.
         affected_slas: AffectedSla [AffectedSlaFilter, AffectedSlaOrder] under store::affected_sla::UNDER_REQUEST;
         /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under store::audit_entry::UNDER_OBJECT;
@@ -145,7 +145,7 @@ object! {
         related::<Team>(ctx, self.0.team_id).await
     }
 
-    /// The SLA named when it was registered; null when none was. Needs `slas:read`: else it is null, with an error.
+    /// The SLA named when it was registered; null when none was. Needs `slas:read`: else it is null, with an error where that is held in no tenant.
     async fn sla(&self, ctx: &Context<'_>) -> Result<Option<Sla>> {
         related::<Sla>(ctx, self.0.sla_id).await
     }

@@ -3,6 +3,7 @@
 use async_graphql::{Context, Enum, ID, Result};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, related, required, through};
 use super::page::object;
@@ -70,13 +71,13 @@ filter! {
 }
 
 order! {
-    /// One part of the order of events of a request. Default: in the order in which they happened, by instant and sequence.
+    /// One part of the order of events of a request. Default: in the order in which they happened, by instant, sequence and receipt.
     RequestEventOrder by RequestEventOrderField over request_event {
         /// When it happened.
         OccurredAt => OCCURRED_AT,
         /// Its place among what happened at the same instant.
         Sequence => SEQUENCE,
-    } default: OCCURRED_AT Asc, SEQUENCE Asc
+    } default: OCCURRED_AT Asc, SEQUENCE Asc, RECEIVED_AT Asc
 }
 
 object! {
@@ -129,9 +130,10 @@ object! {
     }
 
     /// The fields that are empty from here on. Of all others, null = unchanged.
-    async fn cleared(&self) -> Vec<RequestEventField> {
+    async fn cleared(&self, ctx: &Context<'_>) -> Result<Vec<RequestEventField>> {
+        Asking::of(ctx).tell_items(ctx, self.0.cleared.len())?;
         let all = RequestEventField::ALL.iter().copied();
-        all.filter(|field| self.0.cleared.iter().any(|column| column == field.column())).collect()
+        Ok(all.filter(|field| self.0.cleared.iter().any(|column| column == field.column())).collect())
     }
 
     /// The new status.

@@ -7,6 +7,7 @@ pub use write::*;
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
@@ -71,8 +72,9 @@ object! {
     }
 
     /// What whoever is granted it may do.
-    async fn permissions(&self) -> Vec<Permission> {
-        Permission::named(&self.0.permissions)
+    async fn permissions(&self, ctx: &Context<'_>) -> Result<Vec<Permission>> {
+        Asking::of(ctx).tell_items(ctx, self.0.permissions.len())?;
+        Ok(Permission::named(&self.0.permissions))
     }
 
     /// Rises by one with each update; send it as `expectedRevision` so as not to overwrite others.

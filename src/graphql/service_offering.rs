@@ -117,7 +117,9 @@ object! {
 
     /// The targets of each impact that has any, from LOW to TOP.
     async fn targets(&self, ctx: &Context<'_>) -> Result<Vec<OfferingTarget>> {
-        let targets = Asking::of(ctx).load(TargetsOf(self.0.id)).await?.unwrap_or_default();
+        let asking = Asking::of(ctx);
+        let targets = asking.load(TargetsOf(self.0.id)).await?.unwrap_or_default();
+        asking.tell_items(ctx, targets.len())?;
         Ok(targets.into_iter().map(OfferingTarget).collect())
     }
 

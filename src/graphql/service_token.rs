@@ -7,6 +7,7 @@ pub use write::*;
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{object, root_fields};
@@ -71,8 +72,10 @@ object! {
     }
 
     /// The permissions it is narrowed to; null = all that its grants give.
-    async fn scopes(&self) -> Option<Vec<Permission>> {
-        self.0.scopes.as_deref().map(Permission::named)
+    async fn scopes(&self, ctx: &Context<'_>) -> Result<Option<Vec<Permission>>> {
+        let scopes = self.0.scopes.as_deref();
+        Asking::of(ctx).tell_items(ctx, scopes.map_or(0, <[String]>::len))?;
+        Ok(scopes.map(Permission::named))
     }
 
     /// When it ends; null = never.

@@ -3,11 +3,16 @@
 mod input;
 mod write;
 
+use std::collections::HashMap;
+
+use async_graphql::dataloader::Loader;
 use async_graphql::{Context, ID, Result};
+use chrono::Utc;
 use uuid::Uuid;
 
 use super::asking::Asking;
 use super::filter::{filter, order};
+use super::load::Loaders;
 use super::node::{Entity, entity, lookup, related, required, through};
 use super::page::{object, root_fields};
 use super::scalar::{Date, DateTime, TimeZone};
@@ -18,6 +23,7 @@ use super::{
     ServiceInstance, ServiceOffering, SlaActivation, SlaActivationFilter, SlaActivationOrder, SlaVersion,
     SlaVersionFilter, SlaVersionOrder, Tenant, TermChange, term_change,
 };
+use crate::error::Error;
 use crate::store;
 
 pub use input::*;
@@ -30,7 +36,8 @@ filter! {
     SlaFilter over sla {
         /// Its own id.
         id: IdFilter (Sla) => ID,
-        /// The tenant that owns it. `eq` and `in` answer `NOT_FOUND` for a tenant that the viewer does not know.
+        /// The tenant that owns it; of one above, what it shares. `eq` and `in` answer `NOT_FOUND` for a tenant that the
+        /// viewer does not know.
         tenant: IdFilter (Tenant) => TENANT,
         /// Its name.
         name: StringFilter => NAME,
@@ -169,9 +176,7 @@ object! {
         ctx: &Context<'_>,
         #[graphql(desc = "The instant.")] at: DateTime,
     ) -> Result<Option<SlaVersion>> {
-        let asking = Asking::of(ctx);
-        let reach = asking.reach_by_id::<store::sla::Row>()?;
-        let version = store::sla_version::in_force_at(&asking.conn(), &reach, self.0.root_id, self.0.id, at.0).await?;
+        let version = Asking::of(ctx).load(InForceAt(self.0.root_id, self.0.id, at.0)).await?;
         related::<SlaVersion>(ctx, version).await
     }
 
@@ -275,7 +280,7 @@ object! {
         self.0.created_at.into()
     }
 
-    /// Who made it; null when an integration did.
+    /// Who made it; null when an integration did, or somebody whom the viewer may not see.
     async fn created_by(&self, ctx: &Context<'_>) -> Result<Option<Person>> {
         related::<Person>(ctx, self.0.created_by).await
     }
@@ -319,5 +324,24 @@ root_fields! {
         #[graphql(desc = "Its global id or bare UUID.")] id: ID,
     ) -> Result<Option<Sla>> {
         lookup::<Sla>(ctx, &id).await
+    }
+}
+
+/// "The version of this SLA (root, key) that was in force at this instant."
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct InForceAt(Uuid, Uuid, chrono::DateTime<Utc>);
+
+impl Loader<InForceAt> for Loaders {
+    type Value = Uuid;
+    type Error = Error;
+
+    async fn load(&self, keys: &[InForceAt]) -> Result<HashMap<InForceAt, Uuid>, Error> {
+        let reach = self.reach_by_id::<store::sla::Row>()?;
+        let asked: Vec<_> = keys.iter().map(|InForceAt(root, sla, at)| (*root, *sla, *at)).collect();
+        let found = store::sla_version::in_force_at(&self.conn, &reach, &asked).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|(place, version)| Some((keys.get(place)?.clone(), version)))
+            .collect())
     }
 }

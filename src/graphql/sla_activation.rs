@@ -68,7 +68,7 @@ object! {
         self.0.activated_at.into()
     }
 
-    /// Who did it; null when an integration did.
+    /// Who did it; null when an integration did, or somebody whom the viewer may not see.
     async fn activated_by(&self, ctx: &Context<'_>) -> Result<Option<Person>> {
         related::<Person>(ctx, self.0.activated_by).await
     }

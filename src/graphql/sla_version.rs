@@ -94,7 +94,7 @@ object! {
         self.0.created_at.into()
     }
 
-    /// Who made it; null when an integration did.
+    /// Who made it; null when an integration did, or somebody whom the viewer may not see.
     async fn created_by(&self, ctx: &Context<'_>) -> Result<Option<Person>> {
         related::<Person>(ctx, self.0.created_by).await
     }

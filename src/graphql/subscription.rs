@@ -124,7 +124,7 @@ impl Subscription {
     /// once, so that a client that resumes with the cursor of the last event it has worked through misses nothing. Whoever
     /// shows a list first reads `feedCursor` together with it and passes that.
     /// What is selected of a record is as of when it is told, or up to a second before. Ends when the right is taken
-    /// away.
+    /// away, in a tenant that the filter names or everywhere.
     async fn breaches(
         &self,
         ctx: &Context<'_>,

@@ -137,7 +137,7 @@ object! {
         related::<Tenant>(ctx, self.0.parent_id).await
     }
 
-    /// The SLA of chats and calls that name none; null = the nearest shared one above, if any. Needs `slas:read`: else it is null, with an error.
+    /// The SLA of chats and calls that name none; null = the nearest shared one above, if any. Needs `slas:read`: else it is null, with an error where that is held in no tenant.
     async fn default_sla(&self, ctx: &Context<'_>) -> Result<Option<Sla>> {
         related::<Sla>(ctx, self.0.default_sla_id).await
     }

@@ -21,10 +21,10 @@ use crate::store::sla_version::Row;
 pub struct TermChange {
     /// Which term, as it is named in the terms: `queue.slaThreshold`, `service.organizations`.
     path: String,
-    /// What the earlier of the two says, with its unit; of a list, the names that the later one no longer has, by name.
+    /// What the version `from` says, with its unit; of a list, the names that `to` does not have, by name.
     /// Null when it says nothing there.
     from: Option<String>,
-    /// What the later of the two says, with its unit; of a list, the names that the earlier one did not have, by name.
+    /// What the version `to` says, with its unit; of a list, the names that `from` does not have, by name.
     /// Null when it says nothing there.
     to: Option<String>,
 }
@@ -110,6 +110,7 @@ pub(super) async fn changes(ctx: &Context<'_>, sla: Uuid, from: &ID, to: &ID) ->
     ] {
         changes.add(path, out, new);
     }
+    Asking::of(ctx).tell_items(ctx, changes.0.len())?;
     Ok(changes.0)
 }
 

@@ -40,9 +40,9 @@ permissions! {
     ManageLivechatSla,
     /// `slas:read`: read SLAs and their versions.
     SlasRead,
-    /// `slas:write`: create, version, activate and update SLAs with service terms.
+    /// `slas:write`: create, version, activate, update and delete SLAs with service terms, and recalculate clocks.
     SlasWrite,
-    /// `service-level-agreement-limits:access`: list limits.
+    /// `service-level-agreement-limits:access`: list limits; list and read the time entries that they count.
     LimitsAccess,
     /// `service-level-agreement-limits:read`: read one limit.
     LimitsRead,
@@ -60,11 +60,11 @@ permissions! {
     RequestsWrite,
     /// `catalog:read`: list services, offerings, instances, calendars, organizations, sites, teams, people, projects.
     CatalogRead,
-    /// `catalog:write`: write them.
+    /// `catalog:write`: write them, but for people, who take `tenants:admin`.
     CatalogWrite,
     /// `breaches:read`: read and follow the breach log.
     BreachesRead,
-    /// `tenants:admin`: manage tenants, roles, grants and tokens, and read the audit log.
+    /// `tenants:admin`: manage tenants, people, roles, grants, tokens and webhooks, and read the audit log.
     TenantsAdmin,
 }
 
@@ -81,10 +81,15 @@ pub struct Viewer;
 /// Who asks: the person or the integration that the token stands for.
 #[Object]
 impl Viewer {
-    /// The person; null for an integration. Of one who is a person of several trees: the one of the oldest.
+    /// The person; null for an integration. Of one who is a person of several trees: the one of the oldest in which they
+    /// have any right.
     async fn person(&self, ctx: &Context<'_>) -> Result<Option<Person>> {
-        let person = match &Asking::of(ctx).viewer()?.actor {
-            Actor::Person { people, .. } => people.first().map(|(_, person, _)| *person),
+        let viewer = Asking::of(ctx).viewer()?;
+        let roots = &viewer.reach_any().roots;
+        let person = match &viewer.actor {
+            Actor::Person { people, .. } => {
+                people.iter().find(|(root, ..)| roots.contains(root)).map(|(_, person, _)| *person)
+            }
             Actor::ServiceToken(..) => None,
         };
         related::<Person>(ctx, person).await
@@ -131,7 +136,10 @@ impl Viewer {
         #[graphql(desc = "The global id or bare UUID of the tenant.")] tenant: ID,
     ) -> Result<Vec<Permission>> {
         let tenant = Kind::Tenant.key(&tenant)?;
-        Ok(Asking::of(ctx).viewer()?.permissions(tenant).iter().map(Permission::from).collect())
+        let asking = Asking::of(ctx);
+        let permissions: Vec<_> = asking.viewer()?.permissions(tenant).iter().map(Permission::from).collect();
+        asking.tell_items(ctx, permissions.len())?;
+        Ok(permissions)
     }
 }
 

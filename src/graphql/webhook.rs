@@ -7,6 +7,7 @@ pub use write::*;
 use async_graphql::{Context, ID, Result};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
@@ -94,13 +95,15 @@ object! {
     }
 
     /// Only records of these kinds are sent; empty = of all.
-    async fn kinds(&self) -> Vec<BreachKind> {
-        self.0.kinds.iter().copied().map(Into::into).collect()
+    async fn kinds(&self, ctx: &Context<'_>) -> Result<Vec<BreachKind>> {
+        Asking::of(ctx).tell_items(ctx, self.0.kinds.len())?;
+        Ok(self.0.kinds.iter().copied().map(Into::into).collect())
     }
 
     /// Only records of these phases are sent; empty = of all.
-    async fn phases(&self) -> Vec<BreachPhase> {
-        self.0.phases.iter().copied().map(Into::into).collect()
+    async fn phases(&self, ctx: &Context<'_>) -> Result<Vec<BreachPhase>> {
+        Asking::of(ctx).tell_items(ctx, self.0.phases.len())?;
+        Ok(self.0.phases.iter().copied().map(Into::into).collect())
     }
 
     /// Whether anything is sent. What is recorded while it is false is sent once it is true again.

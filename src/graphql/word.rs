@@ -76,7 +76,7 @@ enums! {
         ScheduledForActivation,
         /// In force.
         Active,
-        /// The day of its expiry date is over, in its tenant's time zone.
+        /// The day of its expiry date is over, in its tenant's time zone; or it was said to be.
         Expired,
     }
     /// What an abandoned call counts as.
@@ -230,7 +230,7 @@ enums! {
         None,
     }
     /// What was breached.
-    BreachKind is BreachKind, BreachKindFilter {
+    BreachKind is BreachKind {
         /// The response target of service terms.
         Response,
         /// The resolution target of service terms.
@@ -243,7 +243,7 @@ enums! {
         Limit,
     }
     /// What a record of the breach log says.
-    BreachPhase is BreachPhase, BreachPhaseFilter {
+    BreachPhase is BreachPhase {
         /// A share of the time (80 %) is used up.
         Warning,
         /// The target has passed without being met.

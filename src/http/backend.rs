@@ -22,6 +22,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Whom a bearer token stands for, nobody when there is none; `UNAUTHENTICATED` when it is refused.
     async fn viewer(&self, bearer: Option<&str>) -> Result<Option<Arc<Viewer>>, ServerError>;
 
+    /// The same of a token that something is open with, which is asked about again and again.
+    async fn still(&self, bearer: &str) -> Result<Option<Arc<Viewer>>, ServerError> {
+        self.viewer(Some(bearer)).await
+    }
+
     /// The answer to a query or a mutation.
     async fn execute(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Response;
 
@@ -43,6 +48,10 @@ impl Backend for Gateway {
 
     async fn viewer(&self, bearer: Option<&str>) -> Result<Option<Arc<Viewer>>, ServerError> {
         self.viewer(bearer).await
+    }
+
+    async fn still(&self, bearer: &str) -> Result<Option<Arc<Viewer>>, ServerError> {
+        self.still(bearer).await.map(Some)
     }
 
     async fn execute(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Response {

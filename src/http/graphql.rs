@@ -306,9 +306,10 @@ impl Refused {
 
 impl From<Unanswered> for Refused {
     fn from(unanswered: Unanswered) -> Self {
-        let retry = matches!(unanswered, Unanswered::Busy | Unanswered::TooMany(_) | Unanswered::Unread)
+        let status = unanswered.status();
+        let retry = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
             .then(|| (header::RETRY_AFTER, HeaderValue::from_static("1")));
-        Self { status: Some(unanswered.status()), errors: vec![unanswered.error()], header: retry }
+        Self { status: Some(status), errors: vec![unanswered.error()], header: retry }
     }
 }
 

@@ -33,8 +33,9 @@ const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>SLA gateway</
 
 pub(super) fn routes() -> Router<Arc<Entrance>> {
     Router::new()
-        .route("/", get(|| async { Redirect::temporary("/graphiql/") }))
-        .route("/graphiql", get(|| async { Redirect::permanent("/graphiql/") }))
+        // Relative, since a proxy may serve the gateway under a path of its own.
+        .route("/", get(|| async { Redirect::temporary("graphiql/") }))
+        .route("/graphiql", get(|| async { Redirect::permanent("graphiql/") }))
         .route("/graphiql/", get(|headers| async move { file("index.html", &headers) }))
         .route("/graphiql/config.json", get(config))
         .route(

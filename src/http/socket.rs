@@ -19,38 +19,30 @@
 //! One task reads, keeps the time and writes; operations run in tasks of their own and wait for room in the
 //! outbox. So a client that does not read stops its own operations, and nothing else.
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    panic::AssertUnwindSafe,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+mod outbox;
+
+use std::{borrow::Cow, collections::HashMap, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use async_graphql::{ServerError, parser::types::OperationType};
 use axum::{
     extract::{
         FromRequestParts, WebSocketUpgrade,
-        ws::{CloseFrame, Message, WebSocket},
+        ws::{Message, WebSocket},
     },
     http::{Method, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::OwnedSemaphorePermit,
     task::{AbortHandle, Id, JoinError, JoinSet},
     time::{self, Instant, MissedTickBehavior},
 };
 
+use self::outbox::{Along, Mark, Outbox, write};
 use super::{
-    Entrance, Unanswered, credentials,
+    Entrance, THROTTLED, Unanswered, credentials,
     graphql::Parameters,
     graphql::Refused,
     is_refusal, origin_allowed, other_origin,
@@ -60,7 +52,6 @@ use super::{
 use crate::{
     access::Viewer,
     graphql::document::{Operation, refusal},
-    graphql::gateway::Delivery,
     http::negotiate::Media,
 };
 
@@ -94,7 +85,7 @@ pub(super) fn is_wanted(parts: &Parts) -> bool {
 }
 
 pub(super) async fn upgrade(entrance: Arc<Entrance>, parts: &mut Parts) -> Response {
-    if !origin_allowed(&parts.headers, &entrance.config.origins) {
+    if !origin_allowed(&parts.headers, &parts.uri, &entrance.config.origins) {
         return other_origin();
     }
     let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
@@ -237,12 +228,12 @@ impl Session {
             let due = if self.login.is_none() { Some(init_by) } else { None };
             tokio::select! {
                 () = self.entrance.shutdown.cancelled() => {
-                    time::sleep(self.turn()).await;
+                    time::sleep(self.entrance.turn()).await;
                     return Some(RESTART);
                 }
                 () = until(due) => return Some(INIT_TIMEOUT),
                 _ = look.tick() => {
-                    if let Err(close) = self.renew().await {
+                    if let Err(close) = self.renew(false).await {
                         return Some(close);
                     }
                 }
@@ -299,7 +290,7 @@ impl Session {
                 return Err(DUPLICATE_ID);
             }
             (Said::Subscribe { id, payload }, Some(_)) => {
-                self.renew().await?;
+                self.renew(true).await?;
                 let viewer = self.login.as_ref().and_then(|login| login.viewer.clone());
                 let ask = payload.ask().ok_or(INVALID)?;
                 match self.admit().and_then(|()| self.entrance.backend.prepare(ask)) {
@@ -334,12 +325,12 @@ impl Session {
         }
     }
 
-    /// Looks at the token again, so that what starts now has the rights of now.
-    async fn renew(&mut self) -> Result<(), Close> {
+    /// Looks at the token again, so that what `starts` now has the rights of now.
+    async fn renew(&mut self, starts: bool) -> Result<(), Close> {
         let Some(Login { token: Some(token), viewer, .. }) = &mut self.login else { return Ok(()) };
-        match time::timeout(self.entrance.config.token_interval, self.entrance.backend.viewer(Some(token)))
-            .await
-        {
+        let backend = &self.entrance.backend;
+        let anew = if starts { backend.viewer(Some(token)) } else { backend.still(token) };
+        match time::timeout(self.entrance.config.token_interval, anew).await {
             Ok(Ok(anew)) => *viewer = anew,
             Ok(Err(error)) if is_refusal(&error) => return Err(REVOKED),
             // The store cannot be asked: what was allowed stays so.
@@ -355,7 +346,7 @@ impl Session {
         }
         let message =
             format!("At most {most} operations may run on one socket: complete one, or open another.");
-        Err(vec![refusal("LIMIT_EXCEEDED", message, None)])
+        Err(vec![refusal(THROTTLED, message, None)])
     }
 
     fn start(
@@ -390,15 +381,6 @@ impl Session {
             Outcome::Slow => return Some(SLOW),
         }
         None
-    }
-
-    /// When this socket is closed at shutdown: many are spread out, so that their clients do not all come back at
-    /// once; one or two need not wait.
-    fn turn(&self) -> Duration {
-        let open = u32::try_from(self.entrance.tasks.len()).unwrap_or(u32::MAX);
-        let window = (Duration::from_millis(1) * open).min(self.entrance.config.drain_deadline / 2);
-        let draw = RandomState::new().hash_one(()) as u32;
-        window.mul_f64(f64::from(draw) / f64::from(u32::MAX))
     }
 }
 
@@ -435,87 +417,6 @@ async fn operate(
     }
 }
 
-/// What waits to be sent. Every message holds its share of a budget of bytes until it is written, and whoever
-/// wants to send waits for that share.
-#[derive(Clone)]
-struct Outbox {
-    queue: mpsc::UnboundedSender<Queued>,
-    budget: Arc<Semaphore>,
-    most: u32,
-    deadline: Duration,
-    /// Set when nothing but the close frame is to be written any more.
-    closing: Arc<AtomicBool>,
-}
-
-struct Queued {
-    message: Message,
-    room: Option<OwnedSemaphorePermit>,
-    along: Along,
-}
-
-/// What goes with a message.
-#[derive(Default)]
-struct Along {
-    mark: Option<Mark>,
-    delivery: Option<Delivery>,
-    /// The room that it takes among what waits for the same reader.
-    unread: Option<Held>,
-}
-
-/// How far an operation has come with this message.
-struct Mark {
-    id: Arc<str>,
-    cursor: Arc<str>,
-}
-
-impl Outbox {
-    fn new(entrance: &Entrance) -> (Self, mpsc::UnboundedReceiver<Queued>) {
-        let config = &entrance.config.socket;
-        let most = u32::try_from(config.queue_bytes).unwrap_or(u32::MAX).max(ANSWER_BYTES);
-        let (queue, queued) = mpsc::unbounded_channel();
-        let budget = Arc::new(Semaphore::new(most as usize));
-        let outbox = Self { queue, budget, most, deadline: config.slow_deadline, closing: Arc::default() };
-        (outbox, queued)
-    }
-
-    /// Waits for room; None when the socket is gone.
-    async fn room(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
-        self.budget.clone().acquire_many_owned(bytes.clamp(1, self.most)).await.ok()
-    }
-
-    /// Sends a result of so many bytes when there is room for it, and has it written no earlier: what waits for many who
-    /// read slowly would take as much again for each of them.
-    ///
-    /// # Errors
-    /// When there was none for longer than the client may take.
-    async fn deliver(
-        &self,
-        bytes: usize,
-        text: impl FnOnce() -> String,
-        along: Along,
-    ) -> Result<(), time::error::Elapsed> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let room = time::timeout(self.deadline, self.room(bytes)).await?;
-        // An error means that the writer is gone, which ends the session.
-        let _ = self.queue.send(Queued { message: Message::Text(text().into()), room, along });
-        Ok(())
-    }
-
-    fn tell(&self, told: &Told<'_>, room: Option<OwnedSemaphorePermit>) {
-        self.put(Message::Text(written(told).into()), room);
-    }
-
-    fn put(&self, message: Message, room: Option<OwnedSemaphorePermit>) {
-        // An error means that the writer is gone, which ends the session.
-        let _ = self.queue.send(Queued { message, room, along: Along::default() });
-    }
-
-    fn close(&self, (code, reason): Close) {
-        self.closing.store(true, Ordering::Relaxed);
-        self.put(Message::Close(Some(CloseFrame { code, reason: reason.as_ref().into() })), None);
-    }
-}
-
 fn written(told: &Told<'_>) -> String {
     // Answers are made of JSON's own types, so this cannot fail; a client could do nothing with an empty message.
     serde_json::to_string(told).unwrap_or_default()
@@ -525,79 +426,4 @@ fn written(told: &Told<'_>) -> String {
 fn next(id: &str, payload: &str) -> String {
     let id = serde_json::to_string(id).unwrap_or_default();
     format!(r#"{{"type":"next","id":{id},"payload":{payload}}}"#)
-}
-
-/// How far the subscriptions of a socket have come.
-enum Sent {
-    Nothing,
-    One(Mark),
-    /// Of several nobody could tell whose the cursor is.
-    Several,
-}
-
-impl Sent {
-    fn and(self, mark: Mark) -> Self {
-        match self {
-            Self::One(last) if last.id != mark.id => Self::Several,
-            Self::Several => Self::Several,
-            Self::Nothing | Self::One(_) => Self::One(mark),
-        }
-    }
-
-    /// Says in the reason of a close that is to be retried from where.
-    fn complete(&self, frame: &mut CloseFrame) {
-        if let (Self::One(Mark { cursor, .. }), 1012 | 1013) = (self, frame.code) {
-            let reason = format!("{};after={cursor}", frame.reason.as_str());
-            if reason.len() <= REASON_BYTES {
-                frame.reason = reason.into();
-            }
-        }
-    }
-}
-
-/// Writes what is queued, as much at once as there is, until the queue is closed or the connection fails.
-async fn write(
-    mut sink: impl Sink<Message> + Unpin,
-    mut queue: mpsc::UnboundedReceiver<Queued>,
-    closing: Arc<AtomicBool>,
-) {
-    let mut sent = Sent::Nothing;
-    while let Some(first) = queue.recv().await {
-        let mut held = Vec::new();
-        let mut queued = Some(first);
-        while let Some(Queued { mut message, room, along: Along { mark, delivery, unread } }) = queued {
-            if let Message::Close(Some(frame)) = &mut message {
-                sent.complete(frame);
-            }
-            let wanted = matches!(message, Message::Close(_)) || !closing.load(Ordering::Relaxed);
-            if wanted && sink.feed(message).await.is_err() {
-                return;
-            }
-            if wanted && let Some(mark) = mark {
-                sent = sent.and(mark);
-            }
-            held.push((room, unread, delivery.filter(|_| wanted)));
-            queued = queue.try_recv().ok();
-        }
-        if sink.flush().await.is_err() {
-            return;
-        }
-        held.into_iter().filter_map(|(_room, _unread, delivery)| delivery).for_each(Delivery::sent);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_message_is_written_when_there_is_room_for_it_and_not_before() {
-        let (queue, mut queued) = mpsc::unbounded_channel();
-        let (budget, deadline) = (Arc::new(Semaphore::new(0)), Duration::from_millis(10));
-        let outbox = Outbox { queue, budget: budget.clone(), most: 8, deadline, closing: Arc::default() };
-        assert!(outbox.deliver(8, || unreachable!("there is no room"), Along::default()).await.is_err());
-        budget.add_permits(8);
-        assert!(outbox.deliver(8, || "an event".to_owned(), Along::default()).await.is_ok());
-        assert!(queued.recv().await.is_some());
-    }
 }

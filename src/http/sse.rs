@@ -12,7 +12,7 @@ use std::{
 use async_graphql::{Response as Answer, ServerError};
 use axum::{
     body::Body,
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use futures_util::{
@@ -23,13 +23,11 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{self, Instant},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    Entrance, RequestErrors, Unanswered,
-    graphql::Refused,
-    negotiate::Media,
-    patience::reading_time,
-    places::{Full, Held},
+    Entrance, RequestErrors, Unanswered, graphql::Refused, negotiate::Media, patience::reading_time,
+    places::Held,
 };
 use crate::{access::Viewer, graphql::document::Operation};
 
@@ -76,13 +74,9 @@ pub(super) fn subscribe(
     token: Option<String>,
 ) -> Result<Response, Refused> {
     let place = entrance.places.enter().ok_or(Unanswered::Busy)?;
-    let own = entrance.places.open(viewer.as_deref()).map_err(|full| {
-        let Full { most, of } = full;
-        let message = format!("At most {most} sockets and streams may be open for {of}: close one first.");
-        Refused::new(StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED", message)
-    })?;
+    let own = entrance.places.open(viewer.as_deref()).map_err(Unanswered::TooManyOpen)?;
     let place = (place, own);
-    let over = entrance.shutdown.child_token();
+    let over = CancellationToken::new();
     let deadline = entrance.config.read_deadline;
     let refused = entrance.clone().refused(token);
     let answers = AssertUnwindSafe(entrance.backend.subscribe(operation, viewer)).catch_unwind();
@@ -102,10 +96,15 @@ pub(super) fn subscribe(
     });
     let unread_until = Instant::now() + deadline;
     let open = Arc::new(Mutex::new(Some(Open { events: events.boxed(), unread_until, _place: place })));
-    let (watched, ended) = (Arc::downgrade(&open), over.clone());
+    let (watched, ended, entrance) = (Arc::downgrade(&open), over.clone(), entrance.clone());
+    let leaving = async move {
+        entrance.shutdown.cancelled().await;
+        time::sleep(entrance.turn()).await;
+    };
     tokio::spawn(async move {
         tokio::select! {
             () = ended.cancelled() => {}
+            () = leaving => {}
             () = refused => {}
             () = unread(&watched, deadline) => {}
         }

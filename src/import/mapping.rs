@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::Error;
+use crate::clock::zone::shown_at;
 
 macro_rules! fields {
     ($($(#[$doc:meta])* $field:ident = $name:literal),* $(,)?) => {
@@ -182,7 +183,7 @@ impl Mapping {
                 return Ok(instant.to_utc());
             }
             let local: Result<NaiveDateTime, _> = text.replacen(' ', "T", 1).parse();
-            return local.map(|local| in_zone(zone, local)).map_err(|_| {
+            return local.map(|local| shown_at(zone, local)).map_err(|_| {
                 format!("{text:?} is no instant like 2026-03-02T10:00:00Z or 2026-03-02T10:00:00; --time-format names another form")
             });
         };
@@ -190,15 +191,8 @@ impl Mapping {
             return Ok(instant.to_utc());
         }
         let local = NaiveDateTime::parse_from_str(text, format);
-        local.map(|local| in_zone(zone, local)).map_err(|_| format!("{text:?} is not of the form {format:?}"))
+        local
+            .map(|local| shown_at(zone, local))
+            .map_err(|_| format!("{text:?} is not of the form {format:?}"))
     }
-}
-
-/// The instant at which the clocks of a zone show a time: the first of two, and where the clocks were put forward over
-/// it, the moment that they were.
-fn in_zone(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
-    let shown = |time: NaiveDateTime| zone.from_local_datetime(&time).earliest();
-    let quarters = (0..=96).map(|quarter| local + TimeDelta::minutes(15 * quarter));
-    let first = quarters.clone().zip(quarters.map(shown)).find_map(|(time, found)| Some((time, found?)));
-    first.map_or_else(|| local.and_utc(), |(_, found)| found.to_utc())
 }

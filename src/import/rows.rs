@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::mapping::{Field, Mapping};
 use super::{Bad, Error, Format};
 use crate::error::name;
-use crate::store::intake::{AHEAD, CENTURY};
+use crate::store::intake::{AHEAD, CENTURY, REGISTERED};
 use crate::store::word::{Channel, Impact, RequestStatus};
 
 /// The cells of a row, by field.
@@ -211,8 +211,8 @@ impl Reader {
         let sequence = said(Field::Sequence).map(|text| {
             text.parse()
                 .ok()
-                .filter(|number: &i64| *number >= 0)
-                .ok_or_else(|| format!("sequence: {text:?} is no whole number of 0 or more"))
+                .filter(|number: &i32| *number >= 0)
+                .ok_or_else(|| format!("sequence: {text:?} is no whole number from 0 to {}", i32::MAX))
         });
         let yes = said(Field::ProviderNotAccountable).map(|text| match text.to_lowercase().as_str() {
             "true" | "yes" | "1" => Ok(true),
@@ -227,7 +227,7 @@ impl Reader {
             occurred_at: past(Field::OccurredAt)?.unwrap_or_default(),
             registered_at: past(Field::RegisteredAt)?,
             event_key: text(Field::EventKey, 128)?.unwrap_or_else(|| self.digest(cells)),
-            sequence: sequence.transpose()?.unwrap_or_default(),
+            sequence: sequence.transpose()?.unwrap_or_default().into(),
             channel: word(Field::Channel, said(Field::Channel), Channel::ALL, Channel::word)?,
             subject: said(Field::Subject).map(subject),
             status: word(Field::Status, said(Field::Status), RequestStatus::ALL, RequestStatus::word)?,
@@ -242,7 +242,7 @@ impl Reader {
             standard: named(Field::StandardServiceRequest, 160)?,
             sla: named(Field::Sla, 160)?,
         };
-        if row.event_key == crate::store::intake::REGISTERED {
+        if row.event_key == REGISTERED {
             return Err(format!("eventKey: {:?} is the gateway's own", row.event_key));
         }
         if matches!((row.downtime_start_at, row.downtime_end_at), (Some(start), Some(end)) if end < start) {

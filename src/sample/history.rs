@@ -1,6 +1,8 @@
 //! What happened to requests, and the clocks that follow from it: every state, breach and deadline of the sample
 //! comes out of [`crate::clock`], as it would have in service.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -93,12 +95,15 @@ impl World {
             }),
         );
         for (index, step) in steps.iter().enumerate() {
+            // Registered again it is no news, as any request that a source has told of.
+            let event_key =
+                if index == 0 { "registered".to_owned() } else { format!("{number}-{}", index + 1) };
             self.rows.add(
                 Table::RequestEvent,
                 json!({
                     "root_id": tenant.root, "tenant_id": tenant.id, "request_id": id,
                     "id": key(step.at, &format!("{id}/event/{index}")),
-                    "occurred_at": step.at, "received_at": step.at, "event_key": format!("{number}-{}", index + 1),
+                    "occurred_at": step.at, "received_at": step.at, "event_key": event_key,
                     "status": step.status.map(Status::as_str), "impact": step.impact.map(Impact::as_str),
                     "service_instance_id": step.instance, "team_id": step.team,
                     "requester_id": (index == 0).then_some(story.requester.id),
@@ -132,13 +137,17 @@ impl World {
         let (tenant, sla) = (promise.tenant, promise.sla);
         let (started_at, updated_at) = (story.steps[0].at, story.steps[story.steps.len() - 1].at);
         let instance = promise.instance;
+        let instances: BTreeSet<Uuid> = instance.iter().map(|instance| instance.id).collect();
+        let teams = [
+            instance.and_then(|instance| instance.support_team),
+            instance.and_then(|instance| instance.first_line_team),
+        ];
         let facts = Facts {
             started_at,
             zone: promise.offering.zone,
-            instance: instance.map(|instance| instance.id),
-            below: instance.map(|instance| below(instance.id, &self.uses)).unwrap_or_default(),
-            support_team: instance.and_then(|instance| instance.support_team),
-            first_line_team: instance.and_then(|instance| instance.first_line_team),
+            below: below(&instances, &self.uses),
+            instances,
+            teams: teams.into_iter().flatten().collect(),
             applies: true,
             promised: vec![InForce { from: started_at, targets: promise.offering.targets.clone() }],
         };
@@ -148,8 +157,8 @@ impl World {
         let minutes = |duration: Option<TimeDelta>| duration.map(whole_minutes);
         let mut row = json!({
             "root_id": tenant.root, "id": id, "tenant_id": tenant.id, "sla_id": sla,
-            "sla_version_id": promise.version, "request_id": request, "service_instance_id": facts.instance,
-            "support_team_id": facts.support_team, "first_line_team_id": facts.first_line_team,
+            "sla_version_id": promise.version, "request_id": request, "service_instance_id": instance.map(|instance| instance.id),
+            "support_team_id": teams[0], "first_line_team_id": teams[1],
             "supplier_id": instance.and_then(|instance| instance.supplier),
             "support_hours_id": state.support_hours.as_ref().map(|hours| hours.id),
             "service_hours_id": state.service_hours.as_ref().map(|hours| hours.id),
@@ -288,7 +297,7 @@ fn events(request: Uuid, steps: &[Step]) -> Vec<Event> {
         let mut changed = |change: Change| {
             let sequence = events.len() as i64;
             let id = Uuid::from_u128(request.as_u128() ^ sequence as u128);
-            events.push(Event { id, occurred_at: step.at, sequence, change });
+            events.push(Event { id, occurred_at: step.at, sequence, received_at: step.at, change });
         };
         if let Some(instance) = step.instance {
             changed(Change::Instance(Some(instance)));

@@ -32,10 +32,11 @@ impl Random {
         &choices[self.below(choices.len() as u64) as usize]
     }
 
-    /// A wait as waits are: mostly short, sometimes many times the mean.
+    /// A wait as waits are: mostly short, sometimes many times the mean, never none, which would leave open which of two
+    /// things came first.
     pub(super) fn wait(&mut self, mean: TimeDelta) -> TimeDelta {
         let share = (self.number() >> 11) as f64 / (1_u64 << 53) as f64;
-        mean * (-(1.0 - share).ln() * 1_000.0) as i32 / 1_000
+        (mean * (-(1.0 - share).ln() * 1_000.0) as i32 / 1_000).max(TimeDelta::seconds(1))
     }
 }
 

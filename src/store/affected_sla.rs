@@ -1,7 +1,7 @@
 //! An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::candidate::{TERMS, Terms, terms};
+use super::candidate::{Services, Serving, TERMS, Terms, terms};
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded, within};
 use super::sql::{Bind, Sql};
@@ -67,9 +67,10 @@ noun! {
         first_line_team_id: Option<Uuid>,
         /// The instance's provider as of its creation, if external.
         supplier_id: Option<Uuid>,
-        /// The hours that count, as of the impact's assignment; null without an impact, and where none are promised (rule X11).
+        /// The hours that count, as of the impact's assignment; null without an impact, where none are promised (rule X11), and
+        /// where that calendar was deleted before the clock was measured by it.
         support_hours_id: Option<Uuid>,
-        /// The hours in which downtime counts; set for impact TOP only (rule C10).
+        /// The hours in which downtime counts, unless deleted as above; set for impact TOP only (rule C10).
         service_hours_id: Option<Uuid>,
         /// The offering's zone as of its creation.
         time_zone: Option<String>,
@@ -136,7 +137,7 @@ noun! {
 
 /// What its lists are sorted and filtered by.
 pub mod key {
-    use super::{Key, Kind};
+    use super::{Key, Kind, Permission};
 
     /// Its key.
     pub static ID: Key = Key::new("t.id", Kind::Uuid);
@@ -148,7 +149,8 @@ pub mod key {
     pub static SLA: Key = Key::new("t.sla_id", Kind::Uuid);
     /// The name of the SLA.
     pub static SLA_NAME: Key =
-        Key::new("(SELECT s.name FROM sla s WHERE s.root_id = t.root_id AND s.id = t.sla_id)", Kind::Text);
+        Key::new("(SELECT s.name FROM sla s WHERE s.root_id = t.root_id AND s.id = t.sla_id)", Kind::Text)
+            .needing(Permission::SlasRead);
     /// The instance.
     pub static SERVICE_INSTANCE: Key = Key::nullable("t.service_instance_id", Kind::Uuid);
     /// The name of the instance.
@@ -207,6 +209,9 @@ pub(super) struct Frozen {
     pub(super) started_at: DateTime<Utc>,
     /// Whether the history still has the stretch that it was made for.
     pub(super) applies: bool,
+    /// Whether its SLA is on a service as a whole: its instance then stands for all of that service.
+    #[serde(skip)]
+    pub(super) of_service: bool,
     /// When its targets were frozen anew on purpose: a part of its history that other clocks of the request do not have.
     #[serde(skip)]
     pub(super) recalculated: Vec<Event>,
@@ -271,10 +276,10 @@ const FROZEN_OF: &str = "t.root_id, t.id, t.tenant_id, t.sla_id, t.sla_version_i
     t.applies, \
     ARRAY(SELECT c.id FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id ORDER BY c.id), \
     ARRAY(SELECT c.occurred_at FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id \
-      ORDER BY c.id), ";
+      ORDER BY c.id), v.service_instance_id IS NULL, ";
 
 /// How many columns [`frozen`] reads.
-const FROZEN_COLUMNS: usize = 21;
+const FROZEN_COLUMNS: usize = 22;
 
 fn frozen(row: &PgRow) -> QueryResult<Frozen> {
     let recalculations: Vec<Uuid> = column::<Array<SqlUuid>, _>(row, 14)?;
@@ -284,6 +289,7 @@ fn frozen(row: &PgRow) -> QueryResult<Frozen> {
         occurred_at,
         // After what else happened at that instant.
         sequence: i64::MAX,
+        received_at: occurred_at,
         change: Change::Recalculated,
     };
     Ok(Frozen {
@@ -301,8 +307,9 @@ fn frozen(row: &PgRow) -> QueryResult<Frozen> {
         time_zone: column::<Nullable<Text>, _>(row, 11)?,
         started_at: column::<Timestamptz, _>(row, 12)?,
         applies: column::<Bool, _>(row, 13)?,
+        of_service: column::<Bool, _>(row, 16)?,
         recalculated: recalculations.into_iter().zip(instants).map(recalculated).collect(),
-        terms: terms(row, 16)?,
+        terms: terms(row, 17)?,
     })
 }
 
@@ -400,15 +407,34 @@ impl Frozen {
         }
     }
 
+    /// The instances that it is about, and the teams that support them: of its own, those of when it was made.
+    fn affected(&self, services: &Services) -> (BTreeSet<Uuid>, BTreeSet<Uuid>) {
+        let own = self.service_instance_id;
+        let mut instances: BTreeSet<Uuid> = own.into_iter().collect();
+        let mut teams: BTreeSet<Uuid> =
+            [self.support_team_id, self.first_line_team_id].into_iter().flatten().collect();
+        if let Some(Serving { service_id, .. }) =
+            own.filter(|_| self.of_service).and_then(|id| services.get(&id))
+        {
+            for (id, other) in
+                services.iter().filter(|(id, other)| other.service_id == *service_id && Some(**id) != own)
+            {
+                instances.insert(*id);
+                teams.extend(other.team_ids.iter().flatten());
+            }
+        }
+        (instances, teams)
+    }
+
     /// The same as the clock's rules take it.
-    pub(super) fn facts(&self, promised: Vec<InForce>, uses: &[Uses]) -> Facts {
+    pub(super) fn facts(&self, promised: Vec<InForce>, uses: &[Uses], services: &Services) -> Facts {
+        let (instances, teams) = self.affected(services);
         Facts {
             started_at: self.started_at,
             zone: self.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::UTC),
-            instance: self.service_instance_id,
-            below: self.service_instance_id.map(|id| coverage::below(id, uses)).unwrap_or_default(),
-            support_team: self.support_team_id,
-            first_line_team: self.first_line_team_id,
+            below: coverage::below(&instances, uses),
+            instances,
+            teams,
             applies: self.applies,
             promised,
         }
@@ -418,12 +444,19 @@ impl Frozen {
 /// Makes clocks, and moves those that are there already where there is news.
 pub(super) async fn put(conn: &mut AsyncPgConnection, clocks: &[Clock]) -> QueryResult<()> {
     let mut sql = Sql::new("INSERT INTO affected_sla AS t (");
-    sql.push(KEYS).push(", ").push(MOVING).push(") SELECT ").push(KEYS).push(", ").push(MOVING);
-    sql.push(" FROM jsonb_populate_recordset(NULL::affected_sla, ").bind(Bind::rows(clocks)?);
+    sql.push(KEYS).push(", ").push(MOVING).push(") SELECT ").push(KEYS);
+    // What was promised once names calendars that may be gone by now; the clock was measured by what they said then.
+    let there =
+        ["support_hours_id", "service_hours_id"].into_iter().fold(MOVING.to_owned(), |columns, hours| {
+            let calendar = "(SELECT c.id FROM calendar c WHERE c.root_id = n.root_id AND c.id = n.";
+            columns.replace(hours, &format!("{calendar}{hours})"))
+        });
+    sql.made(format!(", {there} FROM jsonb_populate_recordset(NULL::affected_sla, "));
+    sql.bind(Bind::rows(clocks)?);
     let own = MOVING.replace(", ", ", t.");
     let new = MOVING.replace(", ", ", excluded.");
     sql.made(format!(
-        ") ON CONFLICT (root_id, request_id, sla_id) DO UPDATE SET updated_at = now(), ({MOVING}) = ROW (excluded.{new}) \
+        ") n ON CONFLICT (root_id, request_id, sla_id) DO UPDATE SET updated_at = now(), ({MOVING}) = ROW (excluded.{new}) \
          WHERE (t.{own}) IS DISTINCT FROM (excluded.{new})"
     ));
     rows(conn, sql).await.map(drop)

@@ -104,15 +104,14 @@ pub async fn record_limit(
     period_start: DateTime<Utc>,
 ) -> QueryResult<bool> {
     let mut sql = Sql::new(
-        "WITH fresh AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id) VALUES (",
+        "WITH fresh AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id, hours, \
+             time_period) SELECT l.root_id, l.tenant_id, l.id, 'limit', ",
     );
-    sql.bind(Bind::Uuid(permit.root_id)).push(", ").bind(Bind::Uuid(permit.tenant_id)).push(", ");
-    sql.bind(Bind::Uuid(sla_limit_id))
-        .push(", 'limit', ")
-        .bind(Bind::Text(phase.word().to_owned()))
-        .push(", ");
-    sql.bind(Bind::Time(period_start)).push(
-        ", uuid_v7()) ON CONFLICT DO NOTHING RETURNING *), \
+    sql.bind(Bind::Text(phase.word().to_owned())).push(", ").bind(Bind::Time(period_start));
+    sql.push(", uuid_v7(), l.time_limit_in_hours, l.time_period FROM sla_limit l WHERE l.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND l.tenant_id = ").bind(Bind::Uuid(permit.tenant_id));
+    sql.push(" AND l.id = ").bind(Bind::Uuid(sla_limit_id)).push(
+        " ON CONFLICT DO NOTHING RETURNING *), \
          recorded AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_limit_id, target_at, detected_at) \
            SELECT root_id, breach_id, tenant_id, kind, phase, subject_id, due_at, statement_timestamp() FROM fresh), \
          told AS (INSERT INTO limit_notification AS n (root_id, id, tenant_id, sla_limit_id, period_start, contact) \

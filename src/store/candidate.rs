@@ -11,10 +11,11 @@ use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::affected_sla::{self, Frozen};
 use super::noun::column;
 use super::sql::{Bind, Sql};
 use super::word::{AbandonType, SlaStatus};
-use super::{Conn, PgRow, affected_sla, rows};
+use super::{Conn, PgRow, rows};
 use crate::access::{Permit, Reach};
 use crate::clock::coverage::{Coverage, CoverageKind, Covering, Requester, Uses};
 use crate::clock::lifecycle::Term;
@@ -31,6 +32,9 @@ pub(super) struct Question {
     pub(super) tenant_id: Uuid,
     /// When the stretch began: terms and lifecycle are those of this instant.
     pub(super) at: DateTime<Utc>,
+    /// When the request came here: what was told of the time before the catalogue was written is measured by what that
+    /// said then.
+    pub(super) received: DateTime<Utc>,
     /// SLAs on this instance.
     pub(super) instance_id: Option<Uuid>,
     /// The standard service request it was made from; where no instance is known, SLAs on its offering as a whole.
@@ -39,9 +43,11 @@ pub(super) struct Question {
     pub(super) named_id: Option<Uuid>,
     /// The default SLA of the tenant, whatever it covers (rule C13).
     pub(super) by_default: bool,
+    /// The SLAs whose clocks began at this instant: what was switched off since is measured to its end (rule C2).
+    pub(super) begun_ids: Vec<Uuid>,
 }
 
-/// An SLA that was active at the instant of the question.
+/// An SLA that was active at the instant of the question, or whose clock had begun.
 pub(super) struct Candidate {
     /// Which stretch it answers.
     pub(super) stretch: i32,
@@ -65,6 +71,8 @@ pub(super) struct Candidate {
     pub(super) supplier_id: Option<Uuid>,
     /// The instance that it is about.
     pub(super) instance_id: Option<Uuid>,
+    /// Whether it is on a service as a whole.
+    pub(super) of_service: bool,
     /// The standard service request, if it is one of the offering promised (rule O2).
     pub(super) standard_id: Option<Uuid>,
 }
@@ -148,6 +156,49 @@ pub(super) async fn upward_of_clocks(
     conn.rows(sql).await?.iter().map(uses).collect::<QueryResult<_>>().map_err(Error::from)
 }
 
+/// The services of instances, and the teams that support them.
+pub(super) type Services = HashMap<Uuid, Serving>;
+
+/// Of which service an instance is, and who supports it.
+pub(super) struct Serving {
+    /// Its service.
+    pub(super) service_id: Uuid,
+    /// Its support team and its first-line team.
+    pub(super) team_ids: [Option<Uuid>; 2],
+}
+
+/// Asks which of the instances that requests were about, that use those, or that stand for their service, are of one
+/// service; none where no clock is of an SLA on a service as a whole.
+pub(super) fn ask_services<'a>(
+    clocks: impl Iterator<Item = &'a Frozen>,
+    requested: impl Iterator<Item = Uuid>,
+    uses: &[Uses],
+) -> Option<Sql> {
+    let of_services = clocks.filter(|clock| clock.of_service);
+    let stand = of_services.filter_map(|clock| Some((clock.root_id, clock.service_instance_id?)));
+    let (roots, stand): (BTreeSet<Uuid>, BTreeSet<Uuid>) = stand.unzip();
+    if stand.is_empty() {
+        return None;
+    }
+    let others: BTreeSet<Uuid> = requested.chain(uses.iter().map(|edge| edge.upper)).collect();
+    let mut sql = Sql::new(
+        "SELECT i.id, i.service_id, i.support_team_id, i.first_line_team_id FROM service_instance i WHERE i.root_id = ANY(",
+    );
+    sql.bind(Bind::Uuids(roots.into_iter().collect())).push(") AND i.id = ANY(");
+    sql.bind(Bind::Uuids(stand.union(&others).copied().collect())).push(")");
+    Some(sql)
+}
+
+/// What it is answered.
+pub(super) fn services(rows: &[PgRow]) -> QueryResult<Services> {
+    let serving = |row: &PgRow| {
+        let team = |at| column::<Nullable<SqlUuid>, Option<Uuid>>(row, at);
+        let serving = Serving { service_id: column::<SqlUuid, _>(row, 1)?, team_ids: [team(2)?, team(3)?] };
+        Ok((column::<SqlUuid, _>(row, 0)?, serving))
+    };
+    rows.iter().map(serving).collect()
+}
+
 fn uses(row: &PgRow) -> QueryResult<Uses> {
     Ok(Uses {
         upper: column::<SqlUuid, _>(row, 0)?,
@@ -196,8 +247,8 @@ pub(super) async fn requesters(
     rows(conn, sql).await?.iter().map(requester).collect()
 }
 
-/// The SLAs that answer questions: visible from the request's tenant (rule S5), active at the instant asked for
-/// (rule S6), in the version in force then. Of the lists of a coverage only entries among `relevant` are told.
+/// The SLAs that answer questions: visible from the request's tenant (rule S5) and active at the instant asked for
+/// (rule S6), or begun; in the version in force then. Of the lists of a coverage only entries among `relevant` are told.
 pub(super) async fn candidates(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
@@ -210,8 +261,8 @@ pub(super) async fn candidates(
     let root = || Bind::Uuid(permit.root_id);
     let mut sql = Sql::new("WITH k AS MATERIALIZED (SELECT ");
     sql.bind(root()).push("::uuid AS root_id, q.* FROM jsonb_to_recordset(").bind(Bind::rows(questions)?).push(
-        ") AS q(stretch integer, tenant_id uuid, at timestamptz, instance_id uuid, standard_id uuid, named_id uuid, \
-         by_default boolean)), found AS (",
+        ") AS q(stretch integer, tenant_id uuid, at timestamptz, received timestamptz, instance_id uuid, standard_id uuid, \
+         named_id uuid, by_default boolean, begun_ids uuid[])), found AS (",
     );
     sql.push(NAMED)
         .push(" UNION ALL ")
@@ -237,7 +288,7 @@ pub(super) async fn candidates(
         ));
         sql.bind(Bind::Uuids(relevant.clone())).push("))");
     }
-    sql.push(FACTS);
+    sql.push(", s.id = ANY(f.begun_ids), v.service_instance_id IS NULL").push(FACTS);
     let mut found = Vec::new();
     for row in &rows(conn, sql).await? {
         found.extend(candidate(row)?);
@@ -268,15 +319,17 @@ const ON_STANDARD: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
       AND v.service_instance_id IS NULL \
     WHERE k.instance_id IS NULL AND k.named_id IS NULL AND NOT k.by_default";
 
-/// Before the first activation that is known, the version of that one stands for the terms; before the first promise of an
-/// offering that is known, that one for its zone.
+/// Before the first activation and the first promise of an offering, the version and the zone are those of when the request
+/// was received; before that too, the first.
 const FACTS: &str = " FROM found f \
-    JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id AND s.active AND (s.tenant_id = f.tenant_id \
+    JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id AND (s.id = ANY(f.begun_ids) OR s.active AND (s.tenant_id = f.tenant_id \
       OR s.shared AND EXISTS (SELECT FROM tenant_closure c WHERE c.root_id = s.root_id \
-        AND c.ancestor_id = s.tenant_id AND c.descendant_id = f.tenant_id)) \
+        AND c.ancestor_id = s.tenant_id AND c.descendant_id = f.tenant_id))) \
     JOIN sla_version v ON v.root_id = s.root_id AND v.sla_id = s.id AND v.id = coalesce( \
       (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
         AND a.activated_at <= f.at ORDER BY a.activated_at DESC, a.id DESC LIMIT 1), \
+      (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
+        AND a.activated_at <= f.received ORDER BY a.activated_at DESC, a.id DESC LIMIT 1), \
       (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
         ORDER BY a.activated_at, a.id LIMIT 1), s.active_version_id) \
       AND v.id = coalesce(f.version_id, v.id) \
@@ -284,7 +337,8 @@ const FACTS: &str = " FROM found f \
     LEFT JOIN service_offering o ON o.root_id = v.root_id AND o.id = v.service_offering_id \
     LEFT JOIN LATERAL (SELECT p.content ->> 'time_zone' AS time_zone FROM offering_promise p \
       WHERE p.root_id = o.root_id AND p.service_offering_id = o.id \
-      ORDER BY p.since > f.at, CASE WHEN p.since <= f.at THEN p.since END DESC, p.since LIMIT 1) g ON true \
+      ORDER BY p.since > f.at, CASE WHEN p.since <= f.at THEN p.since END DESC, \
+        p.since > f.received, CASE WHEN p.since <= f.received THEN p.since END DESC, p.since LIMIT 1) g ON true \
     LEFT JOIN organization u ON u.root_id = s.root_id AND u.id = s.customer_id \
     LEFT JOIN service_instance i ON i.root_id = s.root_id AND i.id = coalesce(v.service_instance_id, f.instance_id) \
     LEFT JOIN service y ON y.root_id = i.root_id AND y.id = i.service_id \
@@ -293,7 +347,7 @@ const FACTS: &str = " FROM found f \
       AND w.service_offering_id = v.service_offering_id \
     ORDER BY f.stretch, s.id, i.id";
 
-/// None when the SLA was not active at the instant of the question.
+/// None when the SLA was not active at the instant of the question, and has no clock that began.
 fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
     let status: SlaStatus = column::<Text, _>(row, 12)?;
     let start_date: Option<NaiveDate> = column::<Nullable<Date>, _>(row, 13)?;
@@ -301,7 +355,8 @@ fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
     let zone: String = column::<Text, _>(row, 15)?;
     let at: DateTime<Utc> = column::<Timestamptz, _>(row, 16)?;
     let term = Term { start_date, expiry_date, zone: zone.parse().unwrap_or(chrono_tz::UTC) };
-    if term.status(status, at) != SlaStatus::Active {
+    let begun: bool = column::<Bool, _>(row, 26)?;
+    if !begun && term.status(status, at) != SlaStatus::Active {
         return Ok(None);
     }
     let instance_id: Option<Uuid> = column::<Nullable<SqlUuid>, _>(row, 17)?;
@@ -332,6 +387,7 @@ fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
         first_line_team_id: column::<Nullable<SqlUuid>, _>(row, 19)?,
         supplier_id: column::<Nullable<SqlUuid>, _>(row, 20)?,
         instance_id,
+        of_service: column::<Bool, _>(row, 27)?,
         standard_id: column::<Nullable<SqlUuid>, _>(row, 21)?,
     }))
 }

@@ -39,13 +39,19 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// machine or network has gone says no goodbye, and is otherwise waited for by the quarter of an hour.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// Each statement sees what was committed before it, which is what all locking here rests on, whatever the role or the database
+/// is set to: else one that waits for a lock sees what was before it waited.
+const READ_COMMITTED: &str = "SET default_transaction_isolation = 'read committed'";
+
 /// One connection to the database of `url`, for work that outlives an operation.
 ///
 /// # Errors
 /// [`ConnectionError::InvalidConnectionUrl`] for a URL that cannot be meant, [`ConnectionError::BadConnection`] when
 /// the server cannot be reached, is not trusted or refuses; each with a sentence that names the server.
 pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
-    Target::parse(url)?.connect().await
+    let mut conn = Target::parse(url)?.connect().await?;
+    conn.batch_execute(READ_COMMITTED).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
 }
 
 /// A plain client of the database of `url`, for loads by COPY.
@@ -60,6 +66,10 @@ pub async fn client(url: &str) -> ConnectionResult<tokio_postgres::Client> {
             tracing::warn!(cause = causes(&cause), "a connection to Postgres ended");
         }
     });
+    client
+        .batch_execute(READ_COMMITTED)
+        .await
+        .map_err(|cause| ConnectionError::BadConnection(causes(&cause)))?;
     Ok(client)
 }
 
@@ -105,9 +115,7 @@ const IDLE_IN_TRANSACTION: &str = "30s";
 /// one that broke while it lay idle is noticed and replaced, one that breaks in that very moment fails its statement.
 ///
 /// Postgres looks every second whether a connection is still open while it works for it: what nobody waits for ends,
-/// whether the operation was given up or this process is gone. So does a transaction that nobody goes on with. Whatever the
-/// role or the database is set to, each statement sees what was committed before it, which is what all locking here rests
-/// on.
+/// whether the operation was given up or this process is gone. So does a transaction that nobody goes on with.
 ///
 /// # Errors
 /// Those of [`connect`] about the URL; the server is not asked.
@@ -120,8 +128,7 @@ pub fn pool(url: &str, size: usize) -> ConnectionResult<Pool<AsyncPgConnection>>
         async move {
             let mut conn = target.connect().await?;
             let settings = format!(
-                "SET default_transaction_isolation = 'read committed'; \
-                 SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'"
+                "{READ_COMMITTED}; SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'"
             );
             conn.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
             // A server on a system that cannot tell an open connection from a closed one refuses this, and works to the end.

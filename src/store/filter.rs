@@ -1,7 +1,10 @@
 //! Conditions on rows: a key and an operator.
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::page::{Key, Kind};
 use super::sql::{Bind, Sql};
+use crate::access::Permission;
 
 /// What a value is compared by. Null equals nothing and is in no list; only [`Op::IsNull`] finds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +31,29 @@ pub enum Op {
     IsNull(bool),
 }
 
+impl Op {
+    /// The same with its texts in Unicode's normal form C, as names are kept.
+    fn in_form_c(self) -> Self {
+        let text = |text: String| text.nfc().collect::<String>();
+        let bind = |bind| match bind {
+            Bind::Text(one) => Bind::Text(text(one)),
+            Bind::Texts(some) => Bind::Texts(some.into_iter().map(text).collect()),
+            other => other,
+        };
+        match self {
+            Self::Eq(one) => Self::Eq(bind(one)),
+            Self::In(some) => Self::In(bind(some)),
+            Self::NotIn(some) => Self::NotIn(bind(some)),
+            Self::Contains(part) => Self::Contains(text(part)),
+            Self::StartsWith(part) => Self::StartsWith(text(part)),
+            other => other,
+        }
+    }
+}
+
 /// Appends ` AND key op value`.
 pub fn condition(sql: &mut Sql, key: &'static Key, op: Op) {
+    let op = if key.kind == Kind::Name { op.in_form_c() } else { op };
     let expression = key.expression;
     sql.push(" AND ");
     let mut compare = |before: &'static str, value: Bind, after: &'static str| {
@@ -68,11 +92,16 @@ fn literal(text: &str) -> String {
 impl Key {
     /// A key that is never null.
     pub const fn new(expression: &'static str, kind: Kind) -> Self {
-        Self { expression, kind, nullable: false }
+        Self { expression, kind, nullable: false, needs: None }
     }
 
     /// A key that can be null.
     pub const fn nullable(expression: &'static str, kind: Kind) -> Self {
-        Self { expression, kind, nullable: true }
+        Self { expression, kind, nullable: true, needs: None }
+    }
+
+    /// The same, to be sorted by with this permission only.
+    pub const fn needing(self, permission: Permission) -> Self {
+        Self { needs: Some(permission), ..self }
     }
 }

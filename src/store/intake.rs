@@ -77,8 +77,8 @@ pub struct Registration {
     pub source: Option<String>,
     /// Its id in that system: registered twice, it is one request.
     pub source_id: Option<String>,
-    /// Its first status.
-    pub status: RequestStatus,
+    /// Its first status; none where nobody told it: then it is assigned, unless something that happened before says more.
+    pub status: Option<RequestStatus>,
     /// The rest of its first state.
     pub state: Change,
 }
@@ -444,7 +444,7 @@ impl Registration {
             state: request::State {
                 root_id: permit.root_id,
                 id: id::new(),
-                status: self.status.word(),
+                status: self.status.unwrap_or(RequestStatus::Assigned).word(),
                 impact: self.state.impact.flatten().map(Impact::word),
                 requester_id: self.state.requester_id.flatten(),
                 service_instance_id: self.state.service_instance_id.flatten(),
@@ -471,7 +471,7 @@ impl Registration {
             occurred_at: self.registered_at,
             event_key: Some(REGISTERED.to_owned()),
             sequence: 0,
-            change: Change { status: Some(self.status), ..self.state.clone() },
+            change: Change { status: self.status, ..self.state.clone() },
             of_queue: false,
         }
     }

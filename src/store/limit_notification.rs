@@ -92,14 +92,15 @@ pub(crate) struct Letter {
 /// (rule X14) and not recorded anew since: of a message that was being sent just then, the key stays that of the first record.
 pub(crate) async fn take(conn: &Conn, lease: Duration) -> Result<Option<Letter>, Error> {
     conn.rows(Sql::new(
-        "UPDATE limit_notification n SET state = 'suppressed', settled_at = now(), last_error = \
+        "UPDATE limit_notification n SET state = 'suppressed', settled_at = now(), lease_id = NULL, leased_until = NULL, \
+           last_error = \
            CASE WHEN k.breach_id IS NULL THEN 'the record was retracted, since the time logged was corrected' \
            ELSE 'the limit was deactivated until its next period' END \
          FROM limit_notification o JOIN sla_limit s ON s.root_id = o.root_id AND s.id = o.sla_limit_id \
          LEFT JOIN breach_key k ON k.root_id = o.root_id AND k.subject_id = o.sla_limit_id AND k.kind = 'limit' \
            AND k.phase = 'breached' AND k.due_at = o.period_start \
          WHERE n.root_id = o.root_id AND n.id = o.id AND n.state = 'pending' AND n.next_attempt_at <= now() \
-         AND n.leased_until IS NULL AND (s.deactivated_until > now() OR k.breach_id IS NULL)",
+         AND (n.leased_until IS NULL OR n.leased_until < now()) AND (s.deactivated_until > now() OR k.breach_id IS NULL)",
     ))
     .await?;
     let mut sql = Sql::new(

@@ -54,6 +54,8 @@ pub struct Target {
     pub reads: &'static [(&'static str, &'static [&'static str])],
     /// The to-one relations that look-ahead may join.
     pub relations: &'static [Relation],
+    /// The tables whose rows belong to an object and go with it, each with the column that names the object.
+    pub parts: &'static [(&'static str, &'static str)],
 }
 
 /// Some columns of a table. A row holds a default where a column was not asked for, so it must only be shown to those
@@ -132,16 +134,16 @@ impl Target {
 
 /// Whether a field is named after a column: `createdAt` after `created_at`.
 fn is_field_of(column: &str, field: &str) -> bool {
-    let mut letters = field.chars();
-    let mut parts = column.split('_');
-    let first = parts.next().unwrap_or_default();
-    first.chars().all(|letter| letters.next() == Some(letter))
-        && parts.all(|part| {
-            part.chars().enumerate().all(|(index, letter)| {
-                letters.next() == Some(if index == 0 { letter.to_ascii_uppercase() } else { letter })
-            })
-        })
-        && letters.next().is_none()
+    let mut letters = field.bytes();
+    let mut begins = false;
+    column.bytes().all(|letter| match letter {
+        b'_' => {
+            begins = true;
+            true
+        }
+        _ if std::mem::take(&mut begins) => letters.next() == Some(letter.to_ascii_uppercase()),
+        _ => letters.next() == Some(letter),
+    }) && letters.next().is_none()
 }
 
 /// Which rows a reach lets through, by their tenant.
@@ -209,6 +211,7 @@ macro_rules! noun {
         by_id: $by_id:expr, list: $list:expr,
         relations: [$($relation:expr),* $(,)?],
         $(reads: [$($rfield:literal of [$($rcolumn:ident),* $(,)?]),* $(,)?],)?
+        $(parts: [$($part:literal of $owner:literal),* $(,)?],)?
         { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? }
     ) => {
         $(#[$doc])*
@@ -256,6 +259,7 @@ macro_rules! noun {
                     $crate::store::noun::Loaded::$variant(std::sync::Arc::new(row))
                 })),
                 relations: &[$($relation),*],
+                parts: &[$($(($part, $owner)),*)?],
             };
             const BY_ID: Option<$crate::access::Permission> = $by_id;
             const LIST: Option<$crate::access::Permission> = $list;

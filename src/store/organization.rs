@@ -55,7 +55,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Its name.
-    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    pub static NAME: Key = Key::new("t.name", Kind::Name);
     /// The organization it is part of.
     pub static PARENT: Key = Key::nullable("t.parent_id", Kind::Uuid);
     /// Whether it is another company.

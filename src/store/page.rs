@@ -89,6 +89,8 @@ pub struct Select {
     pub joins: Vec<Join>,
     /// Whether to tell where each row stands: what cursors are made of.
     pub positions: bool,
+    /// Whether what refers to the rows names each of them: they are seen as one that is looked up by its id.
+    pub by_id: bool,
 }
 
 /// The condition by which `alias` is within `reach`, beginning with ` AND `. Every statement that reads a noun
@@ -194,7 +196,7 @@ pub async fn page<N: Noun>(
     select: &Select,
     page: &Page,
 ) -> Result<(Slice<N>, Vec<Beside>), Error> {
-    if select.reach.tenants.is_empty() {
+    if select.reach.visible.is_empty() {
         return Ok((slice(Vec::new(), page), Vec::new()));
     }
     let mut sql = Sql::new("SELECT ");
@@ -229,7 +231,7 @@ pub async fn pages_under<N: Noun>(
     parents: &[(Uuid, Uuid)],
     page: &Page,
 ) -> Result<(HashMap<Uuid, Slice<N>>, Vec<Beside>), Error> {
-    if select.reach.tenants.is_empty() {
+    if select.reach.visible.is_empty() {
         return Ok(Default::default());
     }
     let mut sql = Sql::new("SELECT k.id AS parent, ");
@@ -254,7 +256,7 @@ pub async fn pages_under<N: Noun>(
 
 /// How many rows there are over all tenants within reach.
 pub async fn count<N: Noun>(conn: &Conn, select: &Select) -> Result<i64, Error> {
-    if select.reach.tenants.is_empty() {
+    if select.reach.visible.is_empty() {
         return Ok(0);
     }
     let mut sql = Sql::default();
@@ -272,7 +274,7 @@ pub async fn counts_under<N: Noun>(
     under: Under,
     parents: &[(Uuid, Uuid)],
 ) -> Result<HashMap<Uuid, i64>, Error> {
-    if select.reach.tenants.is_empty() {
+    if select.reach.visible.is_empty() {
         return Ok(HashMap::new());
     }
     let mut sql = Sql::new("SELECT k.id, c.n FROM ");
@@ -405,7 +407,7 @@ impl Select {
                 }
             };
             if !matches!(from, Origin::Tenant) {
-                within(N::TARGET, "t", &self.reach, false, &mut sql);
+                within(N::TARGET, "t", &self.reach, self.by_id, &mut sql);
             }
             sql.append(self.filter.clone());
             sql.append(keyset);

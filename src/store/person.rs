@@ -22,6 +22,7 @@ noun! {
         relation!("organization" via organization_id => organization),
         relation!("site" via site_id => site),
     ],
+    parts: ["team_member" of "person_id", "service_instance_user" of "person_id"],
     {
         /// The root of its tenant.
         root_id: Uuid,
@@ -63,11 +64,11 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Their first and last name, as [`Row::name`](super::Row::name) has them.
-    pub static NAME: Key = Key::new("btrim(t.first_name || ' ' || t.last_name)", Kind::Text);
+    pub static NAME: Key = Key::new("btrim(t.first_name || ' ' || t.last_name)", Kind::Name);
     /// Their last name.
-    pub static LAST_NAME: Key = Key::new("t.last_name", Kind::Text);
+    pub static LAST_NAME: Key = Key::new("t.last_name", Kind::Name);
     /// Their first name.
-    pub static FIRST_NAME: Key = Key::new("t.first_name", Kind::Text);
+    pub static FIRST_NAME: Key = Key::new("t.first_name", Kind::Name);
     /// Their e-mail address.
     pub static EMAIL: Key = Key::nullable("t.email", Kind::Text);
     /// The organization they belong to.

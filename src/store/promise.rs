@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::noun::{Noun, column};
 use super::page::within;
 use super::sql::{Bind, Sql};
-use super::write::Then;
+use super::write::{LOCK, Then};
 use super::{Conn, PgRow, affected_sla, rows, service_offering};
 use crate::access::{Permit, Reach};
 use crate::clock::calendar::{Calendar, Holiday, WeeklyHours};
@@ -138,14 +138,21 @@ fn read(rows: &[PgRow]) -> QueryResult<HashMap<Uuid, Vec<Entry>>> {
     Ok(histories)
 }
 
-/// What was promised to requests made from a standard service request, or from none. For the time before the first entry
-/// that knows the standard service request, that one is: a request may have been asked before the catalogue told what it
-/// was made from (rule O2).
-pub(super) fn promised(history: Option<&Vec<Entry>>, standard: Option<Uuid>) -> Vec<InForce> {
+/// What was promised to a request that was made from a standard service request, or from none. It may have been asked before
+/// the catalogue was written, or before that told what the request was made from (rule O2): for the time before the first
+/// entry that knows it, the one is that was in force when the request was `received`, however often it is measured anew.
+pub(super) fn promised(
+    history: Option<&Vec<Entry>>,
+    standard: Option<Uuid>,
+    received: DateTime<Utc>,
+) -> Vec<InForce> {
     let history = history.map_or(&[][..], Vec::as_slice);
     let knows = |entry: &Entry| standard.is_some_and(|id| entry.standard.contains_key(&id));
-    let first = history.iter().position(knows).unwrap_or(0);
-    history[first..].iter().map(|entry| entry.in_force(standard)).collect()
+    let known = &history[history.iter().position(knows).unwrap_or(0)..];
+    let then = known.partition_point(|entry| entry.since <= received).saturating_sub(1);
+    let before =
+        known.get(then).map(|entry| InForce { from: DateTime::<Utc>::MIN_UTC, ..entry.in_force(standard) });
+    before.into_iter().chain(known.iter().map(|entry| entry.in_force(standard))).collect()
 }
 
 impl Entry {
@@ -280,14 +287,14 @@ pub(super) enum By {
 pub(super) fn remember(by: By) -> Then {
     Box::new(move |conn, permit, id| {
         async move {
-            let mut sql = Sql::new("WITH current AS MATERIALIZED (");
-            sql.push(CURRENT).push(" WHERE o.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND o.id IN (");
+            let mut those = Sql::new(" WHERE o.root_id = ");
+            those.bind(Bind::Uuid(permit.root_id)).push(" AND o.id IN (");
             match by {
-                By::Offering => sql.bind(Bind::Uuid(id)),
-                By::StandardServiceRequest => sql
+                By::Offering => those.bind(Bind::Uuid(id)),
+                By::StandardServiceRequest => those
                     .push("SELECT w.service_offering_id FROM standard_service_request w WHERE w.root_id = o.root_id AND w.id = ")
                     .bind(Bind::Uuid(id)),
-                By::Calendar => sql
+                By::Calendar => those
                     .push("SELECT a.id FROM service_offering a WHERE a.root_id = o.root_id AND a.service_hours_id = ")
                     .bind(Bind::Uuid(id))
                     .push(" UNION SELECT g.service_offering_id FROM offering_target g WHERE g.root_id = o.root_id AND g.support_hours_id = ")
@@ -295,8 +302,13 @@ pub(super) fn remember(by: By) -> Then {
                     .push(" UNION SELECT w.service_offering_id FROM standard_service_request w WHERE w.root_id = o.root_id AND w.support_hours_id = ")
                     .bind(Bind::Uuid(id)),
             };
+            // Of two who change parts of one, such as its calendars, the second sees what the first has written.
+            let mut lock = Sql::new("SELECT 1 FROM service_offering o");
+            lock.append(those.clone()).push(") ORDER BY o.id").push(LOCK);
+            rows(conn, lock).await?;
             // What is written last is in force, also where its transaction began first.
-            sql.push(
+            let mut sql = Sql::new("WITH current AS MATERIALIZED (");
+            sql.push(CURRENT).append(those).push(
                 ")) INSERT INTO offering_promise (root_id, tenant_id, service_offering_id, since, content) \
                  SELECT n.root_id, n.tenant_id, n.id, greatest(now(), last.since + interval '1 microsecond'), n.content \
                  FROM current n \

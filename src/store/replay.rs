@@ -2,8 +2,8 @@
 //! only; what follows from it is the clock's to say.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry::Vacant;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,10 +11,12 @@ use chrono_tz::Tz;
 use futures_util::future::{try_join, try_join3};
 use uuid::Uuid;
 
-use super::candidate::Terms;
+use super::candidate::{Services, Terms};
 use super::intake::history::{complete, events};
 use super::noun::Noun;
-use super::{Conn, affected_sla, candidate, promise, request_event, service_instance, service_offering};
+use super::{
+    Conn, affected_sla, candidate, promise, request, request_event, service_instance, service_offering,
+};
 use crate::access::Reach;
 use crate::clock::coverage::{self, Uses};
 use crate::clock::events::Event;
@@ -39,7 +41,7 @@ pub struct Replay {
 /// What a clock is measured by.
 #[derive(Clone, Debug)]
 pub enum Measured {
-    /// The targets of an offering.
+    /// The targets of an offering; nothing where the SLA does not apply.
     Service(Facts),
     /// A wait.
     Wait {
@@ -85,38 +87,49 @@ impl Offer {
         Ok(Self { entry, zone, instance, hours })
     }
 
-    /// Made from `standard`, which is frozen only where the offering is its own.
-    fn facts(&self, frozen: &affected_sla::Frozen, standard: Option<Uuid>, uses: &[Uses]) -> Facts {
-        let mut promised = self.entry.in_force(standard);
+    /// For a request: what it was made from is frozen only where the offering is its own.
+    fn facts(
+        &self,
+        frozen: &affected_sla::Frozen,
+        request: &request::Row,
+        uses: &[Uses],
+        services: &Services,
+    ) -> Facts {
+        let mut promised = self.entry.in_force(request.standard_service_request_id);
         if let Some(hours) = &self.hours {
             promised.targets = Arc::new(promised.targets.in_hours(hours));
         }
-        let mut facts = Facts { zone: self.zone, ..frozen.facts(vec![promised], uses) };
-        if let Some(instance) = self.instance.as_ref().filter(|instance| facts.instance != Some(instance.id))
-        {
-            facts.instance = Some(instance.id);
-            facts.below = coverage::below(instance.id, uses);
-            (facts.support_team, facts.first_line_team) =
-                (instance.support_team_id, instance.first_line_team_id);
+        let mut facts = Facts { zone: self.zone, ..frozen.facts(vec![promised], uses, services) };
+        if let Some(instance) = &self.instance {
+            facts.instances = BTreeSet::from([instance.id]);
+            facts.below = coverage::below(&facts.instances, uses);
+            let teams = match frozen.service_instance_id == Some(instance.id) {
+                true => [frozen.support_team_id, frozen.first_line_team_id],
+                false => [instance.support_team_id, instance.first_line_team_id],
+            };
+            facts.teams = teams.into_iter().flatten().collect();
         }
         facts
     }
 }
 
-/// Clocks within reach with their histories: four statements, however many they are.
+/// Clocks within reach with their histories: four statements, however many they are, and one more where some are of SLAs
+/// on services as a whole.
 pub async fn of_clocks(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Vec<Replay>, Error> {
     let (histories, promises) =
         try_join(Histories::load(conn, reach, ids), promise::of_clocks(conn, reach, ids)).await?;
-    Ok(histories.replays(|frozen, _, uses| match frozen.terms {
+    Ok(histories.replays(|frozen, request, uses, services| match frozen.terms {
         Terms::Service(offering) => {
-            let promised = promise::promised(promises.get(&offering), frozen.standard_service_request_id);
-            Measured::Service(frozen.facts(promised, uses))
+            let standard = frozen.standard_service_request_id;
+            let promised = promise::promised(promises.get(&offering), standard, request.created_at);
+            Measured::Service(frozen.facts(promised, uses, services))
         }
-        Terms::Wait(terms) => Measured::Wait { queued_at: frozen.started_at, terms },
+        Terms::Wait(terms) if frozen.applies => Measured::Wait { queued_at: frozen.started_at, terms },
+        Terms::Wait(_) => Measured::Service(frozen.facts(Vec::new(), uses, services)),
     }))
 }
 
-/// The same, as if they had been measured by other terms: three statements.
+/// The same, as if they had been measured by other terms: one statement less.
 pub async fn of_clocks_under(
     conn: &Conn,
     reach: &Reach,
@@ -124,17 +137,21 @@ pub async fn of_clocks_under(
     proposal: &Proposal,
 ) -> Result<Vec<Replay>, Error> {
     let histories = Histories::load(conn, reach, ids).await?;
-    Ok(histories.replays(|frozen, standard, uses| match proposal {
-        Proposal::Service(offer) => Measured::Service(offer.facts(frozen, standard, uses)),
-        Proposal::Wait(terms) => Measured::Wait { queued_at: frozen.started_at, terms: *terms },
+    Ok(histories.replays(|frozen, request, uses, services| match proposal {
+        Proposal::Service(offer) => Measured::Service(offer.facts(frozen, request, uses, services)),
+        Proposal::Wait(terms) if frozen.applies => {
+            Measured::Wait { queued_at: frozen.started_at, terms: *terms }
+        }
+        Proposal::Wait(_) => Measured::Service(frozen.facts(Vec::new(), uses, services)),
     }))
 }
 
 /// What was frozen of clocks, and what happened to their requests.
 struct Histories {
-    /// With what each one's request was made from.
-    clocks: Vec<(affected_sla::Frozen, Option<Uuid>)>,
+    /// With their requests.
+    clocks: Vec<(affected_sla::Frozen, Arc<request::Row>)>,
     uses: Vec<Uses>,
+    services: Services,
     /// By request.
     events: HashMap<Uuid, Arc<[Event]>>,
 }
@@ -147,6 +164,13 @@ impl Histories {
             candidate::upward_of_clocks(conn, reach, ids),
         )
         .await?;
+        let requested = told.iter().filter_map(|event| event.service_instance_id);
+        let requested = requested.chain(clocks.iter().filter_map(|(_, request)| request.service_instance_id));
+        let services = match candidate::ask_services(clocks.iter().map(|(clock, _)| clock), requested, &uses)
+        {
+            Some(sql) => candidate::services(&conn.rows(sql).await?)?,
+            None => Services::new(),
+        };
         let mut stored: HashMap<Uuid, Vec<Arc<request_event::Row>>> = HashMap::new();
         for event in told {
             stored.entry(event.request_id).or_default().push(event);
@@ -160,23 +184,19 @@ impl Histories {
                 place.insert(events(&history).into());
             }
         }
-        let clocks = clocks
-            .into_iter()
-            .map(|(frozen, request)| (frozen, request.standard_service_request_id))
-            .collect();
-        Ok(Self { clocks, uses, events: histories })
+        Ok(Self { clocks, uses, services, events: histories })
     }
 
     fn replays(
         self,
-        measured: impl Fn(&affected_sla::Frozen, Option<Uuid>, &[Uses]) -> Measured,
+        measured: impl Fn(&affected_sla::Frozen, &request::Row, &[Uses], &Services) -> Measured,
     ) -> Vec<Replay> {
-        let replay = |(frozen, standard): &(affected_sla::Frozen, Option<Uuid>)| {
+        let replay = |(frozen, request): &(affected_sla::Frozen, Arc<request::Row>)| {
             let of_request = self.events.get(&frozen.request_id).cloned().unwrap_or_default();
             Replay {
                 id: frozen.id,
                 sla_version_id: frozen.sla_version_id,
-                measured: measured(frozen, *standard, &self.uses),
+                measured: measured(frozen, request, &self.uses, &self.services),
                 events: match frozen.history(&of_request) {
                     Cow::Borrowed(_) => of_request,
                     Cow::Owned(own) => own.into(),

@@ -87,7 +87,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// What it is about.
-    pub static SUBJECT: Key = Key::new("t.subject", Kind::Text);
+    pub static SUBJECT: Key = Key::new("t.subject", Kind::Name);
     /// A ticket, a chat or a call.
     pub static CHANNEL: Key = Key::new("t.channel", Kind::Text);
     /// Its status.

@@ -82,6 +82,8 @@ pub mod key {
     pub static OCCURRED_AT: Key = Key::new("t.occurred_at", Kind::Time);
     /// Its place among what happened at the same instant.
     pub static SEQUENCE: Key = Key::new("t.sequence", Kind::Long);
+    /// When it came here.
+    pub static RECEIVED_AT: Key = Key::new("t.received_at", Kind::Time);
 }
 
 /// The history of a request.
@@ -229,7 +231,7 @@ pub(super) async fn histories(
     columns(&mut sql, "t", Row::TARGET);
     sql.push(" FROM request_event t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
     sql.push(" AND t.request_id = ANY(").bind(Bind::Uuids(requests.to_vec()));
-    sql.push(") ORDER BY t.request_id, t.occurred_at, t.sequence, t.id");
+    sql.push(") ORDER BY t.request_id, t.occurred_at, t.sequence, t.received_at, t.id");
     rows(conn, sql).await?.iter().map(|row| decoded(row, 0)).collect()
 }
 
@@ -241,7 +243,7 @@ pub(super) async fn of_clocks(conn: &Conn, reach: &Reach, clocks: &[Uuid]) -> Re
         .append(affected_sla::chosen(reach, clocks));
     sql.push(
         ") k JOIN request_event e ON e.root_id = k.root_id AND e.request_id = k.request_id \
-         ORDER BY e.request_id, e.occurred_at, e.sequence, e.id",
+         ORDER BY e.request_id, e.occurred_at, e.sequence, e.received_at, e.id",
     );
     let rows = conn.rows(sql).await?;
     rows.iter().map(|row| decoded(row, 0)).collect::<QueryResult<_>>().map_err(Error::from)

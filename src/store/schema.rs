@@ -108,6 +108,8 @@ diesel::table! {
         phase -> Text,
         due_at -> Timestamptz,
         breach_id -> Uuid,
+        hours -> Nullable<Int4>,
+        time_period -> Nullable<Text>,
     }
 }
 

@@ -48,7 +48,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Its name.
-    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    pub static NAME: Key = Key::new("t.name", Kind::Name);
     /// The organization that provides it.
     pub static PROVIDER: Key = Key::new("t.provider_id", Kind::Uuid);
     /// The system it came from.

@@ -28,6 +28,7 @@ noun! {
         relation!("firstLineTeam" via first_line_team_id => team),
         relation!("provider" via provider_id => organization),
     ],
+    parts: ["service_instance_relation" of "consumer_id", "service_instance_user" of "service_instance_id"],
     {
         /// The root of its tenant.
         root_id: Uuid,
@@ -67,7 +68,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Its name.
-    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    pub static NAME: Key = Key::new("t.name", Kind::Name);
     /// The service it is an instance of.
     pub static SERVICE: Key = Key::new("t.service_id", Kind::Uuid);
     /// The organization that runs it.

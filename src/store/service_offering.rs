@@ -29,6 +29,7 @@ noun! {
         relation!("service" via service_id => service),
         relation!("serviceHours" via service_hours_id => calendar),
     ],
+    parts: ["offering_target" of "service_offering_id"],
     {
         /// The root of its tenant.
         root_id: Uuid,
@@ -68,7 +69,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Its name.
-    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    pub static NAME: Key = Key::new("t.name", Kind::Name);
     /// Whether it can be had.
     pub static STATUS: Key = Key::new("t.status", Kind::Text);
     /// The service it is an offering of.

@@ -59,7 +59,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Its name.
-    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    pub static NAME: Key = Key::new("t.name", Kind::Name);
 }
 
 /// Keeps that tokens were used just now: once a minute at most, whichever replica says so first. A row that another holds

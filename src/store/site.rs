@@ -47,7 +47,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Its name.
-    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    pub static NAME: Key = Key::new("t.name", Kind::Name);
     /// The system it came from.
     pub static SOURCE: Key = Key::nullable("t.source", Kind::Text);
     /// Its id in that system.

@@ -30,6 +30,7 @@ noun! {
         "status" of [tenant_id, status, start_date, expiry_date],
         "versions" of [], "affectedSlas" of [], "breaches" of [], "versionAt" of [], "diff" of [],
     ],
+    parts: ["sla_version" of "sla_id"],
     {
         /// The root of its tenant.
         root_id: Uuid,
@@ -91,7 +92,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Its name.
-    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    pub static NAME: Key = Key::new("t.name", Kind::Name);
     /// What it is about.
     pub static DESCRIPTION: Key = Key::nullable("t.description", Kind::Text);
     /// Which world its terms come from.

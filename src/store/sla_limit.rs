@@ -147,31 +147,32 @@ pub async fn consumption(
     Ok(found)
 }
 
-/// What was logged in each period that the stretches of limits, `k`, touch, and which records there are of it. A limit that
-/// was switched off counts nothing in the period of its switching off, and nothing at all until that is over (rule L3);
-/// nor does it in periods that were over before it was made, whose hours may be told later.
+/// What was logged in each period that the stretches of limits, `k`, touch, what of it was taken away, and which records
+/// there are of it, also where it began at another instant before the tenant's zone was changed. A limit that was switched
+/// off records nothing in the period of its switching off, at whose end that ended, and nothing at all until then (rule
+/// L3); nor does it in periods that were over before it was made, whose hours may be told later.
+const TOUCHED: &str = "WITH p AS MATERIALIZED (SELECT l.root_id, l.id, p.starts, p.ends, \
+      l.deactivated_until IS NULL OR l.deactivated_until <= now() AND l.deactivated_until <> p.ends AS awake, \
+      coalesce(sum(k.taken * extract(epoch FROM greatest(least(k.until, p.ends) - greatest(k.\"from\", p.starts), \
+        interval '0')) * 1000000) FILTER (WHERE k.category = ANY(l.categories)), 0)::bigint AS taken FROM (";
 const PERIODS: &str = ") k JOIN sla_limit l ON l.root_id = k.root_id AND l.id = k.id \
     JOIN tenant z ON z.root_id = l.root_id AND z.id = l.tenant_id";
 const CONSUMED: &str = "CROSS JOIN LATERAL generate_series(date_trunc(u.unit, k.\"from\" AT TIME ZONE z.time_zone), \
         k.until AT TIME ZONE z.time_zone, u.one) first \
       CROSS JOIN LATERAL (SELECT first AT TIME ZONE z.time_zone AS starts, (first + u.one) AT TIME ZONE z.time_zone AS ends) p \
-      WHERE p.ends > l.created_at AND (l.deactivated_until IS NULL OR l.deactivated_until <= p.starts \
-        OR l.deactivated_until > p.ends AND l.deactivated_until <= now()) \
-      GROUP BY l.root_id, l.id, p.starts, p.ends) \
+      WHERE p.ends > l.created_at GROUP BY l.root_id, l.id, p.starts, p.ends) \
     SELECT l.id, p.starts, l.time_limit_in_hours::bigint * 3600000000, \
       coalesce((SELECT sum(extract(epoch FROM least(e.ended_at, p.ends) - greatest(e.started_at, p.starts)) * 1000000) \
         FROM time_entry e WHERE e.root_id = l.root_id AND e.project_id = l.project_id AND e.category = ANY(l.categories) \
-        AND e.ended_at > p.starts AND e.started_at < p.ends), 0)::bigint, \
-      (SELECT b.breach_id FROM breach_key b WHERE b.root_id = l.root_id AND b.subject_id = l.id AND b.kind = 'limit' \
-        AND b.phase = 'warning' AND b.due_at = p.starts), \
-      (SELECT b.breach_id FROM breach_key b WHERE b.root_id = l.root_id AND b.subject_id = l.id AND b.kind = 'limit' \
-        AND b.phase = 'breached' AND b.due_at = p.starts), p.corrected \
-    FROM p JOIN sla_limit l ON l.root_id = p.root_id AND l.id = p.id ORDER BY p.starts, l.id";
+        AND e.ended_at > p.starts AND e.started_at < p.ends), 0)::bigint, p.taken, p.awake, \
+      w.breach_id, w.hours::bigint * 3600000000, b.breach_id, b.hours::bigint * 3600000000 \
+    FROM p JOIN sla_limit l ON l.root_id = p.root_id AND l.id = p.id";
 
 /// Records which limits are reached, or nearly, in the periods that their stretches touch (rule L2): `stretches` selects
-/// `root_id`, `id`, `from`, `until` and `corrected` of limits of the permit's tenant. Where time was `corrected`, what is
-/// not true any more is retracted (rule X14); a limit that was raised takes nothing back (rule B5). After the commit,
-/// `Breaches::wake`.
+/// `root_id`, `id`, `from`, `until`, `category` and `taken` of limits of the permit's tenant, the last being 1 where such
+/// time was logged and is no more, -1 where it was not and is now, and else 0. A record is retracted where it was true of
+/// what was logged before and is not of what is left (rule X14), also while the limit sleeps; a limit that was raised or
+/// counts other time takes nothing back (rule B5). After the commit, `Breaches::wake`.
 ///
 /// # Errors
 /// Those of the database.
@@ -180,28 +181,41 @@ pub(super) async fn evaluate(
     permit: &Permit,
     stretches: Sql,
 ) -> QueryResult<()> {
-    let mut sql = Sql::new(
-        "WITH p AS MATERIALIZED (SELECT l.root_id, l.id, p.starts, p.ends, bool_or(k.corrected) AS corrected FROM (",
-    );
+    let mut sql = Sql::new(TOUCHED);
     sql.append(stretches).push(PERIODS).push(UNIT).push(CONSUMED);
+    for (name, phase) in [("w", BreachPhase::Warning), ("b", BreachPhase::Breached)] {
+        sql.made(format!(
+            " LEFT JOIN LATERAL (SELECT r.breach_id, r.hours FROM breach_key r WHERE r.root_id = l.root_id \
+             AND r.subject_id = l.id AND r.kind = 'limit' AND r.phase = '{}' \
+             AND r.due_at > p.starts - interval '36 hours' AND r.due_at < p.starts + interval '36 hours' \
+             AND (r.time_period = l.time_period OR r.time_period IS NULL AND r.due_at = p.starts) LIMIT 1) {name} ON true",
+            phase.word()
+        ));
+    }
+    sql.push(" ORDER BY p.starts, l.id");
     let mut wrong = Vec::new();
     for row in &rows(conn, sql).await? {
         let limit: Uuid = column::<SqlUuid, _>(row, 0)?;
         let period: DateTime<Utc> = column::<Timestamptz, _>(row, 1)?;
         let budget = TimeDelta::microseconds(column::<BigInt, _>(row, 2)?);
         let used = TimeDelta::microseconds(column::<BigInt, _>(row, 3)?);
-        let corrected: bool = column::<Bool, _>(row, 6)?;
-        let thresholds = [
-            (BreachPhase::Warning, WarningShare::default().of(budget), 4),
-            (BreachPhase::Breached, budget, 5),
-        ];
-        for (phase, threshold, at) in thresholds {
-            match column::<Nullable<SqlUuid>, Option<Uuid>>(row, at)? {
-                None if used >= threshold => {
+        let before = used + TimeDelta::microseconds(column::<BigInt, _>(row, 4)?);
+        let awake: bool = column::<Bool, _>(row, 5)?;
+        for (phase, at) in [(BreachPhase::Warning, 6), (BreachPhase::Breached, 8)] {
+            let threshold = |budget| match phase {
+                BreachPhase::Warning => WarningShare::default().of(budget),
+                _ => budget,
+            };
+            let Some(record) = column::<Nullable<SqlUuid>, Option<Uuid>>(row, at)? else {
+                if awake && used >= threshold(budget) {
                     breach::record_limit(conn, permit, limit, phase, period).await?;
                 }
-                Some(record) if used < threshold && corrected => wrong.push(record),
-                _ => {}
+                continue;
+            };
+            let recorded = column::<Nullable<BigInt>, Option<i64>>(row, at + 1)?;
+            let least = threshold(recorded.map_or(budget, TimeDelta::microseconds).min(budget));
+            if before >= least && used < least {
+                wrong.push(record);
             }
         }
     }
@@ -213,7 +227,8 @@ pub fn evaluated_anew(draft: &mut Draft) {
     draft.then(Box::new(|conn, permit, id| {
         async move {
             let mut now = Sql::new(
-                "SELECT l.root_id, l.id, now() AS \"from\", now() AS until, false AS corrected FROM sla_limit l \
+                "SELECT l.root_id, l.id, now() AS \"from\", now() AS until, NULL::text AS category, 0 AS taken \
+                 FROM sla_limit l \
                  WHERE l.root_id = ",
             );
             now.bind(Bind::Uuid(permit.root_id)).push(" AND l.id = ").bind(Bind::Uuid(id));
@@ -225,21 +240,22 @@ pub fn evaluated_anew(draft: &mut Draft) {
 
 /// Puts a limit to sleep until its current period ends, or wakes it (rule L3).
 pub fn set_deactivated(draft: &mut Draft, deactivated: bool) {
-    draft.set("deactivated_until", None);
     if !deactivated {
+        // What was off until its end stays so, whatever is told of it later.
+        let kept = "CASE WHEN t.deactivated_until <= now() THEN t.deactivated_until END";
+        draft.compute_change("deactivated_until", Sql::new(kept));
         return;
     }
-    draft.then_change(Box::new(|conn, permit, id| {
-        async move {
-            let mut sql = Sql::new(
-                "UPDATE sla_limit t SET deactivated_until = (date_trunc(u.unit, now() AT TIME ZONE z.time_zone) + u.one) \
-                 AT TIME ZONE z.time_zone FROM sla_limit l JOIN tenant z ON z.root_id = l.root_id AND z.id = l.tenant_id",
-            );
-            sql.push(UNIT).push("WHERE t.root_id = l.root_id AND t.id = l.id AND l.root_id = ");
-            sql.bind(Bind::Uuid(permit.root_id)).push(" AND l.id = ").bind(Bind::Uuid(id));
-            rows(conn, sql).await?;
-            Ok(())
-        }
-        .boxed()
-    }));
+    let (Some(permit), period) = (&draft.permit, draft.text("time_period")) else { return };
+    let mut sql = Sql::new(
+        "(SELECT (date_trunc(u.unit, now() AT TIME ZONE z.time_zone) + u.one) AT TIME ZONE z.time_zone",
+    );
+    sql.push(" FROM tenant z CROSS JOIN LATERAL (SELECT ");
+    match period {
+        Some(period) => sql.bind(Bind::Text(period.to_owned())),
+        None => sql.push("t.time_period"),
+    };
+    sql.push(" AS time_period) l").push(UNIT).push("WHERE z.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push(" AND z.id = ").bind(Bind::Uuid(permit.tenant_id)).push(")");
+    draft.compute("deactivated_until", sql);
 }

@@ -1,7 +1,10 @@
 //! A version of an SLA: its terms, never changed once made (rule S2).
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use diesel::sql_types::Uuid as SqlUuid;
+use diesel::result::QueryResult;
+use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::Conn;
@@ -18,6 +21,7 @@ noun! {
     sla_version as SlaVersion, "SLA version", tenant: tenant_id, visible: WithSla,
     by_id: Some(Permission::SlasRead), list: Some(Permission::SlasRead),
     relations: [
+        relation!("sla" via sla_id => sla),
         relation!("terms"."serviceOffering" via service_offering_id => service_offering),
         relation!("terms"."serviceInstance" via service_instance_id => service_instance),
         relation!("createdBy" via created_by => person, lifted: ["createdByName"]),
@@ -77,22 +81,28 @@ pub mod key {
 /// The versions of an SLA.
 pub const UNDER_SLA: Under = Under("sla_version t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
 
-/// The version of an SLA that was in force at an instant (rule S2); none before the first.
+/// The versions that were in force at an instant each (rule S2), of SLAs given as root, key and instant, by their place; none
+/// before the first.
 pub async fn in_force_at(
     conn: &Conn,
     reach: &Reach,
-    root_id: Uuid,
-    sla_id: Uuid,
-    at: DateTime<Utc>,
-) -> Result<Option<Uuid>, Error> {
-    let mut sql = Sql::new(
-        "SELECT a.sla_version_id FROM sla_activation a JOIN sla_version t ON t.root_id = a.root_id \
-         AND t.id = a.sla_version_id WHERE a.root_id = ",
+    asked: &[(Uuid, Uuid, DateTime<Utc>)],
+) -> Result<HashMap<usize, Uuid>, Error> {
+    let (roots, slas): (Vec<_>, Vec<_>) = asked.iter().map(|(root, sla, _)| (*root, *sla)).unzip();
+    let instants = asked.iter().map(|(_, _, at)| *at).collect();
+    let mut sql = Sql::new("SELECT k.place, v.id FROM unnest(");
+    sql.bind(Bind::Uuids(roots)).push(", ").bind(Bind::Uuids(slas)).push(", ").bind(Bind::Times(instants));
+    sql.push(
+        ") WITH ORDINALITY k(root_id, id, at, place) CROSS JOIN LATERAL (SELECT t.id FROM sla_activation a \
+         JOIN sla_version t ON t.root_id = a.root_id AND t.id = a.sla_version_id \
+         WHERE a.root_id = k.root_id AND a.sla_id = k.id AND a.activated_at <= k.at",
     );
-    sql.bind(Bind::Uuid(root_id)).push(" AND a.sla_id = ").bind(Bind::Uuid(sla_id));
-    sql.push(" AND a.activated_at <= ").bind(Bind::Time(at));
     within(Row::TARGET, "t", reach, true, &mut sql);
-    sql.push(" ORDER BY a.activated_at DESC, a.id DESC LIMIT 1");
+    sql.push(" ORDER BY a.activated_at DESC, a.id DESC LIMIT 1) v");
     let rows = conn.rows(sql).await?;
-    Ok(rows.first().map(|row| column::<SqlUuid, Uuid>(row, 0)).transpose()?)
+    let found = rows.iter().map(|row| {
+        let place = column::<BigInt, i64>(row, 0)?;
+        Ok((usize::try_from(place - 1).unwrap_or_default(), column::<SqlUuid, Uuid>(row, 1)?))
+    });
+    found.collect::<QueryResult<_>>().map_err(Error::internal)
 }

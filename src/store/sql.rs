@@ -177,6 +177,18 @@ impl QueryFragment<Pg> for Sql {
     }
 }
 
+/// A bound value; null as such.
+impl From<Option<Bind>> for Sql {
+    fn from(value: Option<Bind>) -> Self {
+        let mut sql = Self::default();
+        match value {
+            Some(value) => sql.bind(value),
+            None => sql.push("NULL"),
+        };
+        sql
+    }
+}
+
 impl QueryId for Sql {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
@@ -188,27 +200,19 @@ impl Query for Sql {
 
 impl Sql {
     /// Appends `name = value` pairs of an update.
-    pub fn assignments(&mut self, pairs: Vec<(&'static str, Option<Bind>)>) -> &mut Self {
+    pub fn assignments(&mut self, pairs: Vec<(&'static str, impl Into<Sql>)>) -> &mut Self {
         for (index, (column, value)) in pairs.into_iter().enumerate() {
-            self.push(if index > 0 { ", " } else { "" }).push(column).push(" = ");
-            match value {
-                Some(value) => self.bind(value),
-                None => self.push("NULL"),
-            };
+            self.push(if index > 0 { ", " } else { "" }).push(column).push(" = ").append(value.into());
         }
         self
     }
 
     /// Appends ` name = value` pairs as `(columns) VALUES (values)` of an insert; a null value is written as such.
-    pub fn values(&mut self, pairs: Vec<(&'static str, Option<Bind>)>) -> &mut Self {
+    pub fn values(&mut self, pairs: Vec<(&'static str, impl Into<Sql>)>) -> &mut Self {
         let columns: Vec<&str> = pairs.iter().map(|(column, _)| *column).collect();
         self.made(format!(" ({}) VALUES (", columns.join(", ")));
         for (index, (_, value)) in pairs.into_iter().enumerate() {
-            self.push(if index > 0 { ", " } else { "" });
-            match value {
-                Some(value) => self.bind(value),
-                None => self.push("NULL"),
-            };
+            self.push(if index > 0 { ", " } else { "" }).append(value.into());
         }
         self.push(")")
     }

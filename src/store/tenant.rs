@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use diesel::result::{DatabaseErrorKind, Error as Failure};
+use diesel::result::{DatabaseErrorKind, Error as Failure, QueryResult};
+use diesel::sql_types::Uuid as SqlUuid;
 use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::noun::{noun, relation};
+use super::noun::{column, noun, relation};
 use super::page::{Key, Kind, Under, Wanted};
 use super::rows;
 use super::sql::{Bind, Sql};
@@ -54,7 +55,7 @@ pub mod key {
     /// Its key.
     pub static ID: Key = Key::new("t.id", Kind::Uuid);
     /// Its name.
-    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    pub static NAME: Key = Key::new("t.name", Kind::Name);
     /// Its short name.
     pub static SLUG: Key = Key::new("t.slug", Kind::Text);
     /// The tenant above it.
@@ -128,6 +129,14 @@ pub fn goes_below(draft: &mut Draft) {
         }
         .boxed()
     }));
+}
+
+/// The tenant above that of a permit; a root itself.
+pub(super) async fn above(conn: &mut AsyncPgConnection, permit: &Permit) -> QueryResult<Uuid> {
+    let mut sql = Sql::new("SELECT coalesce(t.parent_id, t.id) FROM tenant t WHERE t.root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.id = ").bind(Bind::Uuid(permit.tenant_id));
+    let found = rows(conn, sql).await?;
+    column::<SqlUuid, _>(found.first().ok_or(Failure::NotFound)?, 0)
 }
 
 /// Rule S5: the default of a tenant that was just made is one that those above it share.

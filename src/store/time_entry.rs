@@ -60,7 +60,7 @@ pub mod key {
     /// Who spent them.
     pub static PERSON: Key = Key::nullable("t.person_id", Kind::Uuid);
     /// What the hours were spent on.
-    pub static CATEGORY: Key = Key::new("t.category", Kind::Text);
+    pub static CATEGORY: Key = Key::new("t.category", Kind::Name);
     /// From when.
     pub static STARTED_AT: Key = Key::new("t.started_at", Kind::Time);
     /// Until when.

@@ -15,14 +15,16 @@ use super::{Conn, PgRow};
 use crate::access::{Actor, Permission, Permissions, Place, Viewer};
 use crate::error::Error;
 
-/// Everything about a person in one statement: 0 = the person in each root, 1 = their grants, 2 = the trees.
+/// Everything about a person in one statement: 0 = the person in each root, 1 = what they are granted in each tenant, by however
+/// many roles, 2 = the trees.
 const PERSON: &str =
     "WITH me AS MATERIALIZED (SELECT root_id, id, first_name, last_name FROM person WHERE login = ";
 const PERSON_REST: &str = ") \
     SELECT 0::smallint, root_id, id, NULL::uuid, trim(first_name || ' ' || last_name), NULL::text[] FROM me \
-    UNION ALL SELECT 1::smallint, g.root_id, g.tenant_id, NULL, '', r.permissions FROM me \
+    UNION ALL SELECT 1::smallint, g.root_id, g.tenant_id, NULL, '', array_agg(DISTINCT p.permission) FROM me \
       JOIN role_grant g ON g.root_id = me.root_id AND g.person_id = me.id \
       JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
+      CROSS JOIN unnest(r.permissions) p (permission) GROUP BY g.root_id, g.tenant_id \
     UNION ALL SELECT 2::smallint, t.root_id, t.id, t.parent_id, t.time_zone, NULL FROM tenant t \
       WHERE t.root_id IN (SELECT root_id FROM me)";
 
@@ -31,9 +33,10 @@ const TOKEN: &str = "WITH me AS MATERIALIZED (SELECT root_id, id, name, scopes, 
     WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AND id = ";
 const TOKEN_REST: &str = ") \
     SELECT 0::smallint, root_id, id, NULL::uuid, name, scopes, expires_at FROM me \
-    UNION ALL SELECT 1::smallint, g.root_id, g.tenant_id, NULL, '', r.permissions, NULL FROM me \
+    UNION ALL SELECT 1::smallint, g.root_id, g.tenant_id, NULL, '', array_agg(DISTINCT p.permission), NULL FROM me \
       JOIN role_grant g ON g.root_id = me.root_id AND g.service_token_id = me.id \
       JOIN role r ON r.root_id = g.root_id AND r.id = g.role_id \
+      CROSS JOIN unnest(r.permissions) p (permission) GROUP BY g.root_id, g.tenant_id \
     UNION ALL SELECT 2::smallint, t.root_id, t.id, t.parent_id, t.time_zone, NULL, NULL FROM tenant t \
       WHERE t.root_id IN (SELECT root_id FROM me)";
 

@@ -77,7 +77,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// Its name.
-    pub static NAME: Key = Key::new("t.name", Kind::Text);
+    pub static NAME: Key = Key::new("t.name", Kind::Name);
     /// Where to.
     pub static URL: Key = Key::new("t.url", Kind::Text);
     /// Whether anything is sent.
@@ -120,18 +120,11 @@ pub fn begin(draft: &mut Draft) {
 /// Takes the turn from whoever has it and makes the next attempt due, by a webhook that was given up too: what was
 /// changed holds at once.
 pub fn revive(draft: &mut Draft) {
-    draft.then_change(Box::new(|conn, permit, id| {
-        async move {
-            let mut sql = Sql::new(
-                "UPDATE webhook w SET failures = 0, failing_since = NULL, disabled_at = NULL, disabled_reason = NULL, \
-                 next_attempt_at = now(), lease_id = NULL, leased_until = NULL WHERE w.root_id = ",
-            );
-            sql.bind(Bind::Uuid(permit.root_id)).push(" AND w.id = ").bind(Bind::Uuid(id));
-            rows(conn, sql).await?;
-            Ok(())
-        }
-        .boxed()
-    }));
+    draft.set("failures", Some(Bind::Int(0)));
+    for emptied in ["failing_since", "disabled_at", "disabled_reason", "lease_id", "leased_until"] {
+        draft.set(emptied, None);
+    }
+    draft.compute("next_attempt_at", Sql::new("now()"));
 }
 
 /// Gives a webhook another secret; the one before serves beside it for a day.

@@ -38,6 +38,10 @@ pub struct Draft {
     /// What is wrong with the input.
     pub mistakes: Mistakes,
     columns: Vec<(&'static str, Option<Bind>)>,
+    /// Columns whose values Postgres knows.
+    computed: Vec<(&'static str, Sql)>,
+    /// The same where the object is changed.
+    changed: Vec<(&'static str, Sql)>,
     parts: Vec<Part>,
     references: References,
     then: Vec<Then>,
@@ -76,6 +80,8 @@ impl Draft {
             permit,
             mistakes: Mistakes::default(),
             columns: Vec::new(),
+            computed: Vec::new(),
+            changed: Vec::new(),
             parts: Vec::new(),
             references: References::default(),
             then: Vec::new(),
@@ -89,6 +95,17 @@ impl Draft {
     pub fn set(&mut self, column: &'static str, value: Option<Bind>) {
         self.columns.retain(|(name, _)| *name != column);
         self.columns.push((column, value));
+    }
+
+    /// Writes what Postgres makes of an expression, in which the object as it stands is `t` when it is changed. There is none
+    /// when it is made.
+    pub fn compute(&mut self, column: &'static str, value: Sql) {
+        self.computed.push((column, value));
+    }
+
+    /// The same of an expression over the object as it stood: where it is made, the column takes the table's default.
+    pub fn compute_change(&mut self, column: &'static str, value: Sql) {
+        self.changed.push((column, value));
     }
 
     /// Whether a column is written, or emptied.
@@ -197,7 +214,8 @@ impl Draft {
         self.constraints.push(Constraint { name, path, code, message });
     }
 
-    fn text(&self, column: &str) -> Option<&str> {
+    /// The text that is written into a column, if one is.
+    pub fn text(&self, column: &str) -> Option<&str> {
         self.columns.iter().find_map(|(name, value)| match value {
             Some(Bind::Text(text)) if *name == column => Some(text.as_str()),
             _ => None,
@@ -405,8 +423,7 @@ pub(super) async fn one_at_a_time(conn: &mut AsyncPgConnection, permit: &Permit)
     Ok(())
 }
 
-/// The object of a source, which stays until the transaction ends. Two that ask for the same wait for each other: else
-/// one of them would be told of the constraint, which alone decides, that the other has just made it.
+/// The object of a source, which stays until the transaction ends.
 pub(super) async fn sourced<N: Noun>(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
@@ -417,10 +434,6 @@ pub(super) async fn sourced<N: Noun>(
     if source.contains('\0') || source_id.contains('\0') {
         return Ok(None);
     }
-    let mut wait = Sql::new("SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(");
-    let named = format!("{}/{}/{source}/{source_id}", permit.tenant_id, N::TARGET.table);
-    wait.bind(Bind::Text(named)).push(", 0))");
-    rows(conn, wait).await?;
     let mut sql = Sql::new("SELECT t.id FROM ");
     sql.push(N::TARGET.table).push(" t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id)).push(" AND t.");
     sql.push(N::TARGET.tenant).push(" = ").bind(Bind::Uuid(permit.tenant_id)).push(" AND t.source = ");
@@ -430,4 +443,21 @@ pub(super) async fn sourced<N: Noun>(
         .push(LOCK);
     let found = rows(conn, sql).await?;
     Ok(found.first().map(|row| column::<SqlUuid, Uuid>(row, 0)).transpose()?)
+}
+
+/// What became of making the object of a source that was not there, in a savepoint. Of two that ask for the same, the
+/// constraints let one make it; the other was wrong only in that it tried to.
+pub(super) async fn overtaken<N: Noun>(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    source: &str,
+    source_id: &str,
+    made: Result<Uuid, WriteError>,
+) -> Result<Uuid, WriteError> {
+    if matches!(made, Err(WriteError::Input(_)))
+        && sourced::<N>(conn, permit, source, source_id).await?.is_some()
+    {
+        return Err(WriteError::Again);
+    }
+    made
 }

@@ -167,7 +167,11 @@ async fn an_event_is_not_answered_for_longer_than_it_may() {
     let mut client = app.database.client().await;
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE sla IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    socket.subscribe("1", "subscription { breaches(after: \"0\") { breach { sla { name } } } }").await;
+    let query = "subscription { breaches(after: \"0\") { breach { sla { name } } } }";
+    socket.subscribe("1", query).await;
+    let operation = app.gateway.prepare(Ask { query: Some(query.into()), ..Ask::default() }).unwrap();
+    let viewer = app.gateway.viewer(Some(&app.token(READER))).await.unwrap();
+    let mut beside = app.gateway.subscribe(operation, viewer);
     let told = timeout(Duration::from_secs(40), async {
         loop {
             match timeout(Duration::from_secs(9), socket.hear()).await {
@@ -176,8 +180,12 @@ async fn an_event_is_not_answered_for_longer_than_it_may() {
             }
         }
     });
-    let told = told.await.expect("it is answered for ever");
+    let (told, beside) = tokio::join!(told, beside.next());
+    let told = told.expect("it is answered for ever");
     assert_eq!(told["payload"]["errors"][0]["extensions"]["code"], "TIMEOUT", "{told}");
+    // Whoever resumed after it would never be told the record.
+    let beside = beside.unwrap();
+    assert!(beside.json().contains("TIMEOUT") && beside.cursor().is_none(), "{beside:?}");
 }
 
 /// The request for a query of whoever holds a token.

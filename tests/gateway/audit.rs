@@ -1,8 +1,13 @@
 //! The audit log answers who did what to what, also of what is gone (rule P4).
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::app::App;
+use crate::intake::{key, number, world};
+use crate::writes::World;
 
 const MANAGER: &str = "manager@wna.example.com";
 const CLERK: &str = "clerk@wna.example.com";
@@ -135,4 +140,97 @@ async fn p4_the_log_tells_what_an_sla_promises_and_to_whom_from_its_first_versio
         assert_eq!(version["coverage"], "people");
         assert_eq!(version["sla_version_person"], json!([{ "person_id": of("people") }]), "{entry}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_deletion_of_a_tenant_is_told_in_the_one_above_it() {
+    let app = world().await;
+    let create =
+        "mutation ($above: ID!) { tenantCreate(input: { parentId: $above, slug: \"gone\", name: \"Gone\",
+        timeZone: \"UTC\" }) { tenant { id } errors { message } } }";
+    let made = app.data("agent", create, json!({ "above": key(2) })).await["tenantCreate"].take();
+    assert_eq!(made["errors"], json!([]));
+    let delete = "mutation ($id: ID!) { tenantDelete(input: { id: $id }) { errors { message } } }";
+    let gone = app.data("agent", delete, json!({ "id": made["tenant"]["id"] })).await;
+    assert_eq!(gone["tenantDelete"]["errors"], json!([]));
+    let told = format!(
+        "SELECT count(*) FROM audit_entry WHERE action IN ('tenantCreate', 'tenantDelete') AND tenant_id = '{}'",
+        key(2)
+    );
+    assert_eq!(number(&app, &told).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_what_a_person_does_is_told_under_the_name_they_have_and_an_unchanged_login_forgets_nobody() {
+    let app = world().await;
+    let epoch = "SELECT epoch FROM authorization_epoch";
+    let rename = "mutation ($id: ID!, $name: String!) { personUpdate(input: { id: $id, firstName: $name, login: \"agent\" }) {
+        errors { message } } }";
+    let renamed = async |name: &str| {
+        let done = app.data("agent", rename, json!({ "id": key(30), "name": name })).await;
+        assert_eq!(done["personUpdate"]["errors"], json!([]));
+    };
+    let known = async || app.data("agent", "{ viewer { name } }", json!({})).await["viewer"]["name"].take();
+    assert_eq!(known().await, "Ann Agent");
+    let before = number(&app, epoch).await;
+    let same =
+        "UPDATE person SET login = login, first_name = first_name; UPDATE person SET email = 'a@example.org'";
+    app.database.client().await.batch_execute(same).await.unwrap();
+    assert_eq!(number(&app, epoch).await, before);
+    renamed("Anna").await;
+    assert_eq!(number(&app, epoch).await, before + 1);
+    let begun = Instant::now();
+    while known().await != "Anna Agent" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the name of before is remembered");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How many objects of a type are not as the last entry about them tells.
+async fn told_otherwise(app: &App, object_type: &str, table: &str) -> i64 {
+    let otherwise = format!(
+        "SELECT count(*) FROM {table} t CROSS JOIN LATERAL (SELECT a.after FROM audit_entry a
+           WHERE a.root_id = t.root_id AND a.object_id = t.id AND a.object_type = '{object_type}'
+           ORDER BY a.id DESC LIMIT 1) last
+         WHERE NOT last.after @> (to_jsonb(t.*) - 'secret_hash')"
+    );
+    number(app, &otherwise).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_the_last_entry_of_an_object_tells_of_it_as_it_is() {
+    let mut world = World::new().await;
+    world.make_all().await;
+    for changed in [false, true] {
+        for noun in world.nouns() {
+            if changed {
+                let mut change = noun.change.clone();
+                change["id"] = json!(world.id(noun.name));
+                let payload = world.mutate(&format!("{}Update", noun.name), change, "id").await;
+                assert_eq!(payload["errors"], json!([]), "{}", noun.name);
+            }
+            let mut table = String::new();
+            for letter in noun.name.chars() {
+                if letter.is_uppercase() {
+                    table.push('_');
+                }
+                table.extend(letter.to_lowercase());
+            }
+            let object_type = format!("{}{}", noun.name[..1].to_uppercase(), &noun.name[1..]);
+            let of_it = format!("SELECT count(*) FROM audit_entry WHERE object_type = '{object_type}'");
+            assert_ne!(number(&world.app, &of_it).await, 0, "{object_type}");
+            assert_eq!(told_otherwise(&world.app, &object_type, &table).await, 0, "{object_type}");
+        }
+    }
+    let webhook = json!({ "tenantId": world.tenant, "name": "Hook", "url": "https://hooks.example.com/" });
+    let create = "mutation ($input: WebhookCreateInput!) { webhookCreate(input: $input) { webhook { id } errors { message } } }";
+    let made = world.app.data(crate::writes::MANAGER, create, json!({ "input": webhook })).await;
+    let given_up = "UPDATE webhook SET disabled_at = now(), disabled_reason = 'gone', failures = 9";
+    world.app.database.client().await.batch_execute(given_up).await.unwrap();
+    let revive =
+        "mutation ($id: ID!) { webhookUpdate(input: { id: $id, active: true }) { errors { message } } }";
+    let id = &made["webhookCreate"]["webhook"]["id"];
+    let revived = world.app.data(crate::writes::MANAGER, revive, json!({ "id": id })).await;
+    assert_eq!(revived["webhookUpdate"]["errors"], json!([]), "{revived}");
+    assert_eq!(told_otherwise(&world.app, "Webhook", "webhook").await, 0);
 }

@@ -70,7 +70,7 @@ impl Scene {
         self.client.query_one(sql, &[]).await.unwrap().get(0)
     }
 
-    async fn recorded(&self) -> Vec<Uuid> {
+    pub(crate) async fn recorded(&self) -> Vec<Uuid> {
         let rows =
             self.client.query("SELECT breach_id::text FROM breach_log ORDER BY pos", &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, &str>(0).parse().unwrap()).collect()
@@ -787,8 +787,8 @@ async fn b4_a_replay_and_what_is_live_go_through_the_same_filter() {
     let cases = [
         (all(), 8),
         (Filter { tenants: vec![Ids::In(vec![OTHER])], ..all() }, 4),
+        (Filter { tenants: vec![Ids::In(vec![OTHER, ROOT])], ..all() }, 8),
         (Filter { tenants: vec![Ids::NotIn(vec![OTHER])], ..all() }, 4),
-        (Filter { tenants: vec![Ids::In(vec![Uuid::from_u128(99)])], ..all() }, 0),
         (Filter { slas: vec![Ids::In(vec![SLA, OTHER_SLA]), Ids::NotIn(vec![SLA])], ..all() }, 4),
         (Filter { slas: vec![Ids::Null(true)], ..all() }, 0),
         (Filter { slas: vec![Ids::Null(false)], ..all() }, 8),
@@ -797,6 +797,11 @@ async fn b4_a_replay_and_what_is_live_go_through_the_same_filter() {
         (Filter { phases: Some(vec![BreachPhase::Breached, BreachPhase::Retracted]), ..all() }, 8),
         (Filter { phases: Some(vec![]), ..all() }, 0),
     ];
+    for named in [vec![Uuid::from_u128(99)], vec![OTHER, Uuid::from_u128(99)]] {
+        let filter = Filter { tenants: vec![Ids::In(named)], ..all() };
+        let refused = replica.feed().subscribe(filter, watch::channel(Arc::new(viewer(ROOT))).1, None).await;
+        assert!(matches!(refused.err(), Some(Error::Forbidden(Permission::BreachesRead))));
+    }
     let mut open = Vec::new();
     for (filter, count) in cases {
         let mine = watch::channel(Arc::new(viewer(ROOT))).1;
@@ -883,6 +888,18 @@ async fn b1_an_outage_of_the_database_is_waited_out() {
     assert!(begun.elapsed() < Duration::from_secs(5), "back within five seconds");
     assert_eq!(ids(&taken), scene.recorded().await);
     scene.is_whole(100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shutdown_does_not_wait_for_what_is_put_in_order() {
+    let scene = Scene::new().await;
+    let mut holder = scene.database.client().await;
+    let held = holder.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE idempotency_key IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let replica = scene.replica();
+    scene.database.waited_for().await;
+    scene.shutdown.cancel();
+    timeout(Duration::from_secs(15), replica.drained()).await.expect("it waits for the lock");
 }
 
 #[tokio::test(flavor = "multi_thread")]

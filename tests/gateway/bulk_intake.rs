@@ -58,7 +58,7 @@ async fn c1_x14_requests_and_their_events_told_by_the_hundred_have_the_clocks_of
         .map(|n| {
             let status = if n % 2 == 0 { "ACCEPTED" } else { "IN_PROGRESS" };
             let at = format!("2026-03-02T10:{:02}:00Z", 10 + n % 2);
-            let event = json!({ "status": status, "occurredAt": at, "sequence": n });
+            let event = json!({ "status": status, "occurredAt": at, "sequence": n + 1 });
             match n % 4 {
                 0 | 3 => with(event, json!({ "requestId": payload["results"][n / 2]["request"]["id"] })),
                 _ => with(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sla_gateway::access::token::Key;
-use sla_gateway::store::migrations;
+use sla_gateway::store::{connect, migrations};
 use tempfile::TempDir;
 
 use crate::app::App;
@@ -204,6 +204,36 @@ async fn migrate_does_not_stand_in_everybodys_way_while_somebody_holds_a_table()
     assert!(text.contains("is as it was") && text.contains("somebody holds a table"), "{text}");
     held.commit().await.unwrap();
     assert!(gateway(&["migrate"]).env("DATABASE_URL", &database.url).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_migrate_at_once_the_second_sees_what_the_first_did_whatever_the_database_is_set_to() {
+    let database = Database::unmigrated().await;
+    let mut client = database.client().await;
+    let isolated =
+        format!("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'", database.name());
+    client.batch_execute(&isolated).await.unwrap();
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("SELECT pg_advisory_xact_lock(5120614)").await.unwrap();
+    let both = [(); 2].map(|()| {
+        let url = database.url.clone();
+        tokio::spawn(async move { migrations::run(&url).await.map(|ran| ran.len()) })
+    });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = \
+        (SELECT oid FROM pg_database WHERE datname = current_database())";
+    while lock.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    lock.commit().await.unwrap();
+    let mut ran = Vec::new();
+    for one in both {
+        ran.push(one.await.unwrap().unwrap());
+    }
+    assert!(ran.contains(&0) && ran.iter().any(|count| *count > 0), "{ran:?}");
+    // So it is for loads.
+    let client = connect::client(&database.url).await.unwrap();
+    let shown = client.query_one("SHOW transaction_isolation", &[]).await.unwrap();
+    assert_eq!(shown.get::<_, &str>(0), "read committed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

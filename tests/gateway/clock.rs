@@ -59,7 +59,8 @@ fn id(number: u128) -> Uuid {
 }
 
 fn event(number: u128, occurred_at: &str, change: Change) -> Event {
-    Event { id: id(number), occurred_at: at(occurred_at), sequence: number as i64, change }
+    let occurred_at = at(occurred_at);
+    Event { id: id(number), occurred_at, sequence: number as i64, received_at: occurred_at, change }
 }
 
 fn becomes(number: u128, occurred_at: &str, status: Status) -> Event {

@@ -85,6 +85,12 @@ async fn x12_a_clock_keeps_its_start_when_an_edit_would_have_brought_its_sla_in_
     let covered = event(json!({ "requesterId": key(31) }), "04");
     let covered = written(&app, "requestRecord", covered).await;
     assert_eq!(clock(&covered, "Mail server")["startedAt"], "2026-03-04T10:00:00Z");
+    // That it was about her from the start brings it in no earlier than it began.
+    let early = event(json!({ "requesterId": key(31) }), "02");
+    let early = written(&app, "requestRecord", early).await;
+    assert_eq!(clock(&early, "Mail server")["startedAt"], "2026-03-04T10:00:00Z");
+    let unsaid = "DELETE FROM request_event WHERE id = (SELECT id FROM request_event ORDER BY received_at DESC LIMIT 1)";
+    client.batch_execute(unsaid).await.unwrap();
     client.batch_execute("UPDATE sla SET start_date = NULL").await.unwrap();
     let accepted = event(json!({ "status": "ACCEPTED" }), "05");
     let accepted = written(&app, "requestRecord", accepted).await;
@@ -223,6 +229,38 @@ async fn c2_what_an_offering_was_changed_to_last_is_promised_however_long_its_tr
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c2_of_two_edits_of_one_offering_at_once_the_second_promises_what_the_first_has_written_too() {
+    let app = edited().await;
+    let client = app.database.client().await;
+    // Another writer of the offering has not committed yet that its service hours know a holiday.
+    let hours = format!(
+        "INSERT INTO calendar (root_id, id, tenant_id, name) VALUES ('{ROOT}', '{0}', '{ROOT}', 'Service');
+         UPDATE service_offering SET service_hours_id = '{0}'",
+        key(51)
+    );
+    client.batch_execute(&hours).await.unwrap();
+    let other = format!(
+        "BEGIN; SELECT 1 FROM service_offering FOR NO KEY UPDATE;
+         INSERT INTO calendar_holiday (root_id, id, tenant_id, calendar_id, name, starts_at, ends_at)
+           VALUES ('{ROOT}', '{0}', '{ROOT}', '{0}', 'Easter', '2026-04-05', '2026-04-07')",
+        key(51)
+    );
+    client.batch_execute(&other).await.unwrap();
+    let office =
+        json!({ "id": key(50), "hours": [{ "weekday": "MONDAY", "from": "09:00", "until": "12:00" }] });
+    let last = edit(&app, "calendarUpdate", office);
+    let answer = while_it_waits(&app.database, &client, last, async {}).await;
+    assert_eq!(answer["data"]["calendarUpdate"]["errors"], json!([]), "{answer}");
+    let promised = format!(
+        "SELECT count(*) FROM (SELECT content FROM offering_promise ORDER BY since DESC LIMIT 1) last
+         WHERE content #>> '{{calendars,{},holidays,0,0}}' = 'Easter' AND content #>> '{{calendars,{},hours,0,2}}' = '720'",
+        key(51),
+        key(50)
+    );
+    assert_eq!(number(&app, &promised).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_no_page_is_whole_or_refused() {
     let app = edited().await;
     let client = app.database.client().await;
@@ -242,4 +280,14 @@ async fn a_list_that_is_no_page_is_whole_or_refused() {
     assert_eq!(list.as_array().map(Vec::len), Some(1_001), "{}", told["errors"]);
     client.batch_execute(&more(1_002, 10_001)).await.unwrap();
     assert_eq!(ask().await["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_field_of_a_mutation_has_its_own_present_so_that_what_one_put_in_force_holds_for_the_next() {
+    let app = world().await;
+    let query = "mutation($input: RequestRegisterInput!) { a: requestRegister(input: $input) { request { registeredAt } }
+        b: requestRegister(input: $input) { request { registeredAt } } }";
+    let now = with(ticket(), json!({ "registeredAt": null }));
+    let data = app.data("agent", query, json!({ "input": now })).await;
+    assert_ne!(data["a"]["request"]["registeredAt"], data["b"]["request"]["registeredAt"]);
 }

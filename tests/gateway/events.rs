@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::intake::{call, key, ticket, with, world, written};
+use crate::intake::{call, key, mutate, ticket, with, world, written};
 
 const AT: &str = "2026-03-02T10:05:00Z";
 
@@ -95,4 +95,29 @@ async fn what_happened_before_the_registration_tells_how_things_stood_when_the_c
     assert_eq!(clock["startedAt"], "2026-03-02T10:00:00Z");
     assert_eq!(clock["responseTargetAt"], "2026-03-02T10:30:00Z");
     assert_eq!(clock["actualResponseAt"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_without_a_key_is_called_by_its_number_zero_is_none_and_the_registrations_name_is_refused() {
+    let app = world().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    let event = |number: u32, status: &str, at: &str| {
+        json!({
+            "requestId": request["id"], "sequence": number, "status": status, "occurredAt": format!("2026-03-02T{at}:00Z"),
+        })
+    };
+    written(&app, "requestRecord", event(0, "IN_PROGRESS", "10:05")).await;
+    written(&app, "requestRecord", event(7, "ACCEPTED", "10:06")).await;
+    written(&app, "requestRecord", event(7, "DECLINED", "10:07")).await;
+    let done = written(&app, "requestRecord", event(0, "COMPLETED", "10:08")).await;
+    assert_eq!(done["status"], "COMPLETED");
+    let all = events(&app, &request, "").await;
+    let statuses = ["ASSIGNED", "IN_PROGRESS", "ACCEPTED", "COMPLETED"];
+    assert_eq!(told(&all, "status"), statuses);
+    assert_eq!(all[2]["eventKey"], "7");
+
+    let reserved = with(event(1, "ACCEPTED", "10:09"), json!({ "eventKey": "registered" }));
+    let refused = mutate(&app, "agent", "requestRecord", reserved).await;
+    assert_eq!(refused["errors"][0]["path"], json!(["input", "eventKey"]), "{refused}");
+    assert_eq!((&refused["errors"][0]["code"], &refused["request"]), (&json!("INVALID"), &Value::Null));
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::{SinkExt, Stream, StreamExt};
 use serde_json::{Value, json};
 use sla_gateway::graphql::document::Ask;
 use sla_gateway::http::{HttpConfig, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::breaches::{OTHER, OTHER_SLA, ROOT, SLA, chats, setting};
+use crate::database::Database;
+use crate::socket::server_over;
 
 /// Who may read what: everybody in the tree of [`setting`].
 const PEOPLE: &[(&str, &str, &str)] = &[
@@ -30,13 +33,14 @@ const PEOPLE: &[(&str, &str, &str)] = &[
 ];
 
 pub(crate) async fn world() -> Arc<App> {
-    let app = App::new().await;
-    let client = app.database.client().await;
+    // Before the gateway starts: it makes partitions of tables that are filled here.
+    let database = Database::new().await;
+    let client = database.client().await;
     client.batch_execute(&setting()).await.unwrap();
     for (login, tenant, permissions) in PEOPLE {
         person(&client, login, tenant, permissions).await;
     }
-    app
+    App::over(database).await
 }
 
 /// Somebody with rights in a tenant.
@@ -158,6 +162,51 @@ async fn p2_a_clock_out_of_sight_is_not_found_at_first_and_once_the_right_is_gon
     let client = app.database.client().await;
     client.batch_execute("UPDATE role SET permissions = '{breaches:read}' WHERE name = 'all'").await.unwrap();
     assert_eq!(codes(&told(&mut following).await), refusal("NOT_FOUND"));
+    assert!(following.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_a_feed_of_a_tenant_takes_the_right_there_and_ends_when_it_is_taken_away() {
+    let app = world().await;
+    let client = app.database.client().await;
+    // Everything may be read above but breaches, which may below.
+    person(&client, "both", "root", "catalog:read").await;
+    let grant = "INSERT INTO role_grant (root_id, id, tenant_id, role_id, person_id)
+        SELECT p.root_id, uuid_v7(), t.id, r.id, p.id FROM person p, tenant t, role r
+        WHERE p.login = 'both' AND t.slug = 'other' AND r.name = 'blind'";
+    client.batch_execute(grant).await.unwrap();
+    let feed = "subscription($t: [ID!]) { breaches(filter: { tenant: { in: $t } }) { cursor } }";
+    let (root, other) = (ROOT.to_string(), OTHER.to_string());
+    let forbidden = |answer: &Value| {
+        let missing = &answer["errors"][0]["extensions"];
+        assert_eq!(
+            (&missing["code"], &missing["permission"]),
+            (&json!("FORBIDDEN"), &json!("breaches:read")),
+            "{answer}"
+        );
+    };
+    for tenants in [json!([root]), json!([other, root])] {
+        let mut refused = follow(&app, "both", feed, json!({ "t": tenants })).await;
+        forbidden(&told(&mut refused).await);
+        assert!(refused.next().await.is_none());
+    }
+    let mut following = follow(&app, "both", feed, json!({ "t": [other] })).await;
+    assert!(told(&mut following).await["data"]["breaches"]["cursor"].is_string());
+    // It is taken away there, and given elsewhere.
+    let moved = format!(
+        "INSERT INTO tenant (root_id, id, parent_id, slug, name, time_zone)
+           VALUES ('{ROOT}', uuid_v7(), '{ROOT}', 'third', 'Third', 'UTC');
+         UPDATE role_grant SET tenant_id = (SELECT id FROM tenant WHERE slug = 'third')
+           WHERE person_id = (SELECT id FROM person WHERE login = 'both') AND tenant_id = '{OTHER}'"
+    );
+    client.batch_execute(&moved).await.unwrap();
+    let end = loop {
+        match told(&mut following).await {
+            event if event["data"]["breaches"]["cursor"].is_string() => {}
+            end => break end,
+        }
+    };
+    forbidden(&end);
     assert!(following.next().await.is_none());
 }
 
@@ -384,4 +433,91 @@ async fn a_socket_that_is_closed_at_shutdown_is_told_where_to_resume() {
     assert_eq!((u16::from(closed.code), closed.reason.as_str()), (1012, reason.as_str()));
     drop(socket);
     timeout(Duration::from_secs(10), serving).await.expect("it ends").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tokens_of_open_sockets_are_looked_at_in_turn_after_a_change_of_rights() {
+    let app = App::sampled().await;
+    let mut client = app.database.client().await;
+    let token_interval = Duration::from_secs(3);
+    let config = HttpConfig { token_interval, ..HttpConfig::default() };
+    let server = server_over(app.gateway.clone(), config).await;
+    let mut sockets = Vec::new();
+    for nth in 0..16 {
+        let login = format!("board{nth}");
+        person(&client, &login, "wna", "breaches:read").await;
+        let mut socket = server.open(&[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap();
+        socket.say(json!({ "type": "connection_init", "payload": { "token": app.token(&login) } })).await;
+        assert_eq!(socket.hear().await["type"], "connection_ack");
+        sockets.push(socket);
+    }
+    let watch = app.database.client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE role_grant IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    watch.batch_execute("UPDATE authorization_epoch SET epoch = epoch + 1").await.unwrap();
+    app.database.waited_for().await;
+    // All of them are looked at by then.
+    let begun = Instant::now();
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while begun.elapsed() < token_interval {
+        let held: i64 = watch.query_one(waiting, &[]).await.unwrap().get(0);
+        assert!(held <= 4, "{held} of 8 connections");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    lock.rollback().await.unwrap();
+    // Who is found to be nobody any more is cut off.
+    let gone = "UPDATE person SET login = NULL WHERE login = 'board0'";
+    watch.batch_execute(gone).await.unwrap();
+    assert_eq!(sockets[0].closed().await.0, 4403);
+    sockets[1].subscribe("1", "{ viewer { name } }").await;
+    assert_eq!(sockets[1].hear().await["payload"]["data"]["viewer"]["name"], "board1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_in_a_fragment_is_followed() {
+    let app = world().await;
+    let live = "subscription { ... { ...Live } } fragment Live on Subscription { breaches { cursor } }";
+    let mut following = follow(&app, "all", live, json!({})).await;
+    assert!(told(&mut following).await["data"]["breaches"]["cursor"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_recorded_was_recorded_at_no_time() {
+    let app = world().await;
+    let client = app.database.client().await;
+    let never = "subscription { breaches(after: \"0\", filter: { detectedAt: { isNull: true } }) { breach { uuid } } }";
+    let mut none = follow(&app, "all", never, json!({})).await;
+    let mut all = follow(&app, "all", &never.replace("true", "false"), json!({})).await;
+    client.batch_execute(&chats(SLA, 1, "now() - interval '1 hour'")).await.unwrap();
+    while told(&mut all).await["data"]["breaches"]["breach"].is_null() {}
+    let deadline = Instant::now() + Duration::from_millis(700);
+    while let Ok(event) = timeout_at(deadline, none.next()).await {
+        assert_eq!(event.unwrap()["data"]["breaches"], json!({ "breach": null }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_what_is_told_waits_for_nothing_that_the_one_who_is_told_asks_besides() {
+    let app = world().await;
+    let mut client = app.database.client().await;
+    person(&client, "busy", "root", "breaches:read,slas:read,catalog:read").await;
+    let mut following = follow(&app, "busy", FEED, json!({})).await;
+    assert!(told(&mut following).await["data"]["breaches"]["breach"].is_null());
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE site IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let slow = (0..8).map(|_| app.send("busy", "{ sites { nodes { name } } }", json!({})));
+    let meanwhile = async {
+        let watch = app.database.client().await;
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        // As many as one viewer may have of the eight connections.
+        while watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 4 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        watch.batch_execute(&chats(SLA, 1, "now() - interval '1 hour'")).await.unwrap();
+        let told = timeout(Duration::from_secs(8), records(&mut following, 1)).await;
+        lock.rollback().await.unwrap();
+        told
+    };
+    let (_, told) = tokio::join!(join_all(slow), meanwhile);
+    assert_eq!(told.expect("it waits for the queries")[0]["breach"]["sla"]["name"], "a");
 }

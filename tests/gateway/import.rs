@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 
 use crate::app::App;
 use crate::cli::gateway;
-use crate::intake::{clock, fields, number, ticket, with, world, written};
+use crate::intake::{clock, fields, number, recorded, ticket, with, world, written};
 use crate::sample::content;
 
 /// A log of two incidents in the form of ServiceNow's: out of order, one row twice, three rows bad.
@@ -184,6 +184,31 @@ async fn x14_what_a_file_tells_of_a_request_as_a_whole_comes_out_the_same_in_any
     assert_eq!(number(&app, begins).await, 2);
     let renamed = "SELECT count(*) FROM audit_entry WHERE before ->> 'subject' = 'A' AND after ->> 'subject' = 'No mail'";
     assert_eq!(number(&app, renamed).await, 1, "P4");
+    // What it was made from, too.
+    let wish =
+        whole.replace("sourceId,", "standardServiceRequest,sourceId,").replace("A,2", "New mailbox,A,2");
+    let wish = wish.replace("B,2", "New mailbox,B,2");
+    let (well, said, why) = import(&app, "wish.csv", &wish, &[]).await;
+    assert!(well && said.contains("0 requests registered, 0 events"), "{said}{why}");
+    import(&app, "wish.csv", wish.replace("B,2", "C,2"), &["--sla=Mail server"]).await;
+    let made = requests(&app).await;
+    assert_eq!(clock(&made[0], "Mail server")["resolutionTargetAt"], "2026-03-04T17:00:00Z");
+    assert_eq!(made[0]["affectedSlas"], made[1]["affectedSlas"]);
+    assert_eq!(made[0]["affectedSlas"], made[2]["affectedSlas"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_file_tells_of_the_time_before_a_request_was_asked_holds_when_its_clocks_start() {
+    let app = world().await;
+    let log = "sourceId,occurredAt,registeredAt,status,impact\n\
+        A,2026-03-02T09:59:00Z,2026-03-02T10:00:00Z,COMPLETED,HIGH\n\
+        B,2026-03-02T10:00:00Z,2026-03-02T10:00:00Z,,HIGH\n";
+    let (well, _, why) = import(&app, "log.csv", log, &["--sla=Mail server"]).await;
+    assert!(well, "{why}");
+    let found = requests(&app).await;
+    assert_eq!((&found[0]["status"], &found[1]["status"]), (&json!("COMPLETED"), &json!("ASSIGNED")));
+    assert_eq!(clock(&found[0], "Mail server")["actualResolutionAt"], "2026-03-02T10:00:00Z");
+    assert_eq!(clock(&found[1], "Mail server")["nextTarget"], "RESPONSE");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,6 +291,11 @@ async fn what_cannot_be_meant_is_refused_with_what_to_do_and_nothing_is_taken_in
     ] {
         assert!(why.contains(about), "{why}");
     }
+    // A number that no client could read.
+    let (_, _, why) =
+        import(&app, "log.csv", "sourceId,occurredAt,sequence\nA,2026-03-02T10:00:00Z,1760000000000\n", &[])
+            .await;
+    assert!(why.contains("is no whole number from 0 to 2147483647"), "{why}");
     // What others write for "none".
     let table = "sourceId,occurredAt,downtimeEndAt,desiredCompletionAt\n\
         A,2026-03-02T10:00:00Z,9999-12-31T00:00:00Z,\n\
@@ -295,4 +325,36 @@ async fn what_a_file_calls_things_is_kept_and_found_as_names_are() {
     assert_eq!(found[0]["team"], found[1]["team"]);
     assert_eq!(found[0]["team"]["name"], "Caf\u{e9}");
     assert_eq!((&found[0]["subject"], &found[1]["subject"]), (&json!("two lines"), &json!("\u{e9}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c13_x14_a_call_whose_sla_or_channel_is_told_only_later_is_measured_as_if_it_had_been_told_at_once() {
+    let app = world().await;
+    let log = |told: [&str; 3]| {
+        let row = |(id, told)| format!("{id},{told},2026-03-02T10:00:00Z,agent,Mail server,HIGH\n");
+        let rows: String = ["A", "B", "C"].into_iter().zip(told).map(row).collect();
+        format!("sourceId,channel,sla,occurredAt,requester,serviceInstance,impact\n{rows}")
+    };
+    import(&app, "calls.csv", log(["CALL,", ",", ","]), &[]).await;
+    // Two of the chats' default, and six of each ticket.
+    recorded(&app, 14).await;
+    let (_, said, why) = import(&app, "calls.csv", log(["CALL,Calls", "CALL,Calls", "CALL,"]), &[]).await;
+    assert!(said.contains("0 requests registered, 0 events"), "{said}{why}");
+    assert_eq!(recorded(&app, 14 + 14 + 6).await.len(), 34);
+    let standing =
+        "SELECT count(*) FROM breach b WHERE b.phase <> 'retracted' AND b.kind <> 'queue_threshold'
+        AND NOT EXISTS (SELECT FROM breach r WHERE r.root_id = b.root_id AND r.retracts_id = b.id)";
+    for (request, own) in requests(&app).await.iter().zip(["Calls", "Calls", "Chats"]) {
+        for clock in request["affectedSlas"]["nodes"].as_array().unwrap() {
+            let runs = clock["sla"]["name"] == own;
+            let next = if runs { "RESPONSE" } else { "NONE" };
+            assert_eq!(
+                (&clock["nextTarget"], !clock["responseTargetAt"].is_null()),
+                (&json!(next), runs),
+                "{request}"
+            );
+        }
+    }
+    let due = "SELECT count(*) FROM deadline d JOIN affected_sla a ON a.root_id = d.root_id AND a.id = d.affected_sla_id WHERE NOT a.applies";
+    assert_eq!((number(&app, due).await, number(&app, standing).await), (0, 2), "the chat's own two");
 }

@@ -65,11 +65,39 @@ async fn x14_a_clock_that_an_event_told_late_lets_begin_earlier_has_the_version_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s3_before_the_first_activation_that_is_known_the_version_of_that_one_is_in_force() {
+async fn s3_before_the_first_activation_the_version_is_in_force_that_is_when_the_request_comes_in() {
+    for (first, second, in_force) in [
+        ("2026-03-03Z", "2026-03-04Z", 2),
+        ("2026-03-03Z", "2999-01-01Z", 1),
+        ("2999-01-01Z", "2999-01-02Z", 1),
+    ] {
+        let app = world().await;
+        activate(&app, first, second).await;
+        written(&app, "requestRegister", ticket()).await;
+        assert_eq!(number(&app, VERSION).await, in_force, "{first} {second}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_before_the_catalogue_was_written_holds_what_it_says_when_the_request_comes_in_and_from_then_on() {
     let app = world().await;
-    activate(&app, "2026-03-03Z", "2026-03-04Z").await;
     written(&app, "requestRegister", ticket()).await;
-    assert_eq!(number(&app, VERSION).await, 1);
+    let edit = async |sql: &str| app.database.client().await.batch_execute(sql).await.unwrap();
+    // Its first draft had no targets yet, and another zone.
+    edit(
+        "UPDATE offering_promise SET since = '2026-03-04Z';
+          INSERT INTO offering_promise (root_id, tenant_id, service_offering_id, since, content)
+          SELECT root_id, tenant_id, service_offering_id, '2026-03-03Z',
+            content || '{\"targets\": {}, \"time_zone\": \"Asia/Kathmandu\"}' FROM offering_promise",
+    )
+    .await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    let promised = json!({ "responseTargetAt": "2026-03-02T11:00:00Z", "timeZone": "UTC" });
+    let names = ["responseTargetAt", "timeZone"];
+    assert_eq!(fields(clock(&request, "Mail server"), &names), promised);
+    edit("UPDATE offering_target SET response_amount = 5 WHERE response_kind = 'minutes'; UPDATE service_offering SET time_zone = 'Asia/Tokyo'").await;
+    let same = told(&app, &request, "10:00", json!({ "requesterId": key(READER) })).await;
+    assert_eq!(fields(clock(&same, "Mail server"), &names), promised);
 }
 
 /// Of the clock on the mail server.
@@ -112,6 +140,26 @@ async fn x14_a_request_that_is_told_late_is_measured_in_the_zone_that_its_offeri
     assert_eq!(zone(&late), "UTC");
     let now = written(&app, "requestRegister", with(ticket(), json!({ "registeredAt": null }))).await;
     assert_eq!(zone(&now), "Asia/Kathmandu");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_c2_what_is_told_of_the_start_retracts_nothing_of_an_sla_that_was_switched_off_since() {
+    for off in ["active = false", "status = 'being_prepared'", "expiry_date = '2026-03-01'"] {
+        let app = world().await;
+        let request = written(&app, "requestRegister", ticket()).await;
+        recorded(&app, 6).await;
+        app.database.client().await.batch_execute(&format!("UPDATE sla SET {off}")).await.unwrap();
+        let same = told(&app, &request, "10:00", json!({ "requesterId": key(READER) })).await;
+        // She is covered as well.
+        let name = "Mail server";
+        assert_eq!(clock(&same, name)["accountability"], clock(&request, name)["accountability"], "{off}");
+        for kind in ["response", "resolution"] {
+            assert_ne!(standing(&app, kind, MAIL_SERVER).await, 0, "{kind}, {off}");
+        }
+        // It begins no other.
+        let other = written(&app, "requestRegister", ticket()).await;
+        assert_eq!(other["affectedSlas"]["nodes"], json!([]), "{off}");
+    }
 }
 
 /// How many records of a kind stand, not retracted, of the SLA on the instance of that number.
@@ -178,4 +226,123 @@ async fn o2_a_request_asked_before_the_catalogue_told_what_it_is_made_from_has_t
         "standardServiceRequest": { "name": "New mailbox" }, "responseTargetAt": null, "resolutionTargetAt": "2026-03-04T17:00:00Z",
     });
     assert_eq!(fields(clock(&request, "Mail server"), &names), own);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_x14_what_is_told_late_is_measured_by_a_calendar_that_was_replaced_and_deleted_since() {
+    let app = world().await;
+    let before = written(&app, "requestRegister", with(ticket(), json!({ "impact": null }))).await;
+    let replaced = format!(
+        "UPDATE offering_promise SET since = '2026-01-01Z';
+         INSERT INTO calendar (root_id, id, tenant_id, name) SELECT root_id, '{other}', tenant_id, 'Never' FROM calendar;
+         UPDATE offering_target SET support_hours_id = '{other}'; UPDATE service_offering SET service_hours_id = '{other}';
+         DELETE FROM calendar_hours WHERE calendar_id = '{office}'; DELETE FROM calendar WHERE id = '{office}'",
+        office = key(50),
+        other = key(51)
+    );
+    app.database.client().await.batch_execute(&replaced).await.unwrap();
+    let late = written(&app, "requestRegister", with(ticket(), json!({ "impact": "TOP" }))).await;
+    let told = told(&app, &before, "10:00", json!({ "impact": "TOP" })).await;
+    for request in [late, told] {
+        assert_eq!(clock(&request, "Mail server")["responseTargetAt"], "2026-03-02T10:30:00Z");
+        assert_eq!(clock(&request, "Webmail")["resolutionTargetAt"], "2026-03-03T10:00:00Z");
+    }
+    let links = "SELECT count(*) FROM affected_sla WHERE support_hours_id IS NOT NULL OR service_hours_id IS NOT NULL";
+    assert_eq!(number(&app, links).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c4_an_sla_on_a_service_as_a_whole_goes_on_with_another_instance_of_that_service() {
+    let app = world().await;
+    let whole = "
+        INSERT INTO service (root_id, id, tenant_id, name, provider_id)
+          SELECT root_id, 'a0000000-0000-0000-0000-000000000063', tenant_id, 'Other', provider_id FROM service WHERE id = 'a0000000-0000-0000-0000-000000000060';
+        INSERT INTO service_instance (root_id, id, tenant_id, service_id, name)
+          SELECT s.root_id, ('a0000000-0000-0000-0000-000000000' || i.number)::uuid, s.tenant_id, s.id, i.number FROM service s
+          JOIN (VALUES ('172', 'Mail'), ('173', 'Other'), ('174', 'Other')) i(number, service) ON i.service = s.name;
+        UPDATE service_instance SET support_team_id = 'a0000000-0000-0000-0000-000000000022' WHERE name = '172';
+        INSERT INTO service_instance_relation (root_id, tenant_id, consumer_id, used_id, effect) SELECT root_id, tenant_id, id,
+          'a0000000-0000-0000-0000-000000000173', 'down' FROM service_instance WHERE name = '172';
+        INSERT INTO sla (root_id, id, tenant_id, kind, name, status, active_version_id, customer_id)
+          SELECT root_id, 'a0000000-0000-0000-0000-000000000085', tenant_id, kind, 'Mail', status,
+            'a0000000-0000-0000-0000-000000000095', customer_id FROM sla WHERE name = 'Mail server';
+        INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, service_offering_id, coverage)
+          SELECT root_id, 'a0000000-0000-0000-0000-000000000095', tenant_id, 'a0000000-0000-0000-0000-000000000085', 1, 'v1', kind,
+            service_offering_id, coverage FROM sla_version WHERE id = 'a0000000-0000-0000-0000-000000000090'";
+    app.database.client().await.batch_execute(whole).await.unwrap();
+    let request = written(&app, "requestRegister", ticket()).await;
+    let names = ["accountability", "actualResponseAt", "resolutionTargetAt"];
+    let due = "2026-03-03T10:00:00Z";
+    for (at, instance, expected) in [
+        ("10:10", 172, json!(["PROVIDER", null, due])),
+        ("10:20", MAIL_SERVER, json!(["PROVIDER", null, due])),
+        // The first is used by an instance of the service, the other by none.
+        ("10:30", 173, json!(["SUPPLIER", "2026-03-02T10:30:00Z", due])),
+        ("10:40", 174, json!(["SLA_NOT_AFFECTED", "2026-03-02T10:30:00Z", null])),
+    ] {
+        // Assigned to who supports the instance, as is right; from then on it stays with them.
+        let team = (instance == 172).then(|| key(22));
+        let about = json!({ "serviceInstanceId": key(instance) });
+        let about = team.map_or(about.clone(), |team| with(about, json!({ "teamId": team })));
+        let moved = told(&app, &request, at, about).await;
+        let clock = clock(&moved, "Mail");
+        let found: Value = names.iter().map(|name| clock[*name].clone()).collect();
+        assert_eq!(found, expected, "{instance}");
+        let query = "query($id: ID!) { request(id: $id) { affectedSlas { nodes { sla { name }
+            explanation { response { to intervals { counted } } } } } } }";
+        let data = app.data("agent", query, json!({ "id": request["id"] })).await;
+        let nodes = data["request"]["affectedSlas"]["nodes"].as_array().unwrap();
+        let replayed = nodes.iter().find(|node| node["sla"]["name"] == "Mail").unwrap();
+        let given = replayed["explanation"]["response"]["to"] == "2026-03-02T10:30:00Z";
+        assert_eq!(given, !expected[1].is_null(), "{instance}: {replayed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_a_correction_at_the_start_of_a_clock_leaves_it_the_teams_that_it_was_made_with() {
+    let app = world().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    told(&app, &request, "10:05", json!({ "teamId": key(20) })).await;
+    let edit = format!("UPDATE service_instance SET support_team_id = '{}'", key(22));
+    app.database.client().await.batch_execute(&edit).await.unwrap();
+    let corrected = told(&app, &request, "10:00", json!({ "requesterId": key(READER) })).await;
+    let clock = clock(&corrected, "Mail server");
+    assert_eq!(clock["supportTeam"]["name"], "Support");
+    assert_eq!(clock["actualResponseAt"], Value::Null, "it is with the team that supported it then");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_a_clock_that_begins_earlier_than_was_told_has_the_teams_that_it_was_made_with() {
+    let app = world().await;
+    let request = registered(&app).await;
+    let about = json!({ "serviceInstanceId": key(MAIL_SERVER) });
+    told(&app, &request, "11:00", about.clone()).await;
+    told(&app, &request, "11:05", json!({ "teamId": key(20) })).await;
+    let edit = format!("UPDATE service_instance SET support_team_id = '{}'", key(22));
+    app.database.client().await.batch_execute(&edit).await.unwrap();
+    let earlier = told(&app, &request, "10:30", about).await;
+    let names = ["startedAt", "supportTeam", "actualResponseAt"];
+    let same = json!({ "startedAt": "2026-03-02T10:30:00Z", "supportTeam": { "name": "Support" }, "actualResponseAt": null });
+    assert_eq!(fields(clock(&earlier, "Mail server"), &names), same);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_at_one_instant_is_in_the_order_of_receipt_whatever_the_clocks_of_replicas_say() {
+    let app = world().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    told(&app, &request, "12:00", json!({ "status": "IN_PROGRESS" })).await;
+    // As a replica names it whose clock is ahead.
+    let ahead =
+        "UPDATE request_event SET id = 'ffffffff-ffff-7fff-bfff-ffffffffffff' WHERE status = 'in_progress'";
+    app.database.client().await.batch_execute(ahead).await.unwrap();
+    let done = told(&app, &request, "12:00", json!({ "status": "COMPLETED" })).await;
+    assert_eq!(
+        (&done["status"], &clock(&done, "Mail server")["nextTarget"]),
+        (&json!("COMPLETED"), &json!("NONE"))
+    );
+    assert_eq!(done["events"]["nodes"][2]["status"], "COMPLETED");
+    let query = "query($id: ID!) { request(id: $id) { affectedSlas { nodes { explanation { resolution { to } } } } } }";
+    let data = app.data("agent", query, json!({ "id": request["id"] })).await;
+    let to = &data["request"]["affectedSlas"]["nodes"][0]["explanation"]["resolution"]["to"];
+    assert_eq!(to, "2026-03-02T12:00:00Z");
 }

@@ -11,6 +11,7 @@ use sla_gateway::store::connect::pool;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
+use tokio_postgres::Client;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::App;
@@ -106,7 +107,7 @@ async fn office() -> Arc<App> {
 fn hours() -> String {
     format!(
         "INSERT INTO time_entry (root_id, id, tenant_id, project_id, category, started_at, ended_at)
-         VALUES ('{ROOT}', '{ROOT}', '{ROOT}', '{ROOT}', 'work', now() - interval '2 hours', now() + interval '2 hours')"
+         VALUES ('{ROOT}', gen_random_uuid(), '{ROOT}', '{ROOT}', 'work', now() - interval '2 hours', now() + interval '2 hours')"
     )
 }
 
@@ -270,15 +271,23 @@ async fn log(app: &App, seconds: i64) {
     assert_eq!(logged["timeEntryRecord"]["errors"], json!([]));
 }
 
+/// A limit that was used up, by hours of the tracker's; and the database.
+async fn of_the_tracker(app: &App) -> (Value, Client) {
+    let limit = limit(app, "pech@simplo.example").await;
+    let client = app.database.client().await;
+    person(&client, "worker", "root", "requests:write").await;
+    let tracked = "UPDATE time_entry SET source = 'tracker', source_id = '1'";
+    client.batch_execute(tracked).await.unwrap();
+    (limit, client)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn x14_what_was_retracted_is_not_told_of_until_it_is_recorded_anew() {
     let app = office().await;
-    let limit = limit(&app, "pech@simplo.example").await;
-    let client = app.database.client().await;
-    person(&client, "worker", "root", "requests:write").await;
-    // Of what used the limit up only seconds are left, and then none.
-    log(&app, 1).await;
-    client.batch_execute("DELETE FROM time_entry WHERE source IS NULL").await.unwrap();
+    let (limit, client) = of_the_tracker(&app).await;
+    // The turn of a replica that died with it is over.
+    let died = "UPDATE limit_notification SET attempts = 1, lease_id = uuid_v7(), leased_until = now() - interval '1 second'";
+    client.batch_execute(died).await.unwrap();
     log(&app, 0).await;
     let postbox = Postbox::open("250 ok").await;
     let _replica = send(&app, server(&postbox));
@@ -296,11 +305,7 @@ async fn x14_what_was_retracted_is_not_told_of_until_it_is_recorded_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn x14_what_is_retracted_and_recorded_anew_while_an_attempt_runs_is_told_of_by_the_next() {
     let app = office().await;
-    let limit = limit(&app, "pech@simplo.example").await;
-    let client = app.database.client().await;
-    person(&client, "worker", "root", "requests:write").await;
-    log(&app, 1).await;
-    client.batch_execute("DELETE FROM time_entry WHERE source IS NULL").await.unwrap();
+    let (limit, client) = of_the_tracker(&app).await;
     let attempt = "UPDATE limit_notification SET attempts = 1, lease_id = uuid_v7(), leased_until = now() + interval '1 hour'";
     assert_eq!(client.execute(attempt, &[]).await.unwrap(), 1);
     log(&app, 0).await;

@@ -28,6 +28,7 @@ mod intake;
 mod introspection;
 mod late;
 mod lifecycle;
+mod lists;
 mod mail;
 mod metrics;
 mod mistakes;

@@ -184,3 +184,33 @@ async fn people_are_found_by_the_name_that_they_are_shown_by() {
         assert!(found.as_array().unwrap().len() < all.as_array().unwrap().len(), "{filter}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_found_however_its_letters_are_composed_and_a_key_as_it_was_given() {
+    let app = App::sampled().await;
+    let tenant = tenant(&app, MANAGER).await;
+    let (apart, composed) = ("Cafe\u{301} crew", "Caf\u{e9} crew");
+    let input = json!({ "tenantId": tenant, "name": apart, "source": "hr", "sourceId": apart });
+    let made = mutate(&app, MANAGER, "teamCreate", "team { id }", input).await;
+    let found = async |filter: Value| {
+        let query = "query($filter: TeamFilter) { teams(filter: $filter) { nodes { id } } }";
+        let teams = app.data(MANAGER, query, json!({ "filter": filter })).await["teams"]["nodes"].take();
+        teams.as_array().unwrap().contains(&made["team"])
+    };
+    for name in [apart, composed] {
+        for (operator, value) in [
+            ("eq", json!(name)),
+            ("in", json!([name])),
+            ("contains", json!(name)),
+            ("startsWith", json!(name)),
+        ] {
+            assert!(found(json!({ "name": { operator: value } })).await, "{operator} {name:?}");
+        }
+        assert!(!found(json!({ "name": { "notIn": [name] } })).await, "{name:?}");
+        assert_eq!(
+            found(json!({ "sourceId": { "eq": name } })).await,
+            name == apart,
+            "keys are kept as they are"
+        );
+    }
+}

@@ -1,4 +1,5 @@
-//! What stands in an answer where something failed, and what an argument is that a variable was not sent for.
+//! What stands in an answer where something failed, what an argument is that a variable was not sent for, and that what is
+//! selected in several places is run once.
 
 use serde_json::{Value, json};
 
@@ -118,6 +119,12 @@ async fn more_than_an_int_holds_is_an_error_and_no_number() {
     assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{answer}");
     let answer = app.data(READER, &between("minutesBetween"), json!({})).await;
     assert!(answer["tenant"]["calendars"]["nodes"][0]["n"].is_i64(), "{answer}");
+    // The service hours of all times.
+    let query = "{ sla(id: \"015330c3-0300-7844-8b68-a8cd782022ed\") {
+        attainment(from: \"0001-01-01T00:00:00Z\", to: \"9999-01-01T00:00:00Z\") { total { availability { serviceMinutes } } } } }";
+    let answer = app.ask(READER, query, json!({})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{answer}");
+    assert_eq!(answer["data"]["sla"]["attainment"], json!({ "total": { "availability": null } }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,4 +143,51 @@ async fn a_variable_that_was_not_sent_leaves_the_default() {
         slas(first: 2, orderBy: [{ field: NAME, direction: $d }]) { nodes { name } } }";
     let ascending = app.data(READER, fragment, json!({})).await;
     assert_eq!(ascending["slas"]["nodes"][0], answer["slas"]["nodes"][0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_selected_goes_by_the_default_of_a_variable_that_was_not_sent() {
+    let app = App::sampled().await;
+    let query = "query($details: Boolean = true, $compact: Boolean! = true) {
+        viewer { name @include(if: $details) __typename @skip(if: $compact) } me: viewer @include(if: $details) { __typename } }";
+    let answer = app.data(READER, query, json!({})).await;
+    assert!(answer["viewer"]["name"].is_string() && answer["viewer"].get("__typename").is_none(), "{answer}");
+    assert_eq!(answer["me"], json!({ "__typename": "Viewer" }));
+    let answer = app.data(READER, query, json!({ "details": false, "compact": false })).await;
+    assert_eq!(answer, json!({ "viewer": { "__typename": "Viewer" } }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_of_the_root_is_run_once_in_however_many_places_it_is_selected() {
+    let app = App::sampled().await;
+    let tenant =
+        app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let create = "mutation($input: TeamCreateInput!, $yes: Boolean = true) {
+            ...Name ...Deep @include(if: $yes) ... { teamCreate(input: $input) { errors { code } } } ...No @skip(if: $yes) }
+        fragment Name on Mutation { teamCreate(input: $input) { team { name } } }
+        fragment Deep on Mutation { ...Id }
+        fragment Id on Mutation { teamCreate(input: $input) { team { id } } }
+        fragment No on Mutation { again: teamCreate(input: $input) { team { id } } }";
+    let input = json!({ "input": { "tenantId": tenant, "name": "Made once" } });
+    let made = app.data(MANAGER, create, input).await;
+    let found = "{ teams(filter: { name: { eq: \"Made once\" } }) { nodes { id name } } }";
+    let found = app.data(MANAGER, found, json!({})).await["teams"]["nodes"].take();
+    assert_eq!(made, json!({ "teamCreate": { "team": found[0], "errors": [] } }), "{found}");
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+    // What two components show of a list is of the same rows.
+    let query = "{ ...Head ...Body } fragment Head on Query { slas(first: 3) { nodes { id } } }
+        fragment Body on Query { slas(first: 3) { nodes { name } } }";
+    assert_eq!(app.statements(READER, query, json!({})).await, 1);
+    let rows = app.data(READER, query, json!({})).await["slas"]["nodes"].take();
+    assert!(rows.as_array().unwrap().iter().all(|row| row.as_object().unwrap().len() == 2), "{rows}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_nested_as_deep_as_it_may_be_is_answered() {
+    let app = App::sampled().await;
+    let nested =
+        |levels| format!("{{ viewer {{ {}name{} }} }}", "... { ".repeat(levels), " }".repeat(levels));
+    assert!(app.data(READER, &nested(56), json!({})).await["viewer"]["name"].is_string());
+    let refused = app.ask(READER, &nested(60), json!({})).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{refused}");
 }

@@ -98,6 +98,34 @@ fn two_at_once_on_one_data_directory_are_refused() {
     Postgres::start(None, data.path()).unwrap().stop().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_data_directory_leaves_the_server_of_its_original_alone() {
+    let data = data_directory();
+    let mut original = Postgres::start(None, data.path()).unwrap();
+    client(&original)
+        .await
+        .batch_execute("CREATE TABLE kept AS SELECT 7 AS number; CHECKPOINT")
+        .await
+        .unwrap();
+    let beside = data_directory();
+    let copy = beside.path().join("copy");
+    assert!(Command::new("cp").arg("-a").args([data.path(), &copy]).status().unwrap().success());
+    let copied = Postgres::start(None, &copy).unwrap();
+    assert_eq!(kept(&copied).await, 7);
+    assert_ne!(sockets(&copied), sockets(&original));
+    assert!(original.is_running().unwrap() && kept(&original).await == 7);
+    copied.stop().unwrap();
+
+    // So where the copy leads to the cluster of the original.
+    let linked = beside.path().join("linked");
+    fs::create_dir(&linked).unwrap();
+    std::os::unix::fs::symlink(data.path().join("postgres"), linked.join("postgres")).unwrap();
+    let refused = Postgres::start(None, &linked).unwrap_err();
+    assert!(matches!(refused, Error::InUse { .. }), "{refused}");
+    assert_eq!(kept(&original).await, 7);
+    original.stop().unwrap();
+}
+
 #[test]
 fn nothing_is_left_when_the_server_stops_but_its_data() {
     let data = data_directory();

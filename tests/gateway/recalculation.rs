@@ -108,6 +108,21 @@ async fn c2_a_recalculation_freezes_running_targets_anew_and_tells_what_moved() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_is_told_as_moved_where_its_service_hours_alone_are_others() {
+    let app = managed().await;
+    written(&app, "requestRegister", with(ticket(), json!({ "impact": "TOP" }))).await;
+    let edit = "UPDATE service_offering SET service_hours_id = NULL";
+    app.database.client().await.batch_execute(edit).await.unwrap();
+    let query = "mutation($id: ID!) { payload: affectedSlasRecalculate(input: { slaId: $id }) { moved {
+        before { serviceHours { name } resolutionTargetAt } after { serviceHours { name } resolutionTargetAt } } } }";
+    let moved = app.data("manager", query, json!({ "id": key(80) })).await["payload"]["moved"].take();
+    let targets =
+        |hours: Value| json!({ "serviceHours": hours, "resolutionTargetAt": "2026-03-02T14:00:00Z" });
+    let expected = json!([{ "before": targets(json!({ "name": "Office" })), "after": targets(Value::Null) }]);
+    assert_eq!(moved, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b5_a_recalculation_takes_no_breach_back_and_the_new_target_breaches_under_its_own_instant() {
     let app = managed().await;
     let request = written(&app, "requestRegister", with(ticket(), json!({ "requesterId": key(31) }))).await;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::StreamExt;
 use sla_gateway::access::{Actor, Permission, Place, Viewer};
 use sla_gateway::breach::Filter;
@@ -42,6 +44,59 @@ async fn b2_a_hole_from_before_its_start_does_not_keep_a_replica_from_following(
     scene.chats(SLA, 1, "now() - interval '1 hour'").await;
     take(&mut new, 1).await;
     assert_eq!(fresh.figures().holes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_a_log_that_stands_still_has_a_checkpoint_every_fifteen_seconds_too() {
+    let scene = Scene::new().await;
+    let replica = scene.replica();
+    scene.chats(SLA, 1, "now() - interval '1 hour'").await;
+    let told = take(&mut follow(&replica.feed(), ROOT, Some("0")).await, 1).await;
+    // Who resumes after the last record is told nothing at once.
+    let mut resumed = follow(&replica.feed(), ROOT, Some(&told[0].1)).await;
+    let begun = Instant::now();
+    let checkpoint = next(&mut resumed).await;
+    assert!(checkpoint.breach.is_none());
+    assert_eq!(checkpoint.cursor, told[0].1);
+    assert!(begun.elapsed() >= Duration::from_secs(14), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_a_replica_that_has_not_seen_two_lives_of_the_database_skips_nothing_of_the_second() {
+    let scene = Scene::new().await;
+    scene.chats(SLA, 10, "now() - interval '1 hour'").await;
+    let replica = scene.replica();
+    let told = take(&mut follow(&replica.feed(), ROOT, Some("0")).await, 10).await;
+    let mut all = follow(&replica.feed(), ROOT, Some("0")).await;
+    // What is recorded later, on the second server since.
+    let later = "SET session_replication_role = replica;
+        CREATE TABLE later AS SELECT root_id, uuid_v7() AS id, tenant_id, kind, phase, sla_id, affected_sla_id, target_at, detected_at
+          FROM breach LIMIT 5;
+        INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_id, affected_sla_id, target_at, detected_at)
+          SELECT * FROM later";
+    scene.client.batch_execute(later).await.unwrap();
+    // The replica does not come to read it.
+    let mut holder = scene.database.client().await;
+    let held = holder.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE breach IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let lives = "INSERT INTO breach_log (root_id, tenant_id, shard, pos, breach_id)
+          SELECT root_id, tenant_id, 0, 10 + row_number() OVER (), id FROM later;
+        UPDATE breach_log_head SET epoch = epoch + 2, previous_epoch = epoch + 1, epoch_start = 10, pos = 15";
+    scene.client.batch_execute(lives).await.unwrap();
+    let epoch: i32 = scene.client.query_one("SELECT epoch FROM breach_log_head", &[]).await.unwrap().get(0);
+    // What another replica, which has seen both, gave out.
+    let mut cursor = BASE64_URL_SAFE_NO_PAD.decode(&told[9].1).unwrap();
+    cursor[1..5].copy_from_slice(&epoch.to_be_bytes());
+    let cursor = BASE64_URL_SAFE_NO_PAD.encode(cursor);
+    let mut resumed = follow(&replica.feed(), ROOT, Some(&cursor)).await;
+    // It hangs on before the replica reads of that life.
+    let early = tokio::time::timeout(Duration::from_millis(300), resumed.next()).await;
+    assert!(early.is_err(), "{early:?}");
+    held.rollback().await.unwrap();
+    let recorded = scene.recorded().await;
+    assert_eq!(ids(&take(&mut resumed, 5).await), recorded[10..]);
+    // Who wants all that is kept has seen nothing of a life that is over.
+    assert_eq!(ids(&take(&mut all, 15).await), recorded);
 }
 
 #[tokio::test(flavor = "multi_thread")]

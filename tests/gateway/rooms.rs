@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["access"]),
     ("postgres", &[]),
     ("sample", &["access", "clock"]),
-    ("import", &["access", "error", "store"]),
+    ("import", &["access", "clock", "error", "store"]),
     ("http", &["access", "error", "graphql", "metrics"]),
     ("graphql", &["access", "breach", "clock", "error", "metrics", "store", "webhook::address"]),
     ("breach", &["access", "clock", "error", "store"]),

@@ -139,6 +139,14 @@ async fn c12_the_seeds_affected_slas_come_out_of_their_history() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_of_the_sample_has_the_registration_that_it_would_have_got() {
+    let (_database, client, _) = loaded().await;
+    let others = "SELECT count(*) FROM request r WHERE NOT EXISTS (SELECT FROM request_event e WHERE e.root_id = r.root_id \
+        AND e.request_id = r.id AND e.event_key = 'registered' AND e.occurred_at = r.registered_at)";
+    assert_eq!(number(&client, others).await, 0, "registered again, it would be opened again");
+}
+
 /// Clocks of chats and calls that say what only terms of a service say, and minutes of a call, which has seconds.
 const MIXED: &str = "SELECT count(*) FROM affected_sla a JOIN sla_version v ON (v.root_id, v.id) = (a.root_id, a.sla_version_id) \
     WHERE v.kind <> 'service' AND (a.time_zone IS NOT NULL OR a.support_hours_id IS NOT NULL \

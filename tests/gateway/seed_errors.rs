@@ -492,3 +492,53 @@ async fn four_me_affected_slas_are_read_only_by_whoever_may_and_not_found_elsewh
         .collect();
     assert_eq!(writes, ["affectedSlasRecalculate"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_who_may_write_slas_and_read_none_is_told_all_that_the_documents_show_of_them() {
+    let queue = |seconds| json!({ "queue": { "slaThreshold": seconds, "abandonType": "COUNT_AGAINST_SLA" } });
+    let livechat = |minutes| json!({ "livechat": { "dueTimeInMinutes": minutes } });
+    for (slug, right, terms) in [
+        ("cxengage", "CUSTOM_STATS_UPDATE", [queue(20), queue(30)]),
+        ("rocketchat", "manage-livechat-sla", [livechat(4_001), livechat(4_002)]),
+    ] {
+        let seed = Seed::new(slug).await;
+        let login = seed.with("only", &[right]).await;
+        let version = "uuid versionName createdAt createdBy { name } createdByName isActive sla { uuid } terms {
+            ... on QueueTerms { slaThreshold abandonType abandonThreshold } ... on LivechatTerms { dueTimeInMinutes } }";
+        let sla = format!(
+            "sla {{ id uuid name description shared active tenant {{ uuid }} createdAt createdBy {{ name }} createdByName
+             updatedAt updatedBy {{ name }} updatedByName activeVersion {{ {version} }} }}"
+        );
+        let write = async |mutation: &str, selection: &str, input: Value| {
+            let kind = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+            let query = format!(
+                "mutation ($input: {kind}!) {{ told: {mutation}(input: $input) {{ {selection} errors {{ code }} }} }}"
+            );
+            let told = seed.app.data(&login, &query, json!({ "input": input })).await["told"].take();
+            assert_eq!(told["errors"], json!([]), "{right}");
+            told
+        };
+        let given = json!({ "versionName": "first", "terms": terms[0] });
+        let input = json!({ "tenantId": seed.tenant, "name": "Told to its author", "version": given });
+        let made = write("slaCreate", &sla, input).await["sla"].take();
+        let first = &made["activeVersion"];
+        assert_eq!(
+            (&first["versionName"], &first["isActive"], &first["sla"]["uuid"]),
+            (&json!("first"), &json!(true), &made["uuid"])
+        );
+        let (_, shown) = terms[0].as_object().unwrap().iter().next().unwrap();
+        for (term, value) in shown.as_object().unwrap() {
+            assert_eq!(&first["terms"][term], value, "{right}: {term}");
+        }
+        assert_eq!(
+            (&made["createdByName"], &first["createdByName"]),
+            (&json!("only Only"), &json!("only Only"))
+        );
+        let given = json!({ "versionName": "second", "terms": terms[1] });
+        let input = json!({ "slaId": made["id"], "version": given });
+        let selection = format!("slaVersion {{ {version} }} {sla}");
+        let made = write("slaVersionCreate", &selection, input).await;
+        assert_eq!(made["slaVersion"], made["sla"]["activeVersion"], "{right}");
+        assert_eq!(made["slaVersion"]["versionName"], "second");
+    }
+}

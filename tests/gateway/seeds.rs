@@ -501,8 +501,10 @@ async fn l4_listing_limits_and_reading_one_are_two_permissions() {
     }
     let listed = app.data(SIMPLO, "{ slaLimits { nodes { id } } }", json!({})).await;
     let id = json!({ "id": listed["slaLimits"]["nodes"][0]["id"] });
-    let (list, one) =
-        ("{ slaLimits { nodes { contact } } }", "query ($id: ID!) { slaLimit(id: $id) { contact } }");
+    let (list, one) = (
+        "{ slaLimits { nodes { contact consumption { hours } } } }",
+        "query ($id: ID!) { slaLimit(id: $id) { contact } }",
+    );
     assert_eq!(
         app.data("access@simplo.example.com", list, json!({})).await["slaLimits"]["nodes"]
             .as_array()

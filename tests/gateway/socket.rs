@@ -417,7 +417,7 @@ async fn a_socket_runs_so_many_operations_at_once_and_no_more() {
     }
     let error = client.hear().await;
     assert_eq!((&error["id"], &error["type"]), (&json!("3"), &json!("error")));
-    assert_eq!(error["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED");
+    assert_eq!(error["payload"][0]["extensions"]["code"], "THROTTLED");
     client.say(json!({ "id": "1", "type": "complete" })).await;
     client.subscribe("3", "{ hello }").await;
     assert_eq!(client.hear().await["type"], "next");
@@ -452,7 +452,8 @@ async fn a_viewer_holds_so_many_sockets_and_no_more() {
     assert_eq!(log_in().await.closed().await, (1013, "too many sockets of one viewer".to_owned()));
     let query = "/graphql?query=subscription%7Bticks(count:1)%7D";
     let stream = server.get(query, "accept: text/event-stream\r\nauthorization: Bearer good\r\n").await;
-    assert!(stream.starts_with("HTTP/1.1 429") && stream.contains("LIMIT_EXCEEDED"), "{stream}");
+    assert!(stream.starts_with("HTTP/1.1 429") && stream.contains("THROTTLED"), "{stream}");
+    assert!(stream.contains("retry-after: 1"), "{stream}");
     // Others are not concerned, nor is the viewer once a socket is closed.
     server.acknowledged().await;
     drop(first);

@@ -62,7 +62,13 @@ const DEEP: &[(&str, &str, &[&str])] = &[
            new: slas(first: $n, orderBy: [{ field: CREATED_AT, direction: DESC }]) { nodes { ...promise } } }
          fragment promise on Sla { name versions(first: $m) { nodes { number isActive createdBy { name } } } latest: versions(first: 1) { edges { cursor node { ...version } } } }
          fragment version on SlaVersion { versionName sla { name tenant { name } } }",
-        &["old SLAs", "new SLAs", "versions, authors", "latest versions", "SLAs of versions", "tenants of SLAs"],
+        &["old SLAs", "new SLAs", "versions, authors", "latest versions, SLAs, tenants", "SLAs of versions"],
+    ),
+    (
+        "versions that were in force at two instants",
+        "query ($n: Int) { slas(first: $n) { nodes { name now: versionAt(at: \"2031-01-01T00:00:00Z\") { number }
+           before: versionAt(at: \"2030-01-01T00:00:00Z\") { number } } } }",
+        &["SLAs", "which were in force", "versions"],
     ),
     (
         "breaches with whatever they are about",

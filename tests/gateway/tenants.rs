@@ -10,6 +10,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::following::person;
 use crate::introspection::{Field, Type, Types, refusal};
 
 const READER: &str = "reader@wna.example.com";
@@ -295,6 +296,19 @@ async fn s5_a_tenant_sees_what_those_above_share_with_it_and_nothing_else_of_the
         assert_eq!(data["slas"], list(&everywhere), "{login}");
         assert_eq!(data["tenant"]["slas"], list(&here), "{login}");
         assert_eq!(data["tenant"]["own"], list(&here[1..]), "{login}");
+        // A tenant above is known by what it shares.
+        let query = format!("query ($in: [ID!]) {{ slas(filter: {{ tenant: {{ in: $in }} }}) {fields} }}");
+        let id = async |slug: &str| {
+            let query = "query ($slug: String) { tenant(slug: $slug) { id } }";
+            app.data("manager@wna.example.com", query, json!({ "slug": slug })).await["tenant"]["id"].take()
+        };
+        let (above, own) = (id("wna").await, id(slug).await);
+        for (given, expected) in
+            [(json!([above]), &here[..1]), (json!([own, above]), &here), (json!([own]), &here[1..])]
+        {
+            let data = app.data(login, &query, json!({ "in": given })).await;
+            assert_eq!(data["slas"], list(expected), "{login}: {given}");
+        }
         // The tenants above are names to them: what is not shared is not there.
         let manager = "{ slas(first: 100) { nodes { id shared tenant { slug } activeVersion { id } } } }";
         let all = app.data("manager@wna.example.com", manager, json!({})).await;
@@ -323,5 +337,62 @@ async fn s5_a_tenant_sees_what_those_above_share_with_it_and_nothing_else_of_the
         let query = "{ tenants { nodes { slug } } }";
         let listed = app.data(login, query, json!({})).await;
         assert!(!listed.to_string().contains("\"wna\""), "{listed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s2_what_a_version_or_an_offering_lists_is_told_whole_where_it_belongs_to_a_tenant_above() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    let (above, below) = ("manager@wna.example.com", "agent@hq.example.com");
+    person(&client, below, "wna-hq", "slas:read,slas:write,catalog:read").await;
+    let query = "{ tenant(slug: \"wna\") { id organizations(first: 2) { nodes { id name } } serviceOfferings(first: 1) { nodes { id } } }
+        below: tenant(slug: \"wna-hq\") { id } }";
+    let data = app.data(above, query, json!({})).await;
+    let (wna, organizations) = (&data["tenant"], &data["tenant"]["organizations"]["nodes"]);
+    let offering = &wna["serviceOfferings"]["nodes"][0]["id"];
+    let best_effort = json!({ "kind": "BEST_EFFORT" });
+    let input = json!({ "tenantId": wna["id"], "serviceOfferingId": offering, "name": "A wish", "response": best_effort,
+        "resolution": best_effort });
+    let create = "mutation ($input: StandardServiceRequestCreateInput!) { standardServiceRequestCreate(input: $input) {
+        standardServiceRequest { id } errors { path message } } }";
+    let made = app.data(above, create, json!({ "input": input })).await;
+    let wish = &made["standardServiceRequestCreate"]["standardServiceRequest"];
+    let version = |organizations: &[&Value]| {
+        json!({ "versionName": "v", "terms": { "service": { "serviceOfferingId": offering,
+            "coverage": "ORGANIZATIONS", "organizationIds": organizations } } })
+    };
+    let one = &organizations[0]["id"];
+    let input = json!({ "tenantId": data["below"]["id"], "name": "Below", "customerId": one, "version": version(&[one]) });
+    let create = "mutation ($input: SlaCreateInput!) { slaCreate(input: $input) { errors { path message } sla { id activeVersion { id
+        terms { ... on ServiceTerms { organizations { id } serviceOffering { standardServiceRequests { id } } } } } } } }";
+    let made = app.data(below, create, json!({ "input": input })).await["slaCreate"].take();
+    let terms = &made["sla"]["activeVersion"]["terms"];
+    assert_eq!(terms["organizations"], json!([{ "id": one }]), "{made}");
+    assert!(terms["serviceOffering"]["standardServiceRequests"].as_array().unwrap().contains(wish), "{made}");
+    let input = json!({ "slaId": made["sla"]["id"], "version": version(&[one, &organizations[1]["id"]]) });
+    let change = "mutation ($input: SlaVersionCreateInput!) { slaVersionCreate(input: $input) { slaVersion { id } errors { path } } }";
+    let changed = app.data(below, change, json!({ "input": input })).await["slaVersionCreate"].take();
+    let versions = json!({ "id": made["sla"]["id"], "from": made["sla"]["activeVersion"]["id"], "to": changed["slaVersion"]["id"] });
+    let diff = "query ($id: ID!, $from: ID!, $to: ID!) { sla(id: $id) { diff(from: $from, to: $to) { path from to } } }";
+    let diff = app.data(below, diff, versions).await["sla"]["diff"].take();
+    let other = &organizations[1]["name"];
+    assert_eq!(diff, json!([{ "path": "service.organizations", "from": null, "to": other }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_a_person_of_several_trees_is_shown_the_one_with_rights() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    for (with, without) in [("wna", "itrp"), ("itrp", "wna")] {
+        let login = format!("both-{with}");
+        let nobody = format!(
+            "INSERT INTO person (root_id, id, tenant_id, first_name, last_name, login)
+             SELECT root_id, uuid_v7(), id, 'No', 'Body', '{login}' FROM tenant WHERE slug = '{without}'"
+        );
+        client.batch_execute(&nobody).await.unwrap();
+        person(&client, &login, with, "catalog:read").await;
+        let seen = app.data(&login, "{ viewer { person { tenant { slug } } } }", json!({})).await;
+        assert_eq!(seen["viewer"]["person"], json!({ "tenant": { "slug": with } }));
     }
 }

@@ -221,11 +221,29 @@ async fn l3_a_limit_that_is_switched_off_records_nothing_until_the_next_period()
     let over =
         format!("UPDATE sla_limit SET deactivated_until = '{}' WHERE time_period = 'weekly'", monday(0));
     client.batch_execute(&over).await.unwrap();
+    // Whoever saves a form in which it reads false again switches nothing on afterwards.
+    limiter(&app).await;
+    limit_written(&app, "slaLimitUpdate", json!({ "id": key(210), "deactivatedUntilNextPeriod": false }))
+        .await;
     logged(&app, ten(monday(-1))).await;
     recorded(&app, &[]).await;
     logged(&app, ten(monday(-3))).await;
     let day = monday(-3).format("%Y-%m-%d");
     recorded(&app, &[&format!("{day} BREACHED"), &format!("{day} WARNING")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l3_a_week_that_was_off_takes_no_month_with_it_when_the_limit_becomes_one_of_months() {
+    let app = projects().await;
+    let off = format!(
+        "UPDATE sla_limit SET deactivated_until = '2026-03-09Z', time_period = 'monthly' WHERE id = '{}'; \
+         DELETE FROM sla_limit WHERE id = '{}'",
+        key(210),
+        key(211)
+    );
+    app.database.client().await.batch_execute(&off).await.unwrap();
+    logged(&app, entry("2026-03-03T00:00:00Z", "2026-03-03T10:00:00Z")).await;
+    recorded(&app, &["2026-03-01 BREACHED", "2026-03-01 WARNING"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -282,21 +300,83 @@ async fn l2_a_limit_that_is_made_warns_at_exactly_eighty_percent_of_what_was_log
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn b5_a_limit_that_was_raised_takes_nothing_back_when_more_time_is_logged() {
+async fn b5_a_limit_that_was_changed_takes_nothing_back_unless_a_correction_proves_it_wrong() {
     let app = projects().await;
     limiter(&app).await;
-    logged(&app, entry("2026-03-02T00:00:00Z", "2026-03-02T10:00:00Z")).await;
+    let told = |id: &str, from: &str, until: &str| {
+        with(entry(from, until), json!({ "source": "tracker", "sourceId": id }))
+    };
+    let change = |what: Value| limit_written(&app, "slaLimitUpdate", with(json!({ "id": key(210) }), what));
+    let records = async || number(&app, "SELECT count(*) FROM breach WHERE kind = 'limit'").await;
+    let ten = told("1", "2026-03-02T00:00:00Z", "2026-03-02T10:00:00Z");
+    logged(&app, ten.clone()).await;
     recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 WARNING"]).await;
-    limit_written(&app, "slaLimitUpdate", json!({ "id": key(210), "timeLimitInHours": 40 })).await;
-    let more = with(
-        entry("2026-03-03T00:00:00Z", "2026-03-03T01:00:00Z"),
-        json!({ "source": "tracker", "sourceId": "1" }),
-    );
-    logged(&app, more.clone()).await;
-    let records = "SELECT count(*) FROM breach WHERE kind = 'limit'";
-    assert_eq!(number(&app, records).await, 2, "nothing is retracted");
-    logged(&app, with(more, json!({ "endedAt": "2026-03-03T00:30:00Z" }))).await;
-    assert_eq!(number(&app, records).await, 4, "X14: time that was taken back is");
+    change(json!({ "timeLimitInHours": 40 })).await;
+    logged(&app, told("2", "2026-03-03T00:00:00Z", "2026-03-03T01:00:00Z")).await;
+    logged(&app, told("2", "2026-03-03T00:00:00Z", "2026-03-03T00:30:00Z")).await;
+    assert_eq!(records().await, 2, "the ten hours were reached all the same");
+    let other = json!({ "category": "other" });
+    change(json!({ "categories": ["other"] })).await;
+    logged(&app, with(told("3", "2026-03-04T00:00:00Z", "2026-03-04T01:00:00Z"), other.clone())).await;
+    logged(&app, with(told("3", "2026-03-04T00:00:00Z", "2026-03-04T00:30:00Z"), other)).await;
+    assert_eq!(records().await, 2, "nor has it to do with what counted then");
+    change(json!({ "categories": ["work", "travel"] })).await;
+    logged(&app, with(ten.clone(), json!({ "endedAt": "2026-03-02T08:00:00Z" }))).await;
+    assert_eq!(records().await, 3, "X14: the ten hours were none");
+    logged(&app, with(ten, json!({ "endedAt": "2026-03-02T07:00:00Z" }))).await;
+    assert_eq!(records().await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_a_limit_that_sleeps_records_nothing_and_takes_back_what_a_correction_proves_wrong() {
+    let app = projects().await;
+    let client = app.database.client().await;
+    let hours = |until: &str| {
+        let told = json!({ "category": "travel", "source": "tracker", "sourceId": "1", "endedAt": until });
+        with(entry("2026-03-02T00:00:00Z", "2026-03-02T00:00:00Z"), told)
+    };
+    let (ten, one) = ("2026-03-02T10:00:00Z", "2026-03-02T01:00:00Z");
+    let number = async |what: &str| number(&app, &format!("SELECT count(*) FROM {what}")).await;
+    // In a later week, and in the week itself, which is over.
+    for (round, until) in [(1, "now() + interval '1 week'"), (2, "'2026-03-09Z'")] {
+        logged(&app, hours(ten)).await;
+        assert_eq!(number("breach_key").await, 2);
+        let off = format!("UPDATE sla_limit SET deactivated_until = {until}");
+        client.batch_execute(&off).await.unwrap();
+        logged(&app, hours(one)).await;
+        assert_eq!(number("breach_key").await, 0, "{until}");
+        logged(&app, hours(ten)).await;
+        logged(&app, hours(one)).await;
+        assert_eq!(number("breach").await, 4 * round, "{until}");
+        client.batch_execute("UPDATE sla_limit SET deactivated_until = NULL").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_a_period_is_the_same_in_another_zone_and_a_month_is_another_than_the_week_it_begins_in() {
+    let app = projects().await;
+    limiter(&app).await;
+    let client = app.database.client().await;
+    client.batch_execute("UPDATE sla_limit SET created_at = '2025-01-01Z'").await.unwrap();
+    // The month begins on the Tuesday of a week.
+    let day = |from: u32, hours: u32| {
+        let until = format!("2025-07-{from:02}T{hours:02}:00:00Z");
+        with(entry(&format!("2025-07-{from:02}T00:00:00Z"), &until), json!({ "category": "travel" }))
+    };
+    logged(&app, day(2, 10)).await;
+    recorded(&app, &["2025-06-30 BREACHED", "2025-06-30 WARNING"]).await;
+    let letters = "SELECT count(*) FROM limit_notification";
+    for zone in ["Asia/Tokyo", "America/New_York", "UTC"] {
+        client.batch_execute(&format!("UPDATE tenant SET time_zone = '{zone}'")).await.unwrap();
+        logged(&app, day(3, 1)).await;
+        assert_eq!((number(&app, "SELECT count(*) FROM breach").await, number(&app, letters).await), (2, 1));
+    }
+    let monthly = json!({ "id": key(210), "timePeriod": "MONTHLY", "timeLimitInHours": 20 });
+    limit_written(&app, "slaLimitUpdate", monthly).await;
+    logged(&app, day(20, 10)).await;
+    let both = ["2025-06-30 BREACHED", "2025-06-30 WARNING", "2025-07-01 BREACHED", "2025-07-01 WARNING"];
+    recorded(&app, &both).await;
+    assert_eq!(number(&app, letters).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,6 +404,15 @@ async fn p2_p3_time_is_logged_by_whoever_may_write_requests_and_its_mistakes_are
         let answer = ask(&app, login, good.clone()).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{login}: {answer}");
     }
+    // Who is of a tenant below is shown the project, and so is told what is missing.
+    person(&app.database.client().await, "branch", "below", "requests:write").await;
+    let answer = ask(&app, "branch", good.clone()).await;
+    let told = &answer["errors"][0]["extensions"];
+    assert_eq!(
+        (&told["code"], &told["permission"]),
+        (&json!("FORBIDDEN"), &json!("requests:write")),
+        "{answer}"
+    );
     let answer = ask(&app, "writer", with(good.clone(), json!({ "projectId": key(999) }))).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "NOT_FOUND");
     let bad = json!({

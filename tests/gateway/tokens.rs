@@ -10,13 +10,14 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::FutureExt;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, PublicKeyData};
 use serde_json::{Value, json};
 use sla_gateway::access::jwks::{Issuer, Pace};
 use sla_gateway::access::service_token::ServiceToken;
-use sla_gateway::access::token::LEEWAY;
+use sla_gateway::access::token::{LEEWAY, Verifier};
 use sla_gateway::http::HttpConfig;
 use sla_gateway::store::id;
 use tokio::net::TcpListener;
@@ -325,7 +326,7 @@ async fn keys_rotate_a_new_one_is_known_at_its_first_token_and_one_taken_back_en
     let provider = Provider::start(&[&old]).await;
     let pace = Pace { regularly: Duration::from_millis(300), when_unknown: Duration::ZERO };
     let issuer = provider.issuer(Pace { regularly: Duration::from_secs(3600), ..pace }).await;
-    let app = App::trusting(Database::sampled().await, Some(issuer)).await;
+    let app = App::trusting(Database::sampled().await, Some(issuer.clone())).await;
     let (by_old, by_new) = (old.sign(&claims(&app)), new.sign(&claims(&app)));
     assert!(bearer(&app, &by_old).await.is_ok());
     assert!(bearer(&app, &by_new).await.is_err_and(|why| why.contains("does not publish")));
@@ -341,7 +342,6 @@ async fn keys_rotate_a_new_one_is_known_at_its_first_token_and_one_taken_back_en
     for (status, body) in [
         (StatusCode::INTERNAL_SERVER_ERROR, "{}".to_owned()),
         (StatusCode::OK, "<html>".to_owned()),
-        (StatusCode::OK, json!({ "keys": [] }).to_string()),
         (StatusCode::FOUND, json!({ "keys": [old.public] }).to_string()),
         (StatusCode::OK, " ".repeat(300_000)),
     ] {
@@ -352,6 +352,17 @@ async fn keys_rotate_a_new_one_is_known_at_its_first_token_and_one_taken_back_en
         assert_eq!(provider.asked(), asked + 1);
         assert!(bearer(&app, &by_old).await.is_ok() && bearer(&app, &by_new).await.is_ok());
     }
+
+    // The same keys in another order are no others.
+    let generation = issuer.generation();
+    provider.answer(StatusCode::OK, json!({ "keys": [new.public, old.public] }).to_string());
+    let unknown = SigningKey { id: "unknown", ..old.clone() }.sign(&claims(&app));
+    assert!(bearer(&app, &unknown).await.is_err());
+    assert_eq!(issuer.generation(), generation);
+    // An issuer may take back all that it has.
+    provider.publish(&[]);
+    assert!(bearer(&app, &unknown).await.is_err());
+    assert!(bearer(&app, &by_old).await.is_err() && bearer(&app, &by_new).await.is_err());
 
     // Taken back: at the next regular look, requests and sockets that rest on it end.
     provider.publish(&[&old, &new]);
@@ -387,6 +398,21 @@ async fn names_of_keys_that_are_made_up_do_not_make_the_gateway_ask_its_issuer_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_goes_away_while_keys_are_fetched_for_them_does_not_keep_new_ones_out() {
+    let key = SigningKey::new("key", Algorithm::EdDSA);
+    let provider = Provider::start(&[&key]).await;
+    let pace = Pace { when_unknown: Duration::ZERO, ..Pace::default() };
+    let verifier = Verifier::new(None, Some(provider.issuer(pace).await));
+    let forged = SigningKey { id: "made up", ..key }.sign(&json!({ "iss": ISSUER }));
+    assert!(verifier.verify(&forged, chrono::DateTime::UNIX_EPOCH).now_or_never().is_none());
+    let begun = Instant::now();
+    while provider.asked() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "they are never fetched");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_keys_at_the_start_there_is_a_sentence_that_says_why() {
     let key = SigningKey::new("key", Algorithm::EdDSA);
     let provider = Provider::start(&[&key]).await;
@@ -397,6 +423,8 @@ async fn without_keys_at_the_start_there_is_a_sentence_that_says_why() {
     };
     provider.answer(StatusCode::NOT_FOUND, String::new());
     assert!(load(provider.url.clone()).await.contains("404"));
+    provider.publish(&[]);
+    assert!(load(provider.url.clone()).await.contains("no key for RS256"));
     provider.answer(StatusCode::OK, "{}".into());
     assert!(load(provider.url.clone()).await.contains("no JWK set"));
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -46,6 +46,13 @@ async fn an_upsert_of_an_sla_makes_a_version_only_where_other_terms_are_promised
     input["upsert"] = json!(true);
     let same = world.mutate("slaCreate", input.clone(), versions).await;
     assert_eq!(same["object"]["versions"]["totalCount"], 1, "{same}");
+    // What it is called is not promised.
+    let mut renamed = input.clone();
+    renamed["version"]["versionName"] = json!("tonight's");
+    renamed["version"]["description"] = json!("as last night's");
+    let same = world.mutate("slaCreate", renamed, versions).await;
+    assert_eq!((&same["errors"], &same["object"]["versions"]["totalCount"]), (&json!([]), &json!(1)));
+    assert_eq!(same["object"]["activeVersion"], json!({ "number": 1, "versionName": "1.0" }));
     input["version"]["terms"]["service"]["coverage"] = json!("CUSTOMER_ACCOUNT");
     input["version"]["terms"]["service"].as_object_mut().unwrap().remove("organizationIds");
     input["version"]["versionName"] = json!("2.0");

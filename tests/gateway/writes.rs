@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::intake::number;
 use crate::introspection::{Input, Types};
 
 pub(crate) const MANAGER: &str = "manager@wna.example.com";
@@ -159,7 +160,7 @@ impl World {
 pub(crate) struct Noun {
     pub(crate) name: &'static str,
     pub(crate) input: Value,
-    change: Value,
+    pub(crate) change: Value,
 }
 
 pub(crate) async fn mutate(app: &App, mutation: &str, input: Value, selection: &str) -> Value {
@@ -367,6 +368,43 @@ async fn what_is_referred_to_stays_and_says_by_what_and_the_rest_can_be_deleted(
         let gone = world.app.ask(MANAGER, &query, json!({ "id": id })).await;
         assert_eq!(gone["errors"][0]["extensions"]["code"], "NOT_FOUND", "{name}: {gone}");
     }
+    for (action, part, count) in [
+        ("calendarDelete", "calendar_hours", 2),
+        ("calendarDelete", "calendar_holiday", 1),
+        ("teamDelete", "team_member", 1),
+        ("serviceOfferingDelete", "offering_target", 1),
+        ("serviceInstanceDelete", "service_instance_user", 1),
+        ("slaDelete", "sla_version", 1),
+    ] {
+        let told = format!(
+            "SELECT jsonb_array_length(before->'{part}')::bigint FROM audit_entry WHERE action = '{action}'"
+        );
+        assert_eq!(number(&world.app, &told).await, count, "P4: {action} tells {part}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o4_an_instance_that_others_use_stays_and_those_go_with_what_they_use() {
+    let mut world = World::new().await;
+    world.make_all().await;
+    let made = async |name: &str, uses: Value| {
+        let input =
+            json!({ "tenantId": world.tenant, "name": name, "serviceId": world.id("service"), "uses": uses });
+        let payload = world.mutate("serviceInstanceCreate", input, "id").await;
+        assert_eq!(payload["errors"], json!([]), "{payload}");
+        payload["object"]["id"].as_str().unwrap().to_owned()
+    };
+    let used = made("Middleware", json!([])).await;
+    let app = made("App", json!([{ "serviceInstanceId": used, "effect": "DOWN" }])).await;
+    let refused = delete(&world.app, "serviceInstance", &used).await;
+    assert_eq!(codes(&refused), ["IN_USE input.id"], "{refused}");
+    for id in [app, used] {
+        let payload = delete(&world.app, "serviceInstance", &id).await;
+        assert_eq!(payload, json!({ "deletedId": id, "errors": [] }));
+    }
+    let told =
+        "SELECT count(*) FROM audit_entry WHERE before->'service_instance_relation'->0->>'effect' = 'down'";
+    assert_eq!(number(&world.app, told).await, 1, "P4");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,7 @@ export function App({ config }: { config: Config }) {
 
 /** Queries and mutations over HTTP, subscriptions over a websocket that is opened with the headers of their tab. */
 function createFetcher(token: string | null): Fetcher {
-  const endpoint = new URL('/graphql', window.location.href);
+  const endpoint = new URL('../graphql', window.location.href);
   const socket = new URL(endpoint);
   socket.protocol = endpoint.protocol === 'https:' ? 'wss:' : 'ws:';
 

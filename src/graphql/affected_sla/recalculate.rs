@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, Result, SimpleObject};
 use uuid::Uuid;
 
 use crate::access::{Permission, Permit};
@@ -38,15 +38,25 @@ pub struct AffectedSlasRecalculateInput {
 
 /// What a recalculation moved.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct RecalculationPayload {
     /// How many running clocks were recalculated; null when the input was refused.
     recalculated_count: Option<i32>,
-    /// Those whose targets are others now.
+    #[graphql(skip)]
     moved: Vec<RecalculatedAffectedSla>,
     /// All that is wrong with the input; empty when it was done.
     errors: Vec<InputError>,
     /// The mark that the client sent along.
     client_mutation_id: Option<String>,
+}
+
+#[ComplexObject]
+impl RecalculationPayload {
+    /// Those whose targets are others now.
+    async fn moved(&self, ctx: &Context<'_>) -> Result<&[RecalculatedAffectedSla]> {
+        Asking::of(ctx).tell_items(ctx, self.moved.len())?;
+        Ok(&self.moved)
+    }
 }
 
 /// A clock whose targets are others than before.
@@ -137,6 +147,11 @@ impl AffectedSlaTargets {
     /// is none.
     async fn support_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
         related::<Calendar>(ctx, self.0.support_hours_id).await
+    }
+
+    /// The service hours, by which downtime is counted; null unless the impact is TOP, and where none are promised.
+    async fn service_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
+        related::<Calendar>(ctx, self.0.service_hours_id).await
     }
 }
 

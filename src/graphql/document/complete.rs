@@ -1,6 +1,7 @@
 //! What the engine leaves undone: a field that failed is null, or makes null what holds it, and is never just missing;
-//! an object of which nothing is selected is empty, and not null; a variable that was not sent leaves its argument or
-//! input field to the default of that.
+//! an object of which nothing is selected is empty, and not null; a variable that was not sent has its own default, and
+//! without one leaves its argument or input field to the default of that; a field of the root that is selected in several
+//! places is run once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -182,40 +183,103 @@ pub(super) fn unmark(value: &mut Value) {
     }
 }
 
-/// Takes out of a document what is given by variables that were neither sent nor have a default.
-pub(super) fn without_unsent(document: &mut engine::ExecutableDocument, variables: &Variables) {
-    let operation = match &mut document.operations {
+/// Has a document mean to the engine what it says, and its variables that were not sent what their defaults are.
+pub(super) fn prepare(document: &mut engine::ExecutableDocument, variables: &mut Variables) {
+    let engine::ExecutableDocument { operations, fragments } = document;
+    let operation = match operations {
         engine::DocumentOperations::Single(operation) => Some(operation),
         engine::DocumentOperations::Multiple(operations) => operations.values_mut().next(),
     };
-    let Some(operation) = operation else { return };
-    let unsent: HashSet<Name> = operation
-        .node
-        .variable_definitions
-        .iter()
-        .map(|definition| &definition.node)
-        .filter(|variable| variable.default_value.is_none() && !variables.contains_key(&variable.name.node))
-        .map(|variable| variable.name.node.clone())
-        .collect();
-    if unsent.is_empty() {
-        return;
+    let Some(operation) = operation.map(|operation| &mut operation.node) else { return };
+    let mut unsent = HashSet::new();
+    for engine::VariableDefinition { name, default_value, .. } in
+        operation.variable_definitions.iter().map(|definition| &definition.node)
+    {
+        if variables.contains_key(&name.node) {
+            continue;
+        }
+        // Of a directive the engine looks at what was sent only.
+        if let Some(default) = default_value {
+            variables.insert(name.node.clone(), default.node.clone());
+        } else {
+            unsent.insert(name.node.clone());
+        }
     }
-    strip(&mut operation.node.selection_set.node, &unsent);
-    for fragment in document.fragments.values_mut() {
-        strip(&mut fragment.node.selection_set.node, &unsent);
+    let root = &mut operation.selection_set.node.items;
+    if !unsent.is_empty() {
+        strip(root, &unsent);
+        for fragment in fragments.values_mut() {
+            strip(&mut fragment.node.selection_set.node.items, &unsent);
+        }
+    }
+    let mut fields = indexmap::IndexMap::new();
+    collect(std::mem::take(root), fragments, variables, &mut fields);
+    root.extend(fields.into_values().map(|field| {
+        let at = field.pos;
+        Positioned::new(engine::Selection::Field(field), at)
+    }));
+}
+
+/// The fields of a root by their response keys, with all that is selected of each. The engine would do a mutation as often as
+/// it is selected, read a list anew for each place and put the rows of both together, and follow nothing where the field of a
+/// subscription stands in a fragment. A root has one type, so each of its fragments applies.
+fn collect(
+    selections: Vec<Positioned<engine::Selection>>,
+    fragments: &HashMap<Name, Positioned<engine::FragmentDefinition>>,
+    variables: &Variables,
+    fields: &mut indexmap::IndexMap<Name, Positioned<engine::Field>>,
+) {
+    for selection in selections {
+        match selection.node {
+            engine::Selection::Field(field) if is_selected(&field.node.directives, variables) => {
+                let key = field.node.response_key().node.clone();
+                if let Some(first) = fields.get_mut(&key) {
+                    first.node.selection_set.node.items.extend(field.node.selection_set.node.items);
+                } else {
+                    fields.insert(key, field);
+                }
+            }
+            engine::Selection::InlineFragment(inline) if is_selected(&inline.node.directives, variables) => {
+                collect(inline.node.selection_set.node.items, fragments, variables, fields);
+            }
+            engine::Selection::FragmentSpread(spread) if is_selected(&spread.node.directives, variables) => {
+                if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
+                    collect(fragment.node.selection_set.node.items.clone(), fragments, variables, fields);
+                }
+            }
+            _ => {}
+        }
     }
 }
 
-fn strip(set: &mut engine::SelectionSet, unsent: &HashSet<Name>) {
-    for selection in &mut set.items {
+/// Whether neither `@skip` nor `@include` leaves it out.
+fn is_selected(directives: &[Positioned<engine::Directive>], variables: &Variables) -> bool {
+    directives.iter().map(|directive| &directive.node).all(|directive| {
+        let holds = match directive.get_argument("if").map(|given| &given.node) {
+            Some(value::Value::Boolean(given)) => *given,
+            Some(value::Value::Variable(name)) => variables.get(name) == Some(&Value::Boolean(true)),
+            _ => false,
+        };
+        match directive.name.node.as_str() {
+            "skip" => !holds,
+            "include" => holds,
+            _ => true,
+        }
+    })
+}
+
+fn strip(selections: &mut [Positioned<engine::Selection>], unsent: &HashSet<Name>) {
+    for selection in selections {
         match &mut selection.node {
             engine::Selection::Field(field) => {
                 let arguments: &mut Vec<(Positioned<Name>, Positioned<value::Value>)> =
                     &mut field.node.arguments;
                 arguments.retain_mut(|(_, value)| !is_unsent(&mut value.node, unsent));
-                strip(&mut field.node.selection_set.node, unsent);
+                strip(&mut field.node.selection_set.node.items, unsent);
             }
-            engine::Selection::InlineFragment(inline) => strip(&mut inline.node.selection_set.node, unsent),
+            engine::Selection::InlineFragment(inline) => {
+                strip(&mut inline.node.selection_set.node.items, unsent);
+            }
             engine::Selection::FragmentSpread(_) => {}
         }
     }

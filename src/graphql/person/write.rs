@@ -26,7 +26,7 @@ inputs! {
     }
     defaulted {}
     optional {
-        /// The e-mail address; null = not known.
+        /// The e-mail address, at most 254 characters; null = not known.
         email: String => email,
         /// The subject of the tokens that the person signs in with, at most 254 characters; unique within the root, and
         /// known to no other. Null = does not sign in. Whoever changes it must hold every right that the person holds.
@@ -81,6 +81,7 @@ mutations! {
     /// Changes a person. What is left out stays; null empties what can be empty.
     /// Needs `tenants:admin` in its tenant.
     update person_update(PersonUpdateInput);
-    /// Deletes a person. Refused with `IN_USE` while anything refers to it. Needs `tenants:admin` in its tenant.
+    /// Deletes a person, who leaves teams and the users of service instances with that; else refused with `IN_USE` while
+    /// anything refers to it. Needs `tenants:admin` in its tenant.
     delete person_delete(PersonDeleteInput) -> PersonDeletePayload as "personDelete" needs TenantsAdmin;
 }

@@ -17,7 +17,7 @@ use crate::graphql::scalar::DateTime;
 use crate::graphql::told::{Rows, failed};
 use crate::graphql::word::{Impact, RequestChannel, RequestStatus};
 use crate::graphql::write::{check_count, many, permit_in, together};
-use crate::store::intake::{self, AHEAD, About, CENTURY, Change, Event, Registration, Telling};
+use crate::store::intake::{self, AHEAD, About, CENTURY, Change, Event, REGISTERED, Registration, Telling};
 use crate::store::write::Together;
 use crate::store::{request, word};
 
@@ -71,7 +71,8 @@ pub struct RequestRegisterInput {
     /// Its id in that system, at most 128 characters; goes with `source`. What the tenant has registered under the two
     /// already is found again and only takes the new subject: send what happened since with `requestRecord`.
     source_id: Option<String>,
-    /// A mark of the client's own, given back with the payload.
+    /// A mark of the client's own, given back with the payload. No retry is known by it: `source` and `sourceId` make one
+    /// safe, and without them what is sent twice is registered twice.
     client_mutation_id: Option<String>,
 }
 
@@ -87,21 +88,23 @@ pub struct RequestRecordInput {
     /// The id of the request in that system; only without `requestId`.
     source_id: Option<String>,
     /// When it happened, however late it is told: the clocks come out as if all had been told in order. Before the
-    /// request's `registeredAt`, it tells how things stood when the clocks started; what the registration says, as it
-    /// always does of the status, goes over it. Null = now; at most five minutes ahead of the gateway's clock.
+    /// request's `registeredAt`, it tells how things stood when the clocks started; what the registration says, as
+    /// `requestRegister` always does of the status, goes over it, but the wait of a chat or call ends with whatever ended
+    /// it first. Null = now; at most five minutes ahead of the gateway's clock.
     occurred_at: Option<DateTime>,
-    /// The sender's name of the event, 1 to 128 characters: told again under it, the event is ignored. Null = the
-    /// `sequence` in decimal; without either, each call is an event of its own.
+    /// The sender's name of the event, 1 to 128 characters and not `registered`, which is the registration's: told again under
+    /// it, the event is ignored. Null = a `sequence` above 0 in decimal; without either, each call is an event of its own.
     event_key: Option<String>,
     /// Orders the events of a request that happened at the same instant, at least 0; null = 0, which leaves them in the
-    /// order in which they were told.
+    /// order in which they were told. Without `eventKey` any number but 0 is the event's name too: each event of the request
+    /// needs its own.
     sequence: Option<i32>,
     /// What happened to a chat or call, in their own words; instead of `status`. A ticket has none of them.
     kind: Option<RequestEventKind>,
     /// The new status; null = unchanged.
     status: Option<RequestStatus>,
     /// The new impact: freezes the targets that are promised for it at `occurredAt`. Left out = unchanged, null = none
-    /// from here on; so with all fields below.
+    /// from here on; so with the fields below, unless they say otherwise.
     impact: MaybeUndefined<Impact>,
     /// The new service instance. Where it is null, which clocks it is about is not known: all that the request has go on.
     service_instance_id: MaybeUndefined<ID>,
@@ -118,7 +121,8 @@ pub struct RequestRecordInput {
     /// Whether the provider says not to be accountable from here on: true stops its clocks, false lets them go on; null
     /// = unchanged.
     provider_not_accountable: Option<bool>,
-    /// A mark of the client's own, given back with the payload.
+    /// A mark of the client's own, given back with the payload. No retry is known by it: `eventKey`, or a `sequence` above
+    /// 0, makes one safe, and without them what is sent twice is recorded twice.
     client_mutation_id: Option<String>,
 }
 
@@ -400,7 +404,7 @@ impl RequestRegisterInput {
             registered_at,
             source: self.source,
             source_id: self.source_id,
-            status: self.status.into(),
+            status: Some(self.status.into()),
             state: Change {
                 status: None,
                 impact: self.impact.map(|impact| Some(impact.into())),
@@ -426,8 +430,14 @@ impl RequestRecordInput {
         let occurred_at = happened(asking, mistakes, "input.occurredAt", self.occurred_at);
         if let Some(key) = &self.event_key {
             mistakes.text("input.eventKey", key, SOURCE_ID);
+            if key == REGISTERED {
+                let message = "This is the gateway's own name of the registration: choose another.";
+                mistakes.add("input.eventKey", InputErrorCode::Invalid, message);
+            }
         }
-        if self.sequence.is_some_and(|sequence| sequence < 0) {
+        // Clients that always send a number send 0 for none.
+        let sequence = self.sequence.unwrap_or_default();
+        if sequence < 0 {
             mistakes.add("input.sequence", InputErrorCode::Invalid, "This must be 0 or more.");
         }
         if self.kind.is_some() && self.status.is_some() {
@@ -462,8 +472,8 @@ impl RequestRecordInput {
         }
         Event {
             occurred_at,
-            event_key: self.event_key.or(self.sequence.map(|sequence| sequence.to_string())),
-            sequence: self.sequence.unwrap_or_default().into(),
+            event_key: self.event_key.or_else(|| (sequence > 0).then(|| sequence.to_string())),
+            sequence: sequence.into(),
             of_queue: self.kind.is_some(),
             change,
         }

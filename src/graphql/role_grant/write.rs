@@ -165,8 +165,8 @@ impl RoleGrantMutation {
         Ok(RoleGrantManyPayload::of(results.collect(), together, input.client_mutation_id))
     }
 
-    /// Takes a grant back: the next request is answered without it, and what is open is told no more within two
-    /// seconds. Needs `tenants:admin` in the grant's tenant.
+    /// Takes a grant back: the next request is answered without it, by other replicas within a quarter of a second, and what
+    /// is open is told no more within two seconds. Needs `tenants:admin` in the grant's tenant.
     async fn role_revoke(
         &self,
         ctx: &Context<'_>,

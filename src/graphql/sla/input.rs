@@ -78,7 +78,7 @@ pub struct ServiceTermsInput {
 pub struct SlaVersionInput {
     /// Its name, 1 to 160 characters.
     version_name: String,
-    /// What is new in it.
+    /// What is new in it, at most 65 536 characters.
     description: Option<String>,
     /// What is promised. The kind of an SLA's terms is that of its first version.
     terms: SlaTermsInput,
@@ -91,7 +91,8 @@ pub struct SlaCreateInput {
     tenant_id: ID,
     /// Its name, 1 to 160 characters. Unique among the livechat SLAs of a tenant, whatever the case.
     name: String,
-    /// What it is about. Optional with terms of every kind, also where Rocket.Chat's own interface asks for it.
+    /// What it is about, at most 65 536 characters. Optional with terms of every kind, also where Rocket.Chat's own
+    /// interface asks for it.
     description: Option<String>,
     /// Whether all tenants below use it too; null = no, or, in an upsert, as it is. Cannot be turned off again.
     shared: Option<bool>,
@@ -121,8 +122,9 @@ pub struct SlaCreateInput {
     /// Its id in that system, at most 128 characters. Either may stand alone; both together are unique within the tenant.
     source_id: Option<String>,
     /// True: when the tenant has an SLA of this `source` and `sourceId` already, that one is changed to what is given here,
-    /// as by `slaUpdate`, and gets a new version where the version in force promises something else; what is null stays as
-    /// it is. False: that is the mistake `DUPLICATE`.
+    /// as by `slaUpdate`, and gets a new version where the terms of the version in force are others; with the same terms,
+    /// that keeps its name and its description, whatever is sent. What is null stays as it is. False: that is the mistake
+    /// `DUPLICATE`.
     #[graphql(default = false)]
     upsert: bool,
     /// A mark of the client's own, at most 255 characters, such as a UUID; given back with the payload. For a day, the same
@@ -158,7 +160,7 @@ pub struct SlaUpdateInput {
     pub(super) expected_revision: Option<i32>,
     /// Its name, 1 to 160 characters.
     name: MaybeUndefined<String>,
-    /// What it is about.
+    /// What it is about, at most 65 536 characters.
     description: MaybeUndefined<String>,
     /// Whether all tenants below use it too. Once true it cannot be turned off: `IRREVERSIBLE`.
     shared: MaybeUndefined<bool>,

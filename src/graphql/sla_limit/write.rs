@@ -19,7 +19,7 @@ inputs! {
         /// The tenant that will own it.
         tenant_id
     };
-    /// Changes of a limit: what is left out stays.
+    /// Changes of a limit. What is left out stays; null empties what can be empty.
     update SlaLimitUpdateInput as "slaLimitUpdate";
     required {
         /// The project whose hours count: one of the tenant.
@@ -31,9 +31,9 @@ inputs! {
             word(|period: SlaLimitTimePeriod| word::TimePeriod::from(period).word()),
         /// How the contact is told.
         contact_type: ContactType => word(|contact: ContactType| word::ContactType::from(contact).word()),
-        /// The e-mail address of who is told.
+        /// The e-mail address of who is told, at most 254 characters.
         contact: String => contact,
-        /// Only hours of these categories count: at least one, each of 1 to 160 characters and each once.
+        /// Only hours of these categories count: 1 to 200, each of 1 to 160 characters and each once.
         categories: Vec<String> => categories,
     }
     defaulted {
@@ -66,9 +66,16 @@ fn contact(draft: &mut Draft, spot: Spot, address: String) {
     draft.set(spot.0, Some(Bind::Text(address)));
 }
 
+/// The most categories of a limit: they are told as a list that is no page.
+const MOST_CATEGORIES: usize = 200;
+
 fn categories(draft: &mut Draft, spot: Spot, categories: Vec<String>) {
     if categories.is_empty() {
         draft.mistakes.add(&spot.path(), InputErrorCode::Required, "Name at least one category.");
+    }
+    if categories.len() > MOST_CATEGORIES {
+        let message = format!("A limit counts at most {MOST_CATEGORIES} categories.");
+        draft.mistakes.add(&spot.path(), InputErrorCode::Invalid, message);
     }
     let mut kept: Vec<String> = Vec::with_capacity(categories.len());
     for (index, category) in categories.iter().enumerate() {

@@ -45,7 +45,8 @@ pub struct TimeEntryRecordInput {
     /// Its id in that system, at most 128 characters; goes with `source`. What the tenant has logged under the two
     /// already is corrected: it becomes what is sent now.
     source_id: Option<String>,
-    /// A mark of the client's own, given back with the payload.
+    /// A mark of the client's own, given back with the payload. No retry is known by it: `source` and `sourceId` make one
+    /// safe, and without them what is sent twice is logged twice.
     client_mutation_id: Option<String>,
 }
 
@@ -133,12 +134,13 @@ impl TimeEntryPayload {
 type Permits = HashMap<Uuid, Result<Permit, Error>>;
 
 async fn permits(asking: &Asking, inputs: &[TimeEntryRecordInput]) -> Result<Permits, Error> {
-    let reach = asking.viewer()?.reach_any();
+    let viewer = asking.viewer()?;
+    let reach = viewer.reach_any();
     check_count(inputs.len())?;
     let projects: Vec<Uuid> =
         inputs.iter().filter_map(|input| Kind::Project.key(&input.project_id).ok()).collect();
     let tenants = time_entry::project_tenants(&asking.conn(), &reach, &projects).await?;
-    let permit = |(project, tenant)| (project, asking.permit(Permission::RequestsWrite, tenant));
+    let permit = |(project, tenant)| (project, viewer.permit_seen(Permission::RequestsWrite, tenant));
     Ok(tenants.into_iter().map(permit).collect())
 }
 

@@ -16,7 +16,7 @@ use crate::graphql::node::Entity;
 use crate::graphql::word::{BreachKind, BreachPhase};
 use crate::graphql::write::{self, Spot, flag, inputs, many, name, permit_on};
 use crate::store::sql::Bind;
-use crate::store::write::{Draft, change};
+use crate::store::write::{Draft, change, marking};
 use crate::store::{webhook, word};
 use crate::webhook::address::Target;
 
@@ -70,7 +70,8 @@ fn phases(draft: &mut Draft, spot: Spot, phases: Vec<BreachPhase>) {
 /// What was written, or what is wrong with the input.
 #[derive(SimpleObject)]
 pub struct WebhookPayload {
-    /// The object as it is now; null when the input was refused.
+    /// The object as it is now, also where another has changed it first (`CONFLICT`); null when the input was refused for
+    /// another reason.
     webhook: Option<Webhook>,
     /// The secret that its messages are signed with, as `whsec_` and base64: shown here when it is made, and to its maker's
     /// retry under the same `clientMutationId`, and never again. Null when none was made.
@@ -117,7 +118,7 @@ delete_payload! {
 pub struct WebhookDeleteInput {
     /// Which.
     id: ID,
-    /// Its `revision` as last read: if it has another by now, nothing is written and the errors say `CONFLICT`.
+    /// Its `revision` as last read: if it has another by now, nothing is deleted and the errors say `CONFLICT`.
     /// Null = whatever it is.
     expected_revision: Option<i32>,
     /// A mark of the client's own, given back with the payload.
@@ -132,7 +133,8 @@ pub struct WebhookSecretRotateInput {
     /// Its `revision` as last read: if it has another by now, nothing is written and the errors say `CONFLICT`.
     /// Null = whatever it is.
     expected_revision: Option<i32>,
-    /// A mark of the client's own, given back with the payload.
+    /// A mark of the client's own, at most 255 characters, such as a UUID; given back with the payload. For a day, the same
+    /// input under the same mark makes no further secret: the current one is shown again.
     client_mutation_id: Option<String>,
 }
 
@@ -198,9 +200,12 @@ impl WebhookMutation {
             Some((id, permit)) => {
                 let work = || {
                     let mut draft = Draft::new(Some(permit.clone()));
+                    let mark = write::mark(&input, input.client_mutation_id.as_deref(), &mut draft.mistakes);
                     webhook::rotate(&mut draft);
                     let action = "webhookSecretRotate";
-                    change::<webhook::Row>(permit.clone(), action, id, input.expected_revision, draft)
+                    let rotation =
+                        change::<webhook::Row>(permit.clone(), action, id, input.expected_revision, draft);
+                    marking(permit.clone(), action, mark, rotation)
                 };
                 write::write_one(ctx, &permit, work).await?
             }

@@ -14,16 +14,15 @@ use super::history::{Stretch, complete, events, latest, rewritten, stretches};
 use crate::access::Permit;
 use crate::clock::coverage::{self, Covering, Requester, Uses};
 use crate::clock::events::Event;
-use crate::clock::fold::fold;
+use crate::clock::fold::{Facts, fold};
 use crate::clock::state::{self, NextTarget, WarningShare};
-use crate::clock::targets::InForce;
 use crate::clock::waiting::{WaitTerms, wait};
 use crate::clock::whole_minutes;
 use crate::store::affected_sla::{self, Clock, Frozen, Moving};
 use crate::store::breach::{self, Recorded};
-use crate::store::candidate::{self, Candidate, Question, Terms};
+use crate::store::candidate::{self, Candidate, Question, Services, Terms};
 use crate::store::word::{BreachPhase, Channel};
-use crate::store::{deadline, id, promise, request, request_event};
+use crate::store::{deadline, id, promise, request, request_event, rows};
 
 /// From when on the history of each request is another than when its clocks were computed last.
 pub(super) type Changed = BTreeMap<Uuid, DateTime<Utc>>;
@@ -68,6 +67,11 @@ pub(super) async fn bring_up_to_date(
         }
     };
 
+    let requested = stretches.iter().filter_map(|stretch| stretch.instance);
+    let services = match candidate::ask_services(frozen.iter(), requested, &graph.uses) {
+        Some(sql) => candidate::services(&rows(conn, sql).await?)?,
+        None => Services::new(),
+    };
     let offerings: BTreeSet<Uuid> = frozen
         .iter()
         .filter_map(|frozen| if let Terms::Service(offering) = frozen.terms { Some(offering) } else { None })
@@ -77,17 +81,23 @@ pub(super) async fn bring_up_to_date(
     let promises = promise::histories(conn, permit, &offerings, earliest).await?;
 
     let mut happened: HashMap<Uuid, Vec<Event>> = HashMap::new();
+    let mut received: HashMap<Uuid, DateTime<Utc>> = HashMap::new();
     for request in &requests {
         happened.insert(request.id, events(told(request)));
+        received.insert(request.id, request.created_at);
     }
     let mut clocks = Vec::with_capacity(frozen.len());
     let mut due = Vec::with_capacity(frozen.len());
     let measure = |frozen: &Frozen, events: &[Event]| match frozen.terms {
         Terms::Service(offering) => {
-            let promised = promise::promised(promises.get(&offering), frozen.standard_service_request_id);
-            run(frozen, promised, &graph.uses, &frozen.history(events))
+            let received = received.get(&frozen.request_id).copied().unwrap_or(now);
+            let standard = frozen.standard_service_request_id;
+            let promised = promise::promised(promises.get(&offering), standard, received);
+            run(&frozen.facts(promised, &graph.uses, &services), &frozen.history(events))
         }
-        Terms::Wait(terms) => await_answer(frozen, terms, events),
+        Terms::Wait(terms) if frozen.applies => await_answer(frozen, terms, events),
+        // It promises nothing.
+        Terms::Wait(_) => run(&frozen.facts(Vec::new(), &graph.uses, &services), events),
     };
     for frozen in frozen {
         let events = happened.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
@@ -192,6 +202,10 @@ impl Graph {
         existing: &[Frozen],
     ) -> QueryResult<Vec<Candidate>> {
         let waits = existing.iter().filter(|clock| matches!(clock.terms, Terms::Wait(_)));
+        let mut begun: HashMap<(Uuid, DateTime<Utc>), Vec<Uuid>> = HashMap::new();
+        for clock in existing {
+            begun.entry((clock.request_id, clock.started_at)).or_default().push(clock.sla_id);
+        }
         let given: HashMap<Uuid, Uuid> = waits.map(|clock| (clock.request_id, clock.sla_id)).collect();
         let mut questions = Vec::new();
         let mut relevant = BTreeSet::new();
@@ -201,10 +215,12 @@ impl Graph {
                 stretch: number,
                 tenant_id: request.tenant_id,
                 at: stretch.from,
+                received: request.created_at,
                 instance_id: None,
                 standard_id: request.standard_service_request_id,
                 named_id: None,
                 by_default: false,
+                begun_ids: begun.get(&(request.id, stretch.from)).cloned().unwrap_or_default(),
             };
             let ticket = request.channel == Channel::Ticket;
             if stretch.from == request.registered_at && (request.sla_id.is_some() || !ticket) {
@@ -279,26 +295,40 @@ fn concerned(
                 }
                 Entry::Occupied(mut place) => {
                     let clock = place.get_mut();
-                    let asked_earlier =
-                        || changed.get(&stretch.request.id) == Some(&DateTime::<Utc>::MIN_UTC);
+                    let told_as_a_whole = changed.get(&stretch.request.id) == Some(&DateTime::<Utc>::MIN_UTC);
                     let earlier = stretch.from < clock.started_at
-                        && (asked_earlier() || rewritten(clock, stretch.from));
+                        && (told_as_a_whole || rewritten(clock, stretch.from));
                     if !clock.applies || earlier || rewritten(clock, clock.started_at) {
+                        let mut anew = candidate.freeze(permit, stretch);
+                        if anew.service_instance_id == clock.service_instance_id {
+                            // The teams and the supplier are those of the time at which it was made.
+                            anew.support_team_id = clock.support_team_id;
+                            anew.first_line_team_id = clock.first_line_team_id;
+                            anew.supplier_id = clock.supplier_id;
+                        }
                         let recalculated = std::mem::take(&mut clock.recalculated);
-                        *clock = Frozen { id: clock.id, recalculated, ..candidate.freeze(permit, stretch) };
+                        *clock = Frozen { id: clock.id, recalculated, ..anew };
+                    } else if told_as_a_whole {
+                        // An import may have told only later what the request was made from.
+                        let standard = clock.standard_service_request_id.or(candidate.standard_id);
+                        clock.standard_service_request_id = standard;
                     }
                 }
             }
         }
     }
-    let by_coverage: HashMap<Uuid, Option<Uuid>> = stretches
-        .iter()
-        .filter(|stretch| stretch.request.channel == Channel::Ticket)
-        .map(|stretch| (stretch.request.id, stretch.request.sla_id))
-        .collect();
+    let requests: HashMap<Uuid, &request::Row> =
+        stretches.iter().map(|stretch| (stretch.request.id, stretch.request)).collect();
     for (key, clock) in &mut clocks {
-        let covered = by_coverage.get(&clock.request_id).is_some_and(|named| *named != Some(clock.sla_id));
-        clock.applies &= started.contains(key) || !covered || !rewritten(clock, clock.started_at);
+        let Some(request) = requests.get(&clock.request_id) else { continue };
+        clock.applies &= started.contains(key)
+            || match (request.sla_id, request.channel) {
+                (Some(named), _) if named == clock.sla_id => true,
+                (_, Channel::Ticket) => !rewritten(clock, clock.started_at),
+                // Which SLA it names, or that it is no ticket, may have been told in a later part of an import (rule C13).
+                (Some(_), Channel::Chat | Channel::Call) => false,
+                (None, Channel::Chat | Channel::Call) => matches!(clock.terms, Terms::Wait(_)),
+            };
     }
     clocks.into_values().collect()
 }
@@ -321,6 +351,7 @@ impl Candidate {
             time_zone: self.zone.clone(),
             started_at: stretch.from,
             applies: true,
+            of_service: self.of_service,
             recalculated: Vec::new(),
             terms: self.terms,
         }
@@ -328,14 +359,8 @@ impl Candidate {
 }
 
 /// A clock with service terms.
-fn run(
-    frozen: &Frozen,
-    promised: Vec<InForce>,
-    uses: &[Uses],
-    events: &[Event],
-) -> (Moving, Vec<state::Deadline>) {
-    let facts = frozen.facts(promised, uses);
-    let state = fold(&facts, events, WarningShare::default());
+fn run(facts: &Facts, events: &[Event]) -> (Moving, Vec<state::Deadline>) {
+    let state = fold(facts, events, WarningShare::default());
     let (response, resolution) = (&state.response, &state.resolution);
     let moving = Moving {
         support_hours_id: state.support_hours.as_ref().map(|hours| hours.id),

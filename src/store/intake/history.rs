@@ -92,7 +92,8 @@ pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> Vec<Event>
     let (mut start, mut end) = (None, None);
     for row in stored {
         let mut add = |change| {
-            history.push(Event { id: row.id, occurred_at: row.occurred_at, sequence: row.sequence, change });
+            let request_event::Row { id, occurred_at, sequence, received_at, .. } = **row;
+            history.push(Event { id, occurred_at, sequence, received_at, change });
         };
         if let Some(status) = row.status {
             add(Change::Status(status));

@@ -6,6 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text, Timestamptz
 use uuid::Uuid;
 
 use super::Page;
+use crate::access::Permission;
 use crate::error::Error;
 use crate::store::PgRow;
 use crate::store::noun::column;
@@ -16,6 +17,8 @@ use crate::store::sql::{Bind, Sql};
 pub enum Kind {
     /// `text`
     Text,
+    /// `text` as [`crate::error::name`] has it
+    Name,
     /// `integer`
     Int,
     /// `bigint`
@@ -33,7 +36,7 @@ pub enum Kind {
 impl Kind {
     fn parse(self, text: &str) -> Option<Bind> {
         Some(match self {
-            Self::Text => Bind::Text(text.to_owned()),
+            Self::Text | Self::Name => Bind::Text(text.to_owned()),
             Self::Int => Bind::Int(text.parse().ok()?),
             Self::Long => Bind::Long(text.parse().ok()?),
             Self::Bool => Bind::Bool(text.parse().ok()?),
@@ -54,7 +57,7 @@ impl Kind {
     /// When the column is of another type.
     pub(super) fn read(self, row: &PgRow, at: usize) -> QueryResult<Option<String>> {
         Ok(match self {
-            Self::Text => column::<Nullable<Text>, _>(row, at)?,
+            Self::Text | Self::Name => column::<Nullable<Text>, _>(row, at)?,
             Self::Int => column::<Nullable<Integer>, Option<i32>>(row, at)?.map(|v| v.to_string()),
             Self::Long => column::<Nullable<BigInt>, Option<i64>>(row, at)?.map(|v| v.to_string()),
             Self::Bool => column::<Nullable<Bool>, Option<bool>>(row, at)?.map(|v| v.to_string()),
@@ -75,6 +78,8 @@ pub struct Key {
     pub kind: Kind,
     /// Whether it can be null. Nulls are last ascending and first descending.
     pub nullable: bool,
+    /// What it takes to sort by it, where that tells more than a row does.
+    pub needs: Option<Permission>,
 }
 
 /// One part of an order.

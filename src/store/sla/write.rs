@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::super::noun::{Noun, column};
 use super::super::reference::References;
 use super::super::sql::{Bind, Sql};
 use super::super::word::{SlaKind, SlaStatus};
-use super::super::write::{Constraint, LOCK, Mark, Work, marking, mistaken, sourced};
+use super::super::write::{Constraint, LOCK, Mark, Work, marking, mistaken, overtaken, sourced};
 use super::super::{id, organization, person, rows};
 use super::Row;
 use super::change::{self, Changes};
@@ -91,7 +91,9 @@ async fn put(
         return create(conn, &permit, &new, mistakes).await;
     };
     let Some(id) = sourced::<super::Row>(conn, &permit, source, source_id).await? else {
-        return create(conn, &permit, &new, mistakes).await;
+        let (by, new) = (&permit, &new);
+        let made = conn.transaction(async move |conn| create(conn, by, new, mistakes).await).await;
+        return overtaken::<super::Row>(conn, &permit, source, source_id, made).await;
     };
     let promised = promises(conn, &permit, id, &new.version).await?;
     if !promised {
@@ -107,16 +109,13 @@ async fn put(
     Ok(id)
 }
 
-/// Whether the version in force promises just this, under this name.
+/// Whether the version in force promises just this, whatever it is called.
 async fn promises(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     sla_id: Uuid,
     new: &NewVersion,
 ) -> Result<bool, WriteError> {
-    if new.version_name.contains('\0') {
-        return Ok(false);
-    }
     let mut sql = Sql::new(
         "SELECT 1 FROM sla t JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.active_version_id",
     );
@@ -125,7 +124,6 @@ async fn promises(
         .push(" AND t.id = ")
         .bind(Bind::Uuid(sla_id));
     sql.push(" AND v.kind = ").bind(text(new.terms.kind().word()));
-    sql.push(" AND v.version_name = ").bind(Bind::Text(new.version_name.clone()));
     for (column, value) in new.terms.columns() {
         sql.push(" AND v.").push(column);
         match value {

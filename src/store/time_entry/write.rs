@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Integer, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -109,13 +109,14 @@ struct New<'a> {
 }
 
 /// A stretch of a project in which time was logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Touched {
     project_id: Uuid,
+    category: String,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
-    /// It is no longer so: the entry was corrected.
-    corrected: bool,
+    /// 1 = it is so no more, -1 = it was not so before, 0 = it is as it was.
+    taken: i32,
 }
 
 async fn write(
@@ -151,7 +152,7 @@ async fn write(
         ids.push(id);
     }
     new.sort_by_key(|row| (row.source, row.source_id));
-    let before = put(conn, permit, &new).await?;
+    let mut touched = put(conn, permit, &new).await?;
     let now = self::stored(conn, permit, entries).await?;
     let made = read(conn, permit, &ids).await?;
     let found: Vec<Arc<Row>> = entries
@@ -166,18 +167,18 @@ async fn write(
             made.iter().chain(&now).find(same).cloned()
         })
         .collect();
-    let told = found.iter().map(|row| Touched {
+    touched.extend(found.iter().map(|row| Touched {
         project_id: row.project_id,
+        category: row.category.clone(),
         from: row.started_at,
         until: row.ended_at,
-        corrected: false,
-    });
-    let touched: BTreeSet<Touched> = told.chain(before).collect();
+        taken: 0,
+    }));
     let mut stretches = Sql::new(
-        "SELECT l.root_id, l.id, t.\"from\", t.until, t.corrected FROM sla_limit l JOIN jsonb_to_recordset(",
+        "SELECT l.root_id, l.id, t.\"from\", t.until, t.category, t.taken FROM sla_limit l JOIN jsonb_to_recordset(",
     );
-    stretches.bind(Bind::rows(&touched.into_iter().collect::<Vec<_>>())?).push(
-        ") t(project_id uuid, \"from\" timestamptz, until timestamptz, corrected boolean) \
+    stretches.bind(Bind::rows(&touched)?).push(
+        ") t(project_id uuid, category text, \"from\" timestamptz, until timestamptz, taken integer) \
          ON t.project_id = l.project_id WHERE l.root_id = ",
     );
     stretches.bind(Bind::Uuid(permit.root_id));
@@ -214,7 +215,7 @@ async fn read(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> Qu
 }
 
 /// Makes entries, or corrects those that their source has logged before where they say something else. Gives the
-/// stretches that the corrected ones had.
+/// stretches that the corrected ones had, and those that all of them have now.
 async fn put(conn: &mut AsyncPgConnection, permit: &Permit, new: &[New<'_>]) -> QueryResult<Vec<Touched>> {
     const CONTENT: &str = "project_id, person_id, category, started_at, ended_at";
     let mut sql =
@@ -239,16 +240,20 @@ async fn put(conn: &mut AsyncPgConnection, permit: &Permit, new: &[New<'_>]) -> 
         after: "to_jsonb(r)",
     };
     audit_entry::append_each(&mut sql, permit, &tell);
-    sql.push(" SELECT o.project_id, o.started_at, o.ended_at FROM old o JOIN fresh f ON f.id = o.id");
-    let was = |row: &PgRow| {
+    sql.push(
+        " SELECT o.project_id, o.category, o.started_at, o.ended_at, 1 FROM old o JOIN fresh f ON f.id = o.id \
+         UNION ALL SELECT f.project_id, f.category, f.started_at, f.ended_at, -1 FROM fresh f",
+    );
+    let touched = |row: &PgRow| {
         Ok(Touched {
             project_id: column::<SqlUuid, _>(row, 0)?,
-            from: column::<Timestamptz, _>(row, 1)?,
-            until: column::<Timestamptz, _>(row, 2)?,
-            corrected: true,
+            category: column::<Text, _>(row, 1)?,
+            from: column::<Timestamptz, _>(row, 2)?,
+            until: column::<Timestamptz, _>(row, 3)?,
+            taken: column::<Integer, _>(row, 4)?,
         })
     };
-    rows(conn, sql).await?.iter().map(was).collect()
+    rows(conn, sql).await?.iter().map(touched).collect()
 }
 
 impl Entry {

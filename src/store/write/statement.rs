@@ -2,17 +2,17 @@
 
 use diesel::result::{DatabaseErrorKind, Error as Failure};
 use diesel::sql_types::{Integer, Jsonb};
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Draft, LOCK, Part, mistaken, sourced};
+use super::{Draft, LOCK, Part, mistaken, overtaken, sourced};
 use crate::access::Permit;
 use crate::error::{Error, InputError, InputErrorCode, WriteError};
 use crate::store::audit_entry::{append, before_and_after};
 use crate::store::noun::{Noun, column};
 use crate::store::sql::{Bind, Sql};
-use crate::store::{id, rows};
+use crate::store::{id, rows, tenant};
 
 /// Makes an object, or, with `upsert`, changes the one of its source and sourceId; gives its id.
 pub(super) async fn create<N: Noun>(
@@ -22,14 +22,24 @@ pub(super) async fn create<N: Noun>(
     upsert: bool,
     draft: Draft,
 ) -> Result<Uuid, WriteError> {
-    let source = if upsert { draft.source() } else { None };
-    if let Some((source, source_id)) = source
-        && let Some(id) = sourced::<N>(conn, permit, &source, &source_id).await?
-    {
+    let Some((source, source_id)) = draft.source().filter(|_| upsert) else {
+        return insert::<N>(conn, permit, action, draft).await;
+    };
+    if let Some(id) = sourced::<N>(conn, permit, &source, &source_id).await? {
         return update::<N>(conn, permit, action, id, None, draft).await;
     }
+    let inserted = conn.transaction(async move |conn| insert::<N>(conn, permit, action, draft).await).await;
+    overtaken::<N>(conn, permit, &source, &source_id, inserted).await
+}
+
+async fn insert<N: Noun>(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    action: &'static str,
+    draft: Draft,
+) -> Result<Uuid, WriteError> {
     let new = id::new();
-    let Draft { permit: _, mut mistakes, columns, parts, references, then, constraints, guards: _, moves: _ } =
+    let Draft { permit: _, mut mistakes, columns, computed, parts, references, then, constraints, .. } =
         draft;
     references.check(conn, &mut mistakes).await?;
     mistakes.none()?;
@@ -40,6 +50,7 @@ pub(super) async fn create<N: Noun>(
         pairs.push((N::TARGET.tenant, Some(Bind::Uuid(permit.tenant_id))));
     }
     pairs.extend(columns);
+    let pairs = written(pairs, computed);
     sql.push(table).values(pairs).push(" RETURNING to_jsonb(").push(table).push(".*) AS after)");
     let mut after = Sql::new(", w AS (SELECT s.after");
     for (number, part) in parts.into_iter().enumerate() {
@@ -55,6 +66,14 @@ pub(super) async fn create<N: Noun>(
     Ok(new)
 }
 
+/// All columns that are written, each with its value.
+fn written(
+    columns: Vec<(&'static str, Option<Bind>)>,
+    computed: Vec<(&'static str, Sql)>,
+) -> Vec<(&'static str, Sql)> {
+    columns.into_iter().map(|(column, value)| (column, value.into())).chain(computed).collect()
+}
+
 /// Changes an object, if it still has the revision that the client expects; gives its id.
 pub(super) async fn update<N: Noun>(
     conn: &mut AsyncPgConnection,
@@ -64,8 +83,20 @@ pub(super) async fn update<N: Noun>(
     expected_revision: Option<i32>,
     draft: Draft,
 ) -> Result<Uuid, WriteError> {
-    let Draft { permit: _, mut mistakes, columns, parts, references, then, constraints, guards, moves } =
-        draft;
+    let Draft {
+        permit: _,
+        mut mistakes,
+        columns,
+        computed,
+        changed,
+        parts,
+        references,
+        then,
+        constraints,
+        guards,
+        moves,
+    } = draft;
+    let columns = written(columns, [computed, changed].concat());
     locked::<N>(conn, permit, id, expected_revision).await?;
     for (condition, mistake) in guards {
         let mut sql = Sql::new("SELECT 1 FROM ");
@@ -95,8 +126,8 @@ pub(super) async fn update<N: Noun>(
     }
     let mut sql = Sql::new("WITH s AS (UPDATE ");
     sql.push(table).push(" t SET revision = t.revision + 1, updated_at = now()");
-    for (column, value) in columns {
-        sql.push(", ").assignments(vec![(column, value)]);
+    if !columns.is_empty() {
+        sql.push(", ").assignments(columns);
     }
     before_and_after(&mut sql, permit, table, id);
     sql.push(")");
@@ -119,10 +150,22 @@ pub(super) async fn delete<N: Noun>(
     expected_revision: Option<i32>,
 ) -> Result<(), WriteError> {
     locked::<N>(conn, permit, id, expected_revision).await?;
+    let mut told = permit.clone();
+    if N::TARGET.tenant == "id" {
+        // In the log of what is gone nobody looks.
+        told.tenant_id = tenant::above(conn, permit).await?;
+    }
     let mut sql = Sql::new("WITH s AS (DELETE FROM ");
     sql.push(N::TARGET.table).push(" t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
-    sql.push(" AND t.id = ").bind(Bind::Uuid(id)).push(" RETURNING to_jsonb(t.*) AS before)");
-    append(&mut sql, permit, action, N::TYPE, id, "(SELECT before FROM s)", "NULL");
+    sql.push(" AND t.id = ").bind(Bind::Uuid(id)).push(" RETURNING to_jsonb(t.*)");
+    for (table, owner) in N::TARGET.parts {
+        sql.made(format!(
+            " || jsonb_build_object('{table}', (SELECT coalesce(jsonb_agg(to_jsonb(p.*) - 'root_id' - 'tenant_id' \
+             - '{owner}'), '[]') FROM {table} p WHERE p.root_id = t.root_id AND p.{owner} = t.id))"
+        ));
+    }
+    sql.push(" AS before)");
+    append(&mut sql, &told, action, N::TYPE, id, "(SELECT before FROM s)", "NULL");
     sql.push(" SELECT 1");
     match rows(conn, sql).await {
         Ok(_) => Ok(()),
@@ -162,7 +205,7 @@ async fn differs<N: Noun>(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     id: Uuid,
-    columns: &[(&'static str, Option<Bind>)],
+    columns: &[(&'static str, Sql)],
     parts: &[Part],
 ) -> Result<bool, WriteError> {
     let mut sql = Sql::new("SELECT 1 FROM ");
@@ -172,11 +215,7 @@ async fn differs<N: Noun>(
         .push(" AND t.id = ");
     sql.bind(Bind::Uuid(id)).push(" AND (false");
     for (column, value) in columns {
-        sql.push(" OR t.").push(column);
-        match value {
-            Some(value) => sql.push(" IS DISTINCT FROM ").bind(value.clone()),
-            None => sql.push(" IS NOT NULL"),
-        };
+        sql.push(" OR t.").push(column).push(" IS DISTINCT FROM (").append(value.clone()).push(")");
     }
     for part in parts {
         let names = part.columns.join(", ");

@@ -1,6 +1,6 @@
 //! Affected SLAs rule by rule (domain §5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -43,10 +43,9 @@ pub(super) fn facts_with(targets: OfferingTargets) -> Facts {
     Facts {
         started_at: at("2024-01-22T10:00:00Z"),
         zone: Tz::UTC,
-        instance: Some(INSTANCE),
+        instances: BTreeSet::from([INSTANCE]),
         below: BTreeMap::from([(LOWER, Effect::Degraded)]),
-        support_team: Some(SUPPORT),
-        first_line_team: Some(FIRST_LINE),
+        teams: BTreeSet::from([SUPPORT, FIRST_LINE]),
         applies: true,
         promised: vec![InForce { from: DateTime::<Utc>::UNIX_EPOCH, targets: Arc::new(targets) }],
     }
@@ -100,6 +99,9 @@ fn c2_an_edited_offering_moves_nothing_until_the_impact_is_assigned_anew() {
     let recalculated = state(&facts, [event(4, &monday("10:40"), Change::Recalculated)]);
     assert_eq!(recalculated.resolution.target_at, Some(at(&monday("10:20"))));
     assert_eq!(recalculated.frozen_at, Some(at(&monday("10:40"))));
+    let emptied = event(4, &monday("10:40"), Change::Impact(None));
+    let without = state(&facts, [emptied, event(5, &monday("10:50"), Change::Recalculated)]);
+    assert_eq!((without.impact, without.frozen_at), (None, None));
 }
 
 #[test]
@@ -419,7 +421,7 @@ fn c12_the_seeds_sample_comes_out_moved_to_saturday_till_monday() {
     let mut number = 0;
     let mut record = |occurred_at, change| {
         number += 1;
-        Event { id: id(number), occurred_at, sequence: number as i64, change }
+        Event { id: id(number), occurred_at, sequence: number as i64, received_at: occurred_at, change }
     };
     let events = [
         record(chicago("02T07:22"), Change::Instance(Some(INSTANCE))),

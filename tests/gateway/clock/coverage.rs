@@ -71,7 +71,10 @@ fn c3_failure_passes_down_only_along_a_path_of_nothing_but_down() {
     let map = |pairs: &[(u128, Effect)]| -> BTreeMap<Uuid, Effect> {
         pairs.iter().map(|(number, effect)| (id(*number), *effect)).collect()
     };
-    assert_eq!(below(id(1), &graph), map(&[(2, Down), (3, Degraded), (4, Degraded), (5, Down), (6, Down)]));
+    assert_eq!(
+        below(&BTreeSet::from([id(1)]), &graph),
+        map(&[(2, Down), (3, Degraded), (4, Degraded), (5, Down), (6, Down)])
+    );
     assert_eq!(above(id(3), &graph), map(&[(1, Degraded), (2, Degraded), (4, Down)]));
     let short_cut = [graph, uses(&[(1, 3, Down)])].concat();
     assert_eq!(above(id(3), &short_cut)[&id(1)], Down, "the worst path counts");

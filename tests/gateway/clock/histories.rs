@@ -60,6 +60,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
                 id: id(number as u128 + 1),
                 occurred_at: at(START) + TimeDelta::minutes(minute),
                 sequence: 0,
+                received_at: at(START),
                 change,
             })
             .collect()
@@ -280,6 +281,7 @@ fn x14_twice_as_long_a_history_takes_twice_as_long() {
         id: id(number),
         occurred_at: at(START) + TimeDelta::seconds(number as i64),
         sequence: 0,
+        received_at: at(START),
         change: match number {
             1 => Change::Instance(Some(INSTANCE)),
             2 => Change::Impact(Some(Impact::Medium)),

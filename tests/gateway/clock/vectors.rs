@@ -267,7 +267,13 @@ fn published_resolution_clocks_come_out_of_the_fold() {
         let mut events: Vec<Event> = Vec::new();
         let mut record = |at, change| {
             let number = events.len() as u128;
-            events.push(Event { id: id(number), occurred_at: at, sequence: number as i64, change });
+            events.push(Event {
+                id: id(number),
+                occurred_at: at,
+                sequence: number as i64,
+                received_at: at,
+                change,
+            });
         };
         record(vector.started_at, Change::Impact(Some(sla_gateway::clock::targets::Impact::Low)));
         for State { at, state } in &vector.state_history {

@@ -1,0 +1,3 @@
+ALTER TABLE service_instance_relation DROP CONSTRAINT service_instance_relation_root_id_used_id_fkey;
+ALTER TABLE service_instance_relation ADD CONSTRAINT service_instance_relation_root_id_used_id_fkey
+  FOREIGN KEY (root_id, used_id) REFERENCES service_instance (root_id, id) ON DELETE CASCADE;

@@ -1,0 +1,1 @@
+ALTER TABLE breach_key DROP COLUMN time_period, DROP COLUMN hours;
