@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test audit bench faults fmt lint docs tests web cargo compiler postgres faketime node
+.PHONY: help run test audit bench browser faults fmt lint docs tests web cargo compiler postgres faketime node
 
 # Arguments for the gateway: make run ARGS="--listen 127.0.0.1:9090"
 ARGS ?=
@@ -29,14 +29,19 @@ bench: cargo compiler postgres ## Measures the gateway against hand-written SQL
 	@$(call say,measuring how soon breaches arrive)
 	@cargo bench --locked --bench feed
 
+browser: web ## Tries the web page and README's client in Chromium, on a gateway that runs (GATEWAY_URL; installs chromium)
+	@command -v $${CHROMIUM:-chromium} >/dev/null || { $(call say,installing Chromium); $(call install,chromium,--cask chromium); }
+	@$(call say,trying the web page)
+	@cd web && $(with_node) npm test
+
 faults: cargo compiler postgres faketime ## Kills and crashes everything while breaches are recorded, in some ten minutes (installs libfaketime)
 	@$(call say,faults)
-	@rm -f $(faults_table)
+	@rm -f "$(faults_table)"
 	@cargo test --locked --test gateway faults:: -- --ignored --nocapture --test-threads 1
 	@$(call say,what was done and what was seen)
 	@echo "| fault | times | due | recorded | lost | twice | early | late: p50 / p99 / max | seen | lost | twice | out of order | resumed | took |"
 	@echo "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
-	@cat $(faults_table)
+	@cat "$(faults_table)"
 
 fmt: cargo ## Part of test: the format of the code
 	@$(call say,format)
@@ -88,11 +93,11 @@ postgres:
 		/opt/homebrew/opt/postgresql*/bin/initdb /usr/local/opt/postgresql*/bin/initdb 2>/dev/null | grep .; } >/dev/null; \
 	found || { $(call say,installing Postgres); \
 		if command -v apt-get >/dev/null; then \
+			$(call may_install,postgresql); \
+			trap '$(sudo) rm -f $(held_back)' EXIT; trap 'exit 130' INT TERM; \
 			$(sudo) mkdir -p $(dir $(held_back)); \
 			echo "create_main_cluster = false" | $(sudo) tee $(held_back) >/dev/null; fi; \
-		{ $(call install,postgresql,postgresql); }; installed=$$?; \
-		if [ -e $(held_back) ]; then $(sudo) rm $(held_back); fi; \
-		exit $$installed; }
+		$(call install,postgresql,postgresql); }
 
 # Vite needs a newer Node than some systems have; then one is put into target/, for this build alone.
 own_node := $(CURDIR)/target/node
@@ -117,8 +122,10 @@ faults_table := $(or $(CARGO_TARGET_DIR),target)/tmp/faults.md
 
 say = printf '\n\033[1m== %s\033[0m\n' "$(1)"
 sudo := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-# install,packages of Debian,packages of Homebrew
-install = if command -v apt-get >/dev/null; then \
-		$(sudo) apt-get -qq update && $(sudo) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(1) >/dev/null; \
+may_install = [ -z "$(sudo)" ] || command -v sudo >/dev/null || { echo "root or sudo is needed to install: $(1)" >&2; exit 1; }
+# install,packages of Debian,packages of Homebrew. A system that has just been started may be installing something itself.
+install = if command -v apt-get >/dev/null; then $(call may_install,$(1)); \
+		$(sudo) apt-get -qq update && $(sudo) env DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq -o DPkg::Lock::Timeout=120 install -y --no-install-recommends $(1) >/dev/null; \
 	elif command -v brew >/dev/null; then brew install -q $(2); \
 	else echo "please install: $(1)" >&2; false; fi

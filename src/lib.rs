@@ -4,21 +4,22 @@
 //!
 //! | room | what is in it | imports |
 //! |---|---|---|
-//! | [`config`] | flags and environment, made into one typed value; alone in reading the environment | nothing |
-//! | [`error`] | the closed list of ways an operation fails, each with its wire code; mistakes of an input | nothing |
+//! | [`config`] | flags and environment, made into one typed value; alone in reading the environment | `access` |
+//! | [`error`] | the closed list of ways an operation fails, each with its wire code; mistakes of an input | `access::Permission`, `store::id` |
 //! | [`access`] | who asks: a token becomes a `Viewer`, who gives a `Reach` to read by and a `Permit` to write by | `error` |
 //! | [`clock`] | the rules of time, pure: calendars, targets, the fold from a request's events to its clocks | nothing |
 //! | [`metrics`] | what is measured, as a Prometheus server reads it | nothing |
 //! | [`store`] | rows and all SQL; a noun is one file | `access`, `clock`, `error`, `metrics` |
-//! | [`breach`] | deadlines become records, records get positions, positions reach subscribers | `store`, `error` |
-//! | [`graphql`] | the schema; a noun is one file, its mutations in `<noun>/write.rs` | all of the above |
+//! | [`breach`] | deadlines become records, records get positions, positions reach subscribers | `access`, `store`, `error` |
+//! | [`graphql`] | the schema; a noun is one file, its mutations in `<noun>/write.rs` | `access`, `breach`, `clock`, `error`, `metrics`, `store`, `webhook::address` |
 //! | [`http`] | requests, websockets, event streams, pages, health | `graphql`, `access`, `error`, `metrics` |
 //! | [`webhook`], [`mail`] | what leaves the house by itself: signed deliveries of the log, messages of limits | `breach`, `store`, `error`, `metrics` |
-//! | [`import`] | files of other systems, taken in as requests and events | `store`, `access`, `error` |
+//! | [`import`] | files of other systems, taken in as requests and events | `access`, `clock`, `store`, `error` |
 //! | [`sample`] | worlds to explore, and a large store to measure on | `access`, `clock` |
 //! | [`postgres`] | a Postgres of the gateway's own, for `run` and for tests | nothing |
 //!
-//! A test (`rooms`) reads the `use` lines and holds them to this table.
+//! A test (`rooms`) reads this table and the paths that sources name, and holds the one to the other. The binary puts the
+//! rooms together.
 //!
 //! # One operation
 //!

@@ -79,7 +79,9 @@ async fn answered_beside(app: &App, lock: tokio_postgres::Transaction<'_>, login
     let watch = app.database.client().await;
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let held = async || watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0);
+    let begun = Instant::now();
     while held().await < 6 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "they do not take what they may");
         sleep(Duration::from_millis(20)).await;
     }
     let asked = (0..3).map(|_| app.data(login, "{ teams { nodes { name } } }", json!({})));
@@ -397,6 +399,7 @@ async fn subscribers_of_one_tree_wait_for_room_for_what_they_do_not_take() {
         deaf.push(next);
         assert!(deaf.len() < 60, "all of them are made");
     };
+    assert!(deaf.len() > 4, "{} answers have no room", deaf.len());
     // Another of the tree need not wait for them.
     let other = "subscription { breaches(after: \"0\") { cursor } }";
     let mut other = follow(&app, MANAGER, other, json!({})).await;

@@ -58,7 +58,7 @@ async fn b5_attainment_counts_the_final_state_of_each_clock_in_the_period_in_whi
         }
     }
     let now = app.store.now().trunc_subsecs(6);
-    let (from, to) = (now - TimeDelta::days(30), now - TimeDelta::days(2));
+    let (from, to) = (now - TimeDelta::days(28), now - TimeDelta::hours(1));
     let period = format!("attainment(from: \"{}\", to: \"{}\"", from.to_rfc3339(), to.to_rfc3339());
     let part = format!(
         "from to response {{ {COUNTS} }} resolution {{ {COUNTS} }} queue {{ entered answeredWithin ignoredAbandons percentage }}
@@ -116,7 +116,7 @@ async fn b5_attainment_counts_the_final_state_of_each_clock_in_the_period_in_whi
             assert_eq!(row["whole"]["buckets"], json!([]));
             // Days of Berlin: the first and the last are parts, the others are whole.
             let days = row["days"]["buckets"].as_array().unwrap();
-            assert_eq!((row["days"]["timeZone"].as_str(), days.len()), (Some("Europe/Berlin"), days.len()));
+            assert_eq!(row["days"]["timeZone"], "Europe/Berlin");
             assert!((28..=30).contains(&days.len()), "{}", days.len());
             let mut reached = from;
             let mut started = 0;

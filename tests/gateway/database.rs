@@ -31,8 +31,9 @@ impl Database {
         Self::copy_of("migrated").await
     }
 
-    /// A copy of a template that holds the sample. Its present is tomorrow: nothing falls due while a test runs, so
-    /// that two answers to one question are the same.
+    /// A copy of a template that holds the sample. Its present is the first Wednesday afternoon that is at least a day
+    /// ahead: nothing falls due while a test runs, and whenever that is the sample is the same, in its hour of the week.
+    /// What depends on the moment of asking, such as a clock that runs, is of the present of the test.
     pub(crate) async fn sampled() -> Self {
         static TEMPLATE: OnceCell<()> = OnceCell::const_new();
         TEMPLATE
@@ -41,10 +42,12 @@ impl Database {
                 server.run("DROP DATABASE IF EXISTS sampled".into()).await;
                 server.run("CREATE DATABASE sampled TEMPLATE migrated".into()).await;
                 let mut client = connect(&server.postgres.url("sampled")).await;
-                let tomorrow =
-                    "SELECT to_char((now() + '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
-                let tomorrow: String = client.query_one(tomorrow, &[]).await.unwrap().get(0);
-                sample::load(&mut client, tomorrow.parse().unwrap(), &|_, _, _| ()).await.unwrap();
+                let wednesday = "date_trunc('week', now() + '5 days 9 hours', 'UTC') + '2 days 15 hours'";
+                let wednesday = format!(
+                    "SELECT to_char(({wednesday}) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+                );
+                let wednesday: String = client.query_one(&wednesday, &[]).await.unwrap().get(0);
+                sample::load(&mut client, wednesday.parse().unwrap(), &|_, _, _| ()).await.unwrap();
             })
             .await;
         Self::copy_of("sampled").await

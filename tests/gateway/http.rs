@@ -268,7 +268,7 @@ async fn an_operation_is_stopped_at_the_deadline() {
 async fn too_many_operations_at_once_are_sent_away_with_a_time_to_come_back() {
     let config = HttpConfig { concurrency: 1, ..HttpConfig::default() };
     let door = router(Toy::new(), config);
-    let first = tokio::spawn(send(door.clone(), post(JSON, r#"{"query":"{ slow(ms: 300) }"}"#)));
+    let first = tokio::spawn(send(door.clone(), post(JSON, r#"{"query":"{ slow(ms: 3000) }"}"#)));
     tokio::time::sleep(Duration::from_millis(100)).await;
     let answer = send(door.clone(), post(JSON, r#"{"query":"{ hello }"}"#)).await;
     assert_eq!((answer.status, answer.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED"));

@@ -247,13 +247,14 @@ async fn a_replica_that_dies_while_it_sends_leaves_the_message_to_another_under_
     let client = app.database.client().await;
     // As a replica leaves it that had the turn and was killed after the mail server's answer.
     client
-        .batch_execute("UPDATE limit_notification SET attempts = 1, lease_id = id, leased_until = now() + interval '1 second'")
+        .batch_execute("UPDATE limit_notification SET attempts = 1, lease_id = id, leased_until = now() + interval '1 hour'")
         .await
         .unwrap();
     let postbox = Postbox::open("250 ok").await;
     let _replica = send(&app, server(&postbox));
     sleep(Duration::from_millis(300)).await;
     assert!(postbox.letters().is_empty(), "it is the other's turn still");
+    client.batch_execute("UPDATE limit_notification SET leased_until = now()").await.unwrap();
     let letter = postbox.has_got(1).await.remove(0);
     let sent = becomes(&app, &limit, "SENT").await;
     assert_eq!(sent["attempts"], 2);

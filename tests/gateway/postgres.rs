@@ -162,11 +162,13 @@ fn a_failure_to_start_says_what_to_do() {
     assert!(refusal.contains("cannot use") && refusal.contains("--data-dir"), "{refusal}");
 
     Postgres::start(None, data.path()).unwrap().stop().unwrap();
-    fs::write(data.path().join("postgres/cluster/PG_VERSION"), "9\n").unwrap();
+    let version = data.path().join("postgres/cluster/PG_VERSION");
+    let own = fs::read_to_string(&version).unwrap();
+    fs::write(&version, "9\n").unwrap();
     let refusal = Postgres::start(None, data.path()).unwrap_err().to_string();
     assert!(refusal.contains("no Postgres 9 found") && refusal.contains("apt-get install"), "{refusal}");
 
-    fs::write(data.path().join("postgres/cluster/PG_VERSION"), "15\n").unwrap();
+    fs::write(&version, own).unwrap();
     fs::write(data.path().join("postgres/cluster/postgresql.conf"), "nonsense = 1\n").unwrap();
     let refusal = Postgres::start(None, data.path()).unwrap_err().to_string();
     assert!(refusal.contains("starting Postgres failed") && refusal.contains("postgres.log"), "{refusal}");

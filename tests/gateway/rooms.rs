@@ -3,33 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Every room with the rooms it may name. What is not listed is forbidden; a new room needs a line.
-const ROOMS: &[(&str, &[&str])] = &[
-    ("lib", &[]),
-    (
-        "main",
-        &[
-            "access", "breach", "config", "error", "graphql", "http", "import", "mail", "postgres", "sample",
-            "store", "webhook",
-        ],
-    ),
-    ("config", &["access"]),
-    ("postgres", &[]),
-    ("sample", &["access", "clock"]),
-    ("import", &["access", "clock", "error", "store"]),
-    ("http", &["access", "error", "graphql", "metrics"]),
-    ("graphql", &["access", "breach", "clock", "error", "metrics", "store", "webhook::address"]),
-    ("breach", &["access", "clock", "error", "store"]),
-    ("webhook", &["breach", "error", "metrics", "store"]),
-    ("mail", &["breach", "error", "metrics", "store"]),
-    ("store", &["access", "clock", "error", "metrics"]),
-    ("metrics", &[]),
-    ("access", &["error"]),
-    ("clock", &[]),
-    // It names the missing permission, and its log ids are made where all keys are made.
-    ("error", &["access::Permission", "store::id"]),
-];
-
 /// Frameworks and services with the only rooms that may name them.
 const OWNERS: &[(&str, &[&str])] = &[
     ("apollo_compiler", &["graphql"]),
@@ -65,23 +38,48 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("std::process::Command", &["postgres"]),
 ];
 
+/// Every room with the rooms it may name, as the table of the crate's documentation has them. The binary puts them all
+/// together and has no line there.
+fn rooms() -> BTreeMap<String, BTreeSet<String>> {
+    let documentation =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>();
+    let mut rooms = BTreeMap::new();
+    for line in documentation.lines().filter_map(|line| line.strip_prefix("//! | [")) {
+        let cells: Vec<&str> = line.split('|').collect();
+        let [in_it, _, imports, _] = cells[..] else { panic!("no row of three cells: {line}") };
+        assert_eq!(names(imports).is_empty(), imports.trim() == "nothing", "{line}");
+        rooms.extend(names(in_it).into_iter().map(|room| (room, names(imports))));
+    }
+    rooms
+}
+
 #[test]
-fn rooms_import_only_those_below_them() {
-    let rooms: BTreeMap<&str, &[&str]> = ROOMS.iter().copied().collect();
+fn rooms_import_what_their_documentation_says_and_nothing_else() {
+    let rooms = rooms();
+    assert!(rooms.len() > 10, "{rooms:?}");
     let mut faults = BTreeSet::new();
-    for (room, file, path) in paths() {
-        let Some(allowed) = rooms.get(room.as_str()) else {
-            faults.insert(format!("{file}: the room {room} has no line in {}", file!()));
+    let mut unused: BTreeSet<(&str, &str)> = rooms
+        .iter()
+        .flat_map(|(room, allowed)| allowed.iter().map(move |name| (room.as_str(), name.as_str())))
+        .collect();
+    for (room, file, path) in paths().into_iter().filter(|(room, ..)| room != "main" && room != "lib") {
+        let Some((room, allowed)) = rooms.get_key_value(&room) else {
+            faults.insert(format!("{file}: the room {room} has no line in the table of src/lib.rs"));
             continue;
         };
         let Some(inner) = path.strip_prefix("crate::") else { continue };
         let target = inner.split("::").next().unwrap();
-        let may = |allowed: &&str| inner == *allowed || inner.starts_with(&format!("{allowed}::"));
-        if target != room && rooms.contains_key(target) && !allowed.iter().any(may) {
-            faults.insert(format!("{file}: {room} must not name {path}"));
+        if target == *room || !rooms.contains_key(target) {
+            continue;
+        }
+        match allowed.iter().find(|name| inner == *name || inner.starts_with(&format!("{name}::"))) {
+            Some(name) => _ = unused.remove(&(room.as_str(), name.as_str())),
+            None => _ = faults.insert(format!("{file}: {room} must not name {path}")),
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
+    assert!(unused.is_empty(), "what a room may name and does not: {unused:?}");
 }
 
 #[test]
@@ -108,7 +106,7 @@ fn frameworks_and_the_environment_are_named_only_by_the_rooms_that_own_them() {
 #[test]
 fn no_module_is_declared_by_a_macro_where_rustfmt_does_not_find_it() {
     let mut files = Vec::new();
-    collect(Path::new("src"), &mut files);
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
     for file in files {
         let tokens = tokens(&std::fs::read_to_string(&file).unwrap());
         let hidden = tokens.windows(2).any(|pair| pair[0] == "mod" && pair[1] == "$");

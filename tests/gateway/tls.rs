@@ -34,19 +34,21 @@ impl Server {
         file("authority.crt", &authority.pem(), 0o644);
         file("stranger.crt", &self::authority("a stranger").pem(), 0o644);
         let access = file("hba", "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n", 0o644);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut settings = vec![
-            "listen_addresses=127.0.0.1".to_owned(),
-            format!("port={port}"),
-            format!("hba_file={}", access.display()),
-        ];
+        let mut settings =
+            vec!["listen_addresses=127.0.0.1".to_owned(), format!("hba_file={}", access.display())];
         if encrypted {
             settings.push("ssl=on".to_owned());
             settings.push(format!("ssl_cert_file={}", certificate.display()));
             settings.push(format!("ssl_key_file={}", key.display()));
         }
-        let settings: Vec<_> = settings.iter().map(String::as_str).collect();
-        let postgres = Postgres::start_ephemeral(None, &settings).unwrap();
+        let started = || {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let own = format!("port={port}");
+            let settings: Vec<_> = settings.iter().map(String::as_str).chain([own.as_str()]).collect();
+            Postgres::start_ephemeral(None, &settings).ok().map(|postgres| (postgres, port))
+        };
+        // Somebody else may have taken the port meanwhile.
+        let (postgres, port) = (0..3).find_map(|_| started()).expect("a server");
         let url = postgres.url("postgres");
         let (socket, database) = url.rsplit_once('/').unwrap();
         let mut owner = connect(&format!("{socket}:{port}/{database}")).await.unwrap();

@@ -135,7 +135,7 @@ impl World {
                 json!({
                     "tenantId": own, "name": "Mail for Acme", "customerId": made("organization"),
                     "description": "as agreed", "remarks": "none", "startDate": "2026-01-01",
-                    "noticeDate": "2026-06-01", "expiryDate": "2026-12-31", "status": "ACTIVE", "active": false,
+                    "noticeDate": "2026-06-01", "expiryDate": "2999-12-31", "status": "ACTIVE", "active": false,
                     "version": { "versionName": "1.0", "terms": { "service": {
                         "serviceOfferingId": made("serviceOffering"), "serviceInstanceId": made("serviceInstance"),
                         "coverage": "ORGANIZATIONS", "organizationIds": [made("organization")],
