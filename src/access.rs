@@ -168,7 +168,7 @@ pub struct Viewer {
     pub name: String,
     /// When the token is accepted no more; null = never.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Every tenant of every root they have any right in.
+    /// Every tenant of every root that knows them.
     places: Arc<HashMap<Uuid, Place>>,
     rights: Arc<HashMap<Uuid, Permissions>>,
     reaches: Vec<Arc<Reach>>,
@@ -202,7 +202,10 @@ impl Viewer {
             .filter(|(_, held)| !held.is_empty())
             .collect();
         let reach_any = Arc::new(Reach::new(&places, rights.keys().copied().collect()));
-        let trees = reach_any.roots.iter().map(|root| root.simple().to_string()).collect();
+        let mut roots: Vec<Uuid> = places.values().map(|place| place.root_id).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        let trees = roots.iter().map(|root| root.simple().to_string()).collect();
         let reaches = Permission::ALL
             .iter()
             .map(|p| {
@@ -241,7 +244,9 @@ impl Viewer {
     /// The same person or token, who may do nothing any more.
     #[must_use]
     pub fn without_rights(&self) -> Self {
-        Self::new(self.actor.clone(), self.name.clone(), self.expires_at, HashMap::new(), &[])
+        let rightless =
+            Self::new(self.actor.clone(), self.name.clone(), self.expires_at, HashMap::new(), &[]);
+        Self { trees: self.trees.clone(), ..rightless }
     }
 
     /// The same for all whose rights are the same, in the same trees of tenants: what may be read does not depend on
@@ -272,8 +277,8 @@ impl Viewer {
         self.reach_any.clone()
     }
 
-    /// A text that only those share who have their rights in the same trees of tenants: nobody of one tree gets among those
-    /// of another, who belong to a tree of their own.
+    /// A text that only those share whom the same trees of tenants know, whatever rights they have there: nobody of one tree
+    /// gets among those of another, or out of their own by a token without rights.
     pub fn trees(&self) -> &str {
         &self.trees
     }
@@ -304,7 +309,7 @@ impl Viewer {
         self.rights.get(&tenant_id).copied().unwrap_or_default()
     }
 
-    /// Where a tenant stands, if it is in a root the viewer has any right in.
+    /// Where a tenant stands, if it is in a root that knows the viewer.
     pub fn place(&self, tenant_id: Uuid) -> Option<&Place> {
         self.places.get(&tenant_id)
     }

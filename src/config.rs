@@ -244,7 +244,7 @@ pub struct ImportRequests {
     pub format: Option<ImportFormat>,
 
     /// Write nothing, only tell how the file is understood: what was taken in in a wrong zone is not taken back.
-    #[arg(long, env = "SLA_GATEWAY_IMPORT_DRY_RUN")]
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub dry_run: bool,
 
     /// The store.
@@ -318,7 +318,8 @@ pub struct Server {
 
     /// Origin of a web page on another host that may use the gateway, like `https://board.example.com`; `*` allows
     /// every page. May be given several times, or with commas.
-    #[arg(long = "origin", env = "SLA_GATEWAY_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    #[arg(long = "origin", env = "SLA_GATEWAY_ORIGINS", value_name = "ORIGIN", value_delimiter = ',',
+          value_parser = origin)]
     pub origins: Vec<String>,
 
     /// The most websockets and event streams open at once.
@@ -459,6 +460,21 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// An origin as browsers send it: anything else would never be the same.
+fn origin(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let origin = text.strip_suffix('/').unwrap_or(text);
+    let named = origin.split_once("://").is_some_and(|(scheme, host)| {
+        let other = |c: char| c.is_whitespace() || "/?#@".contains(c);
+        !scheme.is_empty() && !host.is_empty() && !host.contains(other)
+    });
+    if origin == "*" || named {
+        Ok(origin.to_ascii_lowercase())
+    } else {
+        Err("name a scheme and a host, and a port where it is not the usual one: https://board.example.com; or `*`".into())
+    }
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if number > 0.0 && number <= 100.0 => Ok(number),
@@ -501,6 +517,18 @@ mod tests {
             "token hours",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        let parse =
+            |origins: &str| Config::try_parse_from(["sla-gateway", "run", &format!("--origin={origins}")]);
+        let command = parse("https://a.example, https://B.example:8443/,*").unwrap().command;
+        let Command::Run(run) = command else { unreachable!("it is `run`") };
+        assert_eq!(run.server.origins, ["https://a.example", "https://b.example:8443", "*"]);
+        for wrong in ["board.example.com", "https://a.example/board", "https://", "https://a b.example", ""] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

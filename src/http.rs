@@ -37,7 +37,7 @@ use axum::{
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::{self, Instant},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -53,7 +53,7 @@ use crate::{
 };
 
 pub use self::backend::Backend;
-use self::places::{Full, Places};
+use self::places::{Full, Held, Places};
 
 /// How the entrance behaves. The defaults are those of the command line.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ pub struct HttpConfig {
     /// How long a query or mutation may run.
     pub execution_deadline: Duration,
     /// Queries and mutations that run at once in this process; more are refused with 503. Those of one viewer take half of
-    /// it at the most.
+    /// it at the most, and those of all who are not logged in an eighth.
     pub concurrency: usize,
     /// How much of the answers to one viewer may wait to be read, in bytes, besides one answer of any length.
     pub unread_bytes: usize,
@@ -287,17 +287,26 @@ impl Entrance {
 
     /// Runs a query or a mutation within the limits of this process.
     async fn run(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Result<Answer, Unanswered> {
-        let _running = self.running.try_acquire().map_err(|_| Unanswered::Busy)?;
-        let _own = self.places.run(viewer.as_deref()).map_err(Unanswered::TooMany)?;
         let execution = async {
-            let _one_at_a_time = match operation.introspects() {
-                true => self.introspecting.acquire().await.ok(),
+            // Whoever waits for a turn takes no place among those that run.
+            let _turn = match operation.introspects() {
+                true => Some(self.turn_to_introspect(viewer.as_deref()).await?),
                 false => None,
             };
-            self.backend.execute(operation, viewer).await
+            let _running = self.running.try_acquire().map_err(|_| Unanswered::Busy)?;
+            let _own = self.places.run(viewer.as_deref()).map_err(Unanswered::TooMany)?;
+            Ok::<_, Unanswered>(capped(self.backend.execute(operation, viewer).await))
         };
         let answer = time::timeout(self.config.execution_deadline, execution).await;
-        answer.map(capped).map_err(|_elapsed| Unanswered::Late)
+        answer.unwrap_or(Err(Unanswered::Late))
+    }
+
+    async fn turn_to_introspect(
+        &self,
+        viewer: Option<&Viewer>,
+    ) -> Result<(Held, Option<SemaphorePermit<'_>>), Unanswered> {
+        let waiting = self.places.introspect(viewer).map_err(Unanswered::TooManyIntrospecting)?;
+        Ok((waiting, self.introspecting.acquire().await.ok()))
     }
 }
 
@@ -310,6 +319,8 @@ enum Unanswered {
     Busy,
     /// So many of the same viewer, or of those of the same tree, run already; this one did not start.
     TooMany(Full),
+    /// So many of theirs ask for the schema already; this one did not start.
+    TooManyIntrospecting(Full),
     /// So many sockets and streams of theirs are open already; this one was not opened.
     TooManyOpen(Full),
     /// It was done, but too many answers wait for the same viewer to read them.
@@ -329,7 +340,9 @@ impl Unanswered {
     fn status(&self) -> StatusCode {
         match self {
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooMany(_) | Self::TooManyOpen(_) | Self::Unread => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::TooManyIntrospecting(_) | Self::TooManyOpen(_) | Self::Unread => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Late => StatusCode::GATEWAY_TIMEOUT,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -343,6 +356,11 @@ impl Unanswered {
             }
             Self::TooMany(Full { most, of }) => {
                 let message = format!("At most {most} operations of {of} may run at once: try again.");
+                refusal(THROTTLED, message, None)
+            }
+            Self::TooManyIntrospecting(Full { most, of }) => {
+                let message =
+                    format!("At most {most} operations of {of} may ask for the schema at once: try again.");
                 refusal(THROTTLED, message, None)
             }
             Self::TooManyOpen(Full { most, of }) => {

@@ -114,9 +114,14 @@ async fn run(data: &Path, private: &Private, server: &Server) -> Outcome {
 
     let shutdown = shutdown_on_signals()?;
     welcome(listener.local_addr()?, &url, &prefill(&key)?)?;
-    let prefill: Prefilling = Arc::new(move || prefill(&key).unwrap_or_default());
+    // Not where other machines can ask: a page is known to be of this one by nothing but the name that it asks for.
+    let prefill = listener
+        .local_addr()?
+        .ip()
+        .is_loopback()
+        .then(|| -> Prefilling { Arc::new(move || prefill(&key).unwrap_or_default()) });
     let served = tokio::select! {
-        served = gateway(listener, &url, verifier, (Some(prefill), Duration::ZERO), server, shutdown) => served,
+        served = gateway(listener, &url, verifier, (prefill, Duration::ZERO), server, shutdown) => served,
         cause = death(&mut postgres) => return Err(cause),
     };
     if let Err(failure) = served {
@@ -422,7 +427,7 @@ fn prefill(key: &Key) -> Outcome<Prefill> {
 /// What `run` says when the gateway is reached for the first time.
 fn welcome(address: SocketAddr, url: &str, prefill: &Prefill) -> Outcome {
     let mut out = io::stdout().lock();
-    // The page is given tokens under a name of this machine, which an address that stands for all of it is not.
+    // Not every browser opens an address that stands for all of this machine.
     let address = match address.ip().is_unspecified() {
         true => format!("localhost:{}", address.port()),
         false => address.to_string(),

@@ -11,7 +11,7 @@ mod binaries;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -295,7 +295,9 @@ fn launch(
     settings: &[&str],
     locks: Vec<File>,
 ) -> Result<Postgres, Error> {
-    let output = File::create(&log).map_err(|cause| Error::unwritable(&log, cause))?;
+    // It quotes what failed, with the values.
+    let output = File::options().write(true).create(true).truncate(true).mode(0o600).open(&log);
+    let output = output.map_err(|cause| Error::unwritable(&log, cause))?;
     let errors = output.try_clone().map_err(|cause| Error::unwritable(&log, cause))?;
     let watcher = account
         .command(Path::new("/bin/sh"))

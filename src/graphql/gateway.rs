@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{BoxStream, StreamExt, iter, once};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,10 @@ struct Inner {
     /// By viewer and by their trees, the room for what subscribers are about to be told.
     rooms: Semaphores,
     figures: Counted,
+    /// Whether operations could be answered when that was last looked at, and when that was.
+    looked: Mutex<Option<(Instant, Result<(), String>)>>,
+    /// Held while what waits in the store is counted.
+    counting: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -90,6 +94,13 @@ const TOGETHER: usize = 16;
 const ROOM: usize = 256 * 1024 * 1024 / UNIT;
 const ROOM_OF_ONE: usize = ROOM / 2;
 const UNIT: usize = 64 * 1024;
+
+/// How long it is remembered whether operations can be answered.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How long it may take to count what waits in the store: whoever collects figures waits for all of them together, for some
+/// seconds.
+const COUNTING: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Weight;
@@ -224,6 +235,8 @@ impl Gateway {
             told,
             rooms: Semaphores::default(),
             figures: Counted::default(),
+            looked: Mutex::default(),
+            counting: Mutex::default(),
         })))
     }
 
@@ -396,7 +409,8 @@ impl Gateway {
         Figures { told: told.load(Ordering::Relaxed), answered: answered.load(Ordering::Relaxed) }
     }
 
-    /// Figures of this replica and of what waits in the store; those of the store are missing while it is away.
+    /// Figures of this replica and of what waits in the store; those of the store are missing while it is away, or slow:
+    /// just then the others are asked for.
     pub async fn metrics(&self) -> Page {
         let Services { store, breaches, .. } = &self.0.services;
         let (feed, told) = (breaches.figures(), self.figures());
@@ -414,7 +428,12 @@ impl Gateway {
             "How far the database's clock is ahead of this machine's",
             skew,
         );
-        if let Ok(Backlog { overdue, oldest, pending, head }) = deadline::backlog(&store.conn()).await {
+        let backlog = async {
+            // Anybody may ask, and again before there is an answer.
+            let _one_at_a_time = self.0.counting.lock().await;
+            deadline::backlog(&store.conn()).await
+        };
+        if let Ok(Ok(Backlog { overdue, oldest, pending, head })) = timeout(COUNTING, backlog).await {
             page.gauge("sla_scheduler_overdue_rows", "Deadlines that are due and not recorded", overdue);
             let help = "For how long the oldest of them has been due";
             page.gauge("sla_scheduler_oldest_overdue_seconds", help, oldest.as_secs_f64());
@@ -426,9 +445,19 @@ impl Gateway {
         page
     }
 
-    /// Whether operations can be answered just now, or why not.
+    /// Whether operations can be answered just now, or why not. One look serves all who ask at that time: anybody may, as
+    /// often as they like.
     pub async fn ready(&self) -> Result<(), String> {
-        self.0.services.store.synchronize().await.map_err(|_| "the store does not answer".to_owned())
+        let mut looked = self.0.looked.lock().await;
+        if let Some((at, ready)) = &*looked
+            && at.elapsed() < LOOK
+        {
+            return ready.clone();
+        }
+        let ready = self.0.services.store.synchronize().await;
+        let ready = ready.map_err(|_| "the store does not answer".to_owned());
+        *looked = Some((Instant::now(), ready.clone()));
+        ready
     }
 }
 

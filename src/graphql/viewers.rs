@@ -47,6 +47,10 @@ const AT_ONCE: usize = 4;
 /// large one are known.
 const AT_ONCE_OF_TREES: usize = 2;
 
+/// How many service tokens are looked up at once of which nobody knows yet whether they are any: whoever likes can send as many
+/// as they like, and all who ask wait for the same connections.
+const UNPROVED_AT_ONCE: usize = 2;
+
 /// Who has which rights.
 pub struct Viewers {
     store: Store,
@@ -64,6 +68,7 @@ pub struct Viewers {
     /// Since the last change, of whoever something is open for, by who it is and when their token ends; none of whom nobody
     /// knows any more.
     anew: Cache<AtChange, Option<Arc<Viewer>>, ByMemory>,
+    unproved: Semaphore,
     turns: Semaphore,
     /// By trees.
     turns_of_trees: Semaphores,
@@ -108,6 +113,7 @@ impl Viewers {
             known: Cache::with_weighter(UNDIVIDED, REMEMBERED, ByMemory),
             held: Cache::new(HELD),
             anew: Cache::with_weighter(UNDIVIDED, REMEMBERED, ByMemory),
+            unproved: Semaphore::new(UNPROVED_AT_ONCE),
             turns: Semaphore::new(AT_ONCE),
             turns_of_trees: Semaphores::default(),
             used: std::sync::Mutex::default(),
@@ -248,12 +254,13 @@ impl Viewers {
     }
 
     async fn of_service_token(&self, own: &ServiceToken) -> Result<Viewer, Error> {
-        let conn = self.store.conn();
-        let hash = viewer::secret_hash(&conn, own.id).await?;
+        let unproved = self.unproved.acquire().await.map_err(Error::internal)?;
+        let hash = viewer::secret_hash(&self.store.conn(), own.id).await?;
+        drop(unproved);
         if !hash.is_some_and(|hash| own.proves(&hash)) {
             return Err(REFUSED);
         }
-        viewer::by_service_token(&conn, own.id).await?.ok_or(REFUSED)
+        viewer::by_service_token(&self.store.conn(), own.id).await?.ok_or(REFUSED)
     }
 
     /// A viewer, with the rights of now and after each change of rights: none of them once the person or token is
@@ -338,6 +345,14 @@ mod tests {
         }
         // Of each tenant its place, what is held there, and that it is within reach.
         assert!((100..4_000).contains(&known.len()), "{} of {} bytes each", known.len(), viewer.weight());
+    }
+
+    #[test]
+    fn a_viewer_is_of_the_trees_that_know_them_with_rights_or_without() {
+        let granted = viewer(3, 1);
+        assert_eq!(granted.trees(), ROOT.simple().to_string());
+        assert_eq!(viewer(3, 0).trees(), granted.trees());
+        assert_eq!(granted.without_rights().trees(), granted.trees());
     }
 
     #[test]

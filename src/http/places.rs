@@ -18,6 +18,8 @@ pub(super) struct Places {
     open: Arc<Shares>,
     /// Of the operations that run.
     running: Arc<Shares>,
+    /// Of those that ask for the schema, which wait for each other.
+    introspecting: Arc<Shares>,
     /// Of the answers that wait to be read, in bytes.
     unread: Arc<Shares>,
     rate: f64,
@@ -33,11 +35,17 @@ struct State {
 }
 
 /// What each viewer holds of something, and what all viewers of the same trees: whoever administers one has as many
-/// tokens as they like.
+/// tokens as they like. All who are not logged in hold it together.
 struct Shares {
-    most: usize,
-    most_of_trees: usize,
+    most: Most,
     held: Mutex<HashMap<String, usize>>,
+}
+
+/// How much each may hold.
+struct Most {
+    nobody: usize,
+    viewer: usize,
+    trees: usize,
 }
 
 /// A part of a viewer's share, given back when dropped.
@@ -56,29 +64,37 @@ pub(super) struct Full {
     pub(super) of: &'static str,
 }
 
+/// How many of the operations that ask for the schema may wait for their turn: of a queue that one fills nobody else would
+/// see the end.
+const INTROSPECTING: Most = Most { nobody: 8, viewer: 4, trees: 8 };
+
 impl Shares {
-    fn new(most: usize, most_of_trees: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_of_trees: most_of_trees.max(most), held: Mutex::default() })
+    fn new(most: Most) -> Arc<Self> {
+        Arc::new(Self { most, held: Mutex::default() })
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So much for who holds nothing, or no more than the share together with what they hold. All who are not logged in are
-    /// one viewer: else anybody could take what is left to all others.
+    /// So much for who holds nothing, or no more than the share together with what they hold.
     fn take(self: &Arc<Self>, viewer: Option<&Viewer>, amount: usize) -> Result<Held, Full> {
-        let name = viewer.map_or_else(String::new, |viewer| viewer.actor.name());
-        let mut names = vec![name];
-        names.extend(viewer.map(|viewer| format!("trees {}", viewer.trees())));
-        let shares = [(self.most, "one viewer"), (self.most_of_trees, "the viewers of one tree of tenants")];
+        let Most { nobody, viewer: one, trees } = self.most;
+        let shares = match viewer {
+            None => vec![(String::new(), nobody, "all who are not logged in")],
+            Some(viewer) => vec![
+                (viewer.actor.name(), one, "one viewer"),
+                (format!("trees {}", viewer.trees()), trees.max(one), "the viewers of one tree of tenants"),
+            ],
+        };
         let mut all = self.held();
-        for (name, (most, of)) in names.iter().zip(shares) {
+        for (name, most, of) in &shares {
             let held = all.get(name).copied().unwrap_or_default();
-            if held > 0 && held + amount > most {
-                return Err(Full { most, of });
+            if held > 0 && held + amount > *most {
+                return Err(Full { most: *most, of });
             }
         }
+        let names: Vec<String> = shares.into_iter().map(|(name, ..)| name).collect();
         for name in &names {
             *all.entry(name.clone()).or_default() += amount;
         }
@@ -106,13 +122,19 @@ impl Places {
         let HttpConfig { sockets, sockets_per_viewer, accept_rate, concurrency, unread_bytes, .. } = *config;
         let rate = f64::from(accept_rate);
         let state = State { allowance: rate, counted_at: Instant::now(), closed: BTreeMap::new() };
+        // A token is easily had, and to ask without one takes nothing: what one viewer or tree may hold, and what nobody may,
+        // is less than all there is also when it is added up.
+        let open = Most { nobody: sockets_per_viewer, viewer: sockets_per_viewer, trees: sockets / 10 * 9 };
+        let running = Most { nobody: concurrency / 8, viewer: concurrency / 2, trees: concurrency / 4 * 3 };
+        let unread =
+            Most { nobody: unread_bytes, viewer: unread_bytes, trees: unread_bytes.saturating_mul(2) };
         Arc::new(Self {
             free: Arc::new(Semaphore::new(sockets)),
             all: sockets,
-            open: Shares::new(sockets_per_viewer, sockets / 10 * 9),
-            // Whoever asks more than all others together leaves them the other half.
-            running: Shares::new(concurrency / 2, concurrency / 4 * 3),
-            unread: Shares::new(unread_bytes, unread_bytes.saturating_mul(2)),
+            open: Shares::new(open),
+            running: Shares::new(running),
+            introspecting: Shares::new(INTROSPECTING),
+            unread: Shares::new(unread),
             rate,
             state: Mutex::new(state),
         })
@@ -147,6 +169,11 @@ impl Places {
     /// An operation of a viewer; the same.
     pub(super) fn run(&self, viewer: Option<&Viewer>) -> Result<Held, Full> {
         self.running.take(viewer, 1)
+    }
+
+    /// An operation of a viewer that asks for the schema; the same.
+    pub(super) fn introspect(&self, viewer: Option<&Viewer>) -> Result<Held, Full> {
+        self.introspecting.take(viewer, 1)
     }
 
     /// Room for an answer of so many bytes until its reader has read it; the same.

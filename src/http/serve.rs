@@ -35,7 +35,7 @@ pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, 
         tokio::spawn(async move {
             // The builder waits for ever for the bytes by which it tells HTTP/1 from HTTP/2.
             let told = tokio::select! {
-                told = time::timeout(entrance.config.header_deadline, version_told(&stream)) => told.is_ok(),
+                told = time::timeout(entrance.config.header_deadline, version_told(&stream)) => told == Ok(true),
                 () = entrance.shutdown.cancelled() => false,
             };
             if !told {
@@ -59,16 +59,23 @@ const HEADERS: usize = 96 * 1024;
 /// How an HTTP/2 connection begins.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Waits until a client has said enough to tell its version of HTTP, or nothing more. What it says stays unread.
-async fn version_told(stream: &TcpStream) {
+/// How often it is looked whether a client that has begun so goes on.
+const LOOKS: u32 = 9;
+
+/// Waits until a client has said enough to tell its version of HTTP, or nothing more; false for one that has begun and does
+/// not go on, for some five seconds. What it says stays unread.
+async fn version_told(stream: &TcpStream) -> bool {
     let mut said = [0; PREFACE.len()];
-    while let Ok(bytes) = stream.peek(&mut said).await {
+    for looks in 0..LOOKS {
+        let Ok(bytes) = stream.peek(&mut said).await else { return true };
         if bytes == 0 || bytes == PREFACE.len() || !PREFACE.starts_with(&said[..bytes]) {
-            return;
+            return true;
         }
-        // What is peeked at is there at once: only time brings more of it.
-        time::sleep(Duration::from_millis(20)).await;
+        // What is peeked at is there at once: only time brings more of it. Each rest is twice as long as the one before, for
+        // thousands may have begun and leave it at that.
+        time::sleep(Duration::from_millis(10) * 2_u32.pow(looks)).await;
     }
+    false
 }
 
 /// How often it is told that connections cannot be accepted.

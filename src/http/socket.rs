@@ -72,7 +72,6 @@ const OTHER_PROTOCOL: Close = (4406, Cow::Borrowed("Subprotocol not acceptable: 
 const INIT_TIMEOUT: Close = (4408, Cow::Borrowed("Connection initialisation timeout"));
 const DUPLICATE_ID: Close = (4409, Cow::Borrowed("Subscriber for this id already exists"));
 const SECOND_INIT: Close = (4429, Cow::Borrowed("Too many initialisation requests"));
-const TOO_LONG: Close = (1009, Cow::Borrowed("The message is too long"));
 const RESTART: Close = (1012, Cow::Borrowed("The gateway shuts down: resume elsewhere"));
 const SLOW: Close = (1013, Cow::Borrowed("slow"));
 const SILENT: Close = (1013, Cow::Borrowed("silent"));
@@ -174,6 +173,12 @@ fn forbidden(error: ServerError) -> Close {
     (4403, reason.into())
 }
 
+/// The close of a client that sent a message longer than this. Its other operations end with the socket, so it says where
+/// such a message belongs.
+fn too_long(most: usize) -> Close {
+    (1009, format!("The message is longer than {most} bytes: send it by POST").into())
+}
+
 /// One socket.
 struct Session {
     entrance: Arc<Entrance>,
@@ -258,7 +263,9 @@ impl Session {
                         Ok(Message::Ping(_) | Message::Pong(_)) => continue,
                         Ok(Message::Close(_)) => return None,
                         // The library's own error is of a version that only axum knows.
-                        Err(error) if error.to_string().starts_with("Space limit exceeded") => return Some(TOO_LONG),
+                        Err(error) if error.to_string().starts_with("Space limit exceeded") => {
+                            return Some(too_long(config.message_bytes));
+                        }
                         Err(_) => return None,
                     };
                     if let Some(room) = room.take()

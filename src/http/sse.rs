@@ -73,8 +73,9 @@ pub(super) fn subscribe(
     viewer: Option<Arc<Viewer>>,
     token: Option<String>,
 ) -> Result<Response, Refused> {
-    let place = entrance.places.enter().ok_or(Unanswered::Busy)?;
+    // First the viewer's own: who has no more of those takes nothing from how many may come.
     let own = entrance.places.open(viewer.as_deref()).map_err(Unanswered::TooManyOpen)?;
+    let place = entrance.places.enter().ok_or(Unanswered::Busy)?;
     let place = (place, own);
     let over = CancellationToken::new();
     let deadline = entrance.config.read_deadline;

@@ -121,14 +121,14 @@ impl Sender {
     /// The addresses that are connected to, one after the other, are those that were looked at: a name that is looked up
     /// twice could mean two.
     async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
-        let found = lookup_host((target.host.as_str(), target.port))
-            .await
-            .map_err(|_| Failure::of("the host of the URL is not known"))?;
-        let found: Vec<SocketAddr> = found.collect();
-        if !self.allow_private && found.iter().any(|address| !is_public(address.ip())) {
-            return Err(Failure::of("the host of the URL is not one of the internet"));
+        let found = lookup_host((target.host.as_str(), target.port)).await;
+        let found: Vec<SocketAddr> = found.map(Iterator::collect).unwrap_or_default();
+        let allowed = self.allow_private || found.iter().all(|address| is_public(address.ip()));
+        // One sentence: whoever makes webhooks is not to find out which names are known within the network of the gateway.
+        if found.is_empty() || !allowed {
+            return Err(Failure::of("the host of the URL is not known, or not one of the internet"));
         }
-        if found.is_empty() { Err(Failure::of("the host of the URL has no address")) } else { Ok(found) }
+        Ok(found)
     }
 }
 

@@ -13,8 +13,10 @@ use http_body_util::BodyExt;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use sla_gateway::access::service_token::ServiceToken;
 use sla_gateway::graphql::document::Ask;
 use sla_gateway::http::{HttpConfig, router};
+use sla_gateway::store::id;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -516,7 +518,7 @@ async fn those_who_are_not_logged_in_hold_no_more_sockets_than_one_viewer() {
     let _second = server.acknowledged().await;
     let mut third = server.client().await;
     third.say(json!({ "type": "connection_init" })).await;
-    assert_eq!(third.closed().await, (1013, "too many sockets of one viewer".to_owned()));
+    assert_eq!(third.closed().await, (1013, "too many sockets of all who are not logged in".to_owned()));
     let mut viewer = server.client().await;
     viewer.say(json!({ "type": "connection_init", "payload": { "token": "good" } })).await;
     assert_eq!(viewer.hear().await["type"], "connection_ack");
@@ -571,5 +573,53 @@ async fn what_cannot_be_stored_is_a_mistake_of_its_row_and_no_fault() {
             }
         };
         assert_eq!(told, code, "{mutation}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_the_gateway_is_ready_is_looked_at_once_for_all_who_ask_at_a_time() {
+    let app = App::sampled().await;
+    let door = router(app.gateway.clone(), HttpConfig::default());
+    let taken = async || {
+        let told = app.gateway.metrics().await.text();
+        let count = told.lines().find_map(|line| line.strip_prefix("sla_sql_pool_wait_seconds_count "));
+        count.unwrap().parse::<f64>().unwrap()
+    };
+    let before = taken().await;
+    let asked =
+        (0..2_000).map(|_| door.clone().oneshot(Request::get("/readyz").body(Body::empty()).unwrap()));
+    for answer in join_all(asked).await {
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+    }
+    // What goes on by itself takes some as well.
+    let taken = taken().await - before;
+    assert!(taken < 500.0, "{taken} connections");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_are_made_up_take_few_connections() {
+    let app = App::sampled().await;
+    let mut client = app.database.client().await;
+    let watch = app.database.client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE service_token IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let made_up = (0..100).map(|_| {
+        let gateway = app.gateway.clone();
+        tokio::spawn(async move { gateway.viewer(Some(&ServiceToken::new(id::new(), "x").text())).await })
+    });
+    let made_up: Vec<_> = made_up.collect();
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 2 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let others = async {
+        for _ in 0..50 {
+            app.data(READER, "{ teams { nodes { name } } }", json!({})).await;
+        }
+    };
+    timeout(Duration::from_secs(20), others).await.expect("others wait for tokens that are none");
+    lock.rollback().await.unwrap();
+    for refused in join_all(made_up).await {
+        assert!(refused.unwrap().is_err_and(|error| error.message.contains("not one of ours")));
     }
 }

@@ -423,10 +423,17 @@ fn vanishes(path: &Path) -> bool {
 #[test]
 fn run_starts_everything_and_ends_cleanly_on_a_signal() {
     let data = data_directory();
-    for signal in ["-INT", "-TERM"] {
-        let mut running = Running::start(&data);
+    // Its page is given tokens only where no other machine can ask for them.
+    for (signal, listen, given) in [("-INT", "127.0.0.1:0", true), ("-TERM", "0.0.0.0:0", false)] {
+        let run = ["run", "--listen", listen, "--log=warn", &data_flag(&data)];
+        let mut running = Running::started(gateway(&run));
         let sockets = running.sockets();
         assert!(sockets.join(".s.PGSQL.5432").exists(), "{}", running.printed);
+        let mut stream = TcpStream::connect(running.address()).unwrap();
+        let request = "GET /graphiql/config.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = std::io::read_to_string(stream).unwrap();
+        assert_eq!(!answer.contains("\"token\":null"), given, "{answer}");
         assert!(running.kill(signal));
         assert!(!sockets.exists());
     }
@@ -516,4 +523,13 @@ fn a_gateway_whose_postgres_dies_ends_and_says_so() {
     assert!(!running.process.wait().unwrap().success());
     let text = std::io::read_to_string(running.process.stderr.take().unwrap()).unwrap();
     assert!(text.contains("the private Postgres has ended"), "{text}");
+}
+
+#[test]
+fn a_trial_of_an_import_is_asked_for_by_what_people_write() {
+    let mut import = gateway(&["import", "requests", "/dev/null", "--tenant=acme"]);
+    import.env("DATABASE_URL", "postgres://u@127.0.0.1:1/d").env("SLA_GATEWAY_IMPORT_DRY_RUN", "1");
+    // It comes as far as to the store.
+    let text = refusal(&mut import);
+    assert!(text.contains("cannot connect to Postgres at 127.0.0.1:1"), "{text}");
 }

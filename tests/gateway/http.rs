@@ -18,6 +18,7 @@ use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sla_gateway::http::{HttpConfig, Person, Prefill, Prefilling, router};
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 use crate::toy::Toy;
@@ -287,18 +288,18 @@ fn of_viewer(mut request: Request<Body>) -> Request<Body> {
 async fn one_viewer_leaves_half_of_the_places_for_operations_to_others() {
     let door = router(Toy::new(), HttpConfig { concurrency: 4, ..HttpConfig::default() });
     let hello = || post(JSON, r#"{"query":"{ hello }"}"#);
-    let slow = || post(JSON, r#"{"query":"{ slow(ms: 60000) }"}"#);
+    let slow = || of_viewer(post(JSON, r#"{"query":"{ slow(ms: 60000) }"}"#));
     let running = [slow(), slow()].map(|request| tokio::spawn(send(door.clone(), request)));
     let refused = loop {
         tokio::task::yield_now().await;
-        let answer = send(door.clone(), hello()).await;
+        let answer = send(door.clone(), of_viewer(hello())).await;
         if answer.status != StatusCode::OK {
             break answer;
         }
     };
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "THROTTLED"));
     assert_eq!(refused.header(header::RETRY_AFTER), "1");
-    assert_eq!(send(door, of_viewer(hello())).await.status, StatusCode::OK);
+    assert_eq!(send(door, hello()).await.status, StatusCode::OK);
     running.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
@@ -566,4 +567,53 @@ async fn a_page_that_is_opened_later_is_given_tokens_of_its_own() {
         let answer = send(door.clone(), request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.json()["token"], token);
     }
+}
+
+/// So many requests at once of who has this token, or none.
+fn spawned(door: &Router, token: Option<&str>, query: &str, times: usize) -> Vec<JoinHandle<Answer>> {
+    let asked = || {
+        let mut request = post(JSON, json!({ "query": query }).to_string());
+        if let Some(token) = token {
+            request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        }
+        tokio::spawn(send(door.clone(), request))
+    };
+    (0..times).map(|_| asked()).collect()
+}
+
+/// The first of them that is answered, which is taken out.
+async fn first(asked: &mut Vec<JoinHandle<Answer>>) -> Answer {
+    loop {
+        tokio::task::yield_now().await;
+        if let Some(nth) = asked.iter().position(JoinHandle::is_finished) {
+            return asked.remove(nth).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_viewer_and_whoever_is_not_logged_in_leave_places_to_others_between_them() {
+    let door = router(Toy::new(), HttpConfig { concurrency: 16, ..HttpConfig::default() });
+    let mut viewer = spawned(&door, Some("good1"), "{ slow(ms: 60000) }", 9);
+    let refused = first(&mut viewer).await;
+    assert!(refused.body.contains("At most 8 operations of one viewer may run"), "{}", refused.body);
+    let mut nobody = spawned(&door, None, "{ slow(ms: 60000) }", 9);
+    let refused = first(&mut nobody).await;
+    let other = first(&mut spawned(&door, Some("good2"), "{ hello }", 1)).await;
+    assert_eq!(other.status, StatusCode::OK, "{}", other.body);
+    assert!(refused.body.contains("At most 2 operations of all who are not"), "{}", refused.body);
+    viewer.iter().chain(&nobody).for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_schema_takes_no_place_of_what_runs() {
+    let door = router(Toy::new(), HttpConfig { concurrency: 4, ..HttpConfig::default() });
+    let schema = "{ slow(ms: 60000) ... on Query { __schema { queryType { name } } } }";
+    let mut waiting = spawned(&door, Some("good"), schema, 6);
+    let refused = first(&mut waiting).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "THROTTLED"));
+    assert!(refused.body.contains("4 operations of one viewer may ask for the schema"), "{}", refused.body);
+    let other = first(&mut spawned(&door, Some("good"), "{ hello }", 1)).await;
+    assert_eq!(other.status, StatusCode::OK, "{}", other.body);
+    waiting.iter().for_each(JoinHandle::abort);
 }

@@ -238,3 +238,16 @@ async fn every_family_of_the_figures_is_well_formed_and_counts_what_it_says() {
     }
     assert_eq!(size(&look(&router).await), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_told_while_the_store_does_not_answer_but_for_those_of_it() {
+    let app = App::new().await;
+    let router = router(app.gateway.clone(), HttpConfig { metrics: true, ..HttpConfig::default() });
+    let of_the_store = "sla_scheduler_overdue_rows";
+    assert!(look(&router).await.contains_key(of_the_store));
+    let mut client = app.database.client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE deadline IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let told = timeout(Duration::from_secs(20), look(&router)).await.expect("they wait for the store");
+    assert!(told.contains_key("sla_sql_pool_wait_seconds") && !told.contains_key(of_the_store));
+}

@@ -134,6 +134,9 @@ fn nothing_is_left_when_the_server_stops_but_its_data() {
     assert!(sockets.join(".s.PGSQL.5432").exists());
     running.stop().unwrap();
     assert!(!sockets.exists());
+    // Which is not for every account of the machine, nor is what the log quotes of it.
+    let log = fs::metadata(data.path().join("postgres.log")).unwrap();
+    assert_eq!(log.permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

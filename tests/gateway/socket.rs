@@ -337,7 +337,8 @@ async fn a_message_that_is_too_long_closes_with_1009() {
     let server = server().await;
     let mut client = server.acknowledged().await;
     client.subscribe("1", &"#".repeat(100 * 1024)).await;
-    assert_eq!(client.closed().await.0, 1009);
+    let why = "The message is longer than 65536 bytes: send it by POST".to_owned();
+    assert_eq!(client.closed().await, (1009, why));
 }
 
 #[tokio::test]
@@ -702,4 +703,34 @@ async fn a_request_in_flight_is_finished_at_shutdown() {
         "{answer}"
     );
     timeout(PATIENCE, &mut server.serving).await.expect("still serving").unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_of_any_length_is_sent_whatever_runs_beside_it() {
+    let server = server().await;
+    let mut client = server.acknowledged().await;
+    client.subscribe("1", "{ long(bytes: 3000000) }").await;
+    assert_eq!(client.hear().await["type"], "next");
+    // As long as all that may wait, beside the room that is set aside for the end of another.
+    let server = server_with(socket_config(|socket| socket.queue_bytes = 64 * 1024)).await;
+    let mut client = server.acknowledged().await;
+    client.subscribe("other", "subscription { ticks(count: 1, every: 600000) }").await;
+    client.subscribe("1", "subscription { ticks(count: 3, bytes: 65000) }").await;
+    for _ in 0..3 {
+        assert_eq!(client.hear().await["type"], "next");
+    }
+}
+
+#[tokio::test]
+async fn who_has_begun_to_speak_is_to_go_on_while_who_is_silent_may_rest() {
+    let server = server().await;
+    let mut silent = TcpStream::connect(&server.address).await.unwrap();
+    let mut begun = TcpStream::connect(&server.address).await.unwrap();
+    begun.write_all(b"P").await.unwrap();
+    let closed = timeout(Duration::from_secs(30), begun.read_to_end(&mut Vec::new())).await;
+    assert!(closed.is_ok(), "it is looked at again and again");
+    silent.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, silent.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }

@@ -630,3 +630,25 @@ async fn when_a_service_token_was_last_used_is_kept_once_a_minute_and_changes_no
     assert!(!row(idle.id).await.0, "another was not used");
     assert_eq!(epoch().await, begun, "nobody's rights have changed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_without_rights_takes_what_it_holds_from_its_tree() {
+    let app = App::sampled().await;
+    let (granted, bare) = (service_token(&app).await, service_token(&app).await);
+    let take = format!("DELETE FROM role_grant WHERE service_token_id = '{}'", bare.id);
+    app.database.client().await.batch_execute(&take).await.unwrap();
+    let config = HttpConfig { sockets: 10, sockets_per_viewer: 5, ..HttpConfig::default() };
+    let server = server_over(app.gateway.clone(), config).await;
+    let mut open = Vec::new();
+    let refused = loop {
+        let token = if open.len() < 5 { &granted } else { &bare };
+        let mut client = server.open(&[PROTOCOL]).await.unwrap();
+        client.say(json!({ "type": "connection_init", "payload": { "token": token.text() } })).await;
+        if open.len() == 9 {
+            break client.closed().await;
+        }
+        assert_eq!(client.hear().await["type"], "connection_ack");
+        open.push(client);
+    };
+    assert_eq!(refused, (1013, "too many sockets of the viewers of one tree of tenants".to_owned()));
+}

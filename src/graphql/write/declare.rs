@@ -257,7 +257,8 @@ macro_rules! many {
         /// Many at once.
         #[derive(Clone, Debug, async_graphql::InputObject)]
         pub struct $many_input {
-            /// The rows, at most 1 000, in a request of at most 256 KiB. A later row may not refer to an earlier one.
+            /// The rows, at most 1 000, in a request of at most 256 KiB, or a message of 64 KiB over a websocket. A later row may
+            /// not refer to an earlier one.
             rows: Vec<$input>,
             /// True: all are written, or, when one is refused, none. False: each that is right is written.
             #[graphql(default = true)]

@@ -59,12 +59,15 @@ impl Outbox {
         let config = &entrance.config.socket;
         let most = u32::try_from(config.queue_bytes).unwrap_or(u32::MAX).max(ANSWER_BYTES);
         let (queue, queued) = mpsc::unbounded_channel();
-        let budget = Arc::new(Semaphore::new(most as usize));
+        // What is set aside, for the next message and the last one of each operation, comes on top: who waits for the whole
+        // budget would wait for what goes only after it.
+        let set_aside = ANSWER_BYTES as usize * (config.operations + 1);
+        let budget = Arc::new(Semaphore::new(most as usize + set_aside));
         let outbox = Self { queue, budget, most, deadline: config.slow_deadline, closing: Arc::default() };
         (outbox, queued)
     }
 
-    /// Waits for room; None when the socket is gone.
+    /// Waits for room, for what is longer than the budget for all of it; None when the socket is gone.
     pub(super) async fn room(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
         self.budget.clone().acquire_many_owned(bytes.clamp(1, self.most)).await.ok()
     }
