@@ -141,11 +141,9 @@ async fn c9_c7_explanations_add_up_to_the_durations_of_every_affected_sla_of_the
 #[tokio::test(flavor = "multi_thread")]
 async fn c12_the_seeds_affected_sla_is_explained_to_the_minute() {
     let app = App::sampled().await;
-    let query = format!(
-        "{{ requests(filter: {{ source: {{ eq: \"4me\" }}, sourceId: {{ eq: \"70231\" }} }}) {{ nodes {{ affectedSlas {{ nodes {{
-           id sla {{ sourceId }} }} }} }} }} }}"
-    );
-    let data = app.data("manager@wna.example.com", &query, json!({})).await;
+    let query = "{ requests(filter: { source: { eq: \"4me\" }, sourceId: { eq: \"70231\" } }) { nodes { affectedSlas { nodes {
+        id sla { sourceId } } } } } }";
+    let data = app.data("manager@wna.example.com", query, json!({})).await;
     let affected = data["requests"]["nodes"][0]["affectedSlas"]["nodes"].as_array().unwrap();
     let affected = affected.iter().find(|row| row["sla"]["sourceId"] == "104").unwrap();
     let (clock, stretches) = explained(&app, "manager@wna.example.com", &affected["id"], "resolution").await;
