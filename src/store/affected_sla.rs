@@ -340,7 +340,8 @@ pub(super) fn chosen(reach: &Reach, ids: &[Uuid]) -> Sql {
     sql
 }
 
-/// The clocks of an SLA (root, id) that started in a period, in the order in which they did; at most `most` of them.
+/// The clocks of an SLA (root, id) that started in a period, in the order in which they did; at most `most` of them, and
+/// none to whose requests it turned out never to apply.
 pub async fn started_in(
     conn: &Conn,
     reach: &Reach,
