@@ -36,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(5);
 /// The longest rest after a failure.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// How long a message is tried.
+/// How long a message is tried, from its first attempt on.
 const GIVE_UP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 /// How e-mail is sent.
@@ -93,8 +93,7 @@ impl Server {
     fn message(&self, letter: &Letter) -> Result<Message, String> {
         let to: Address = letter.contact.parse().map_err(|_| "the contact is no address".to_owned())?;
         let project: String = letter.project.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let (hours, since, at) =
-            (letter.hours, &letter.since, letter.reached_at.format("%Y-%m-%d %H:%M UTC"));
+        let (hours, since, at) = (letter.hours, letter.since, letter.reached_at.format("%Y-%m-%d %H:%M UTC"));
         let period = match letter.period {
             TimePeriod::Weekly => "week",
             TimePeriod::Monthly => "month",

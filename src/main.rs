@@ -370,7 +370,7 @@ fn mapping(settings: &ImportRequests) -> Outcome<Mapping> {
     };
     settings.columns.iter().try_for_each(|column| mapping.map(column))?;
     settings.values.iter().try_for_each(|value| mapping.value(value))?;
-    mapping.times(settings.time_format.clone(), settings.time_zone);
+    mapping.times(settings.time_format.clone(), settings.time_zone)?;
     Ok(mapping)
 }
 

@@ -163,7 +163,7 @@ impl Account {
         Self {
             from: wait.queued_at,
             to: wait.taken_at.or(wait.abandoned_at).unwrap_or(now),
-            allowance: Some(wait.due_at - wait.queued_at),
+            allowance: (!wait.ignored).then(|| wait.due_at - wait.queued_at),
             hours: Some((Arc::new(Calendar::around_the_clock()), Tz::UTC)),
             stops: Vec::new(),
             paused: TimeDelta::zero(),

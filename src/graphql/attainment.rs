@@ -177,7 +177,8 @@ impl AttainmentPeriod {
     }
 }
 
-/// How many promises turned out how; together they are the clocks that started in the period.
+/// How many promises turned out how; together they are the clocks that started in the period, but for those to whose
+/// requests the SLA turned out never to apply.
 #[derive(SimpleObject)]
 pub struct AttainmentCounts {
     /// Kept: what was promised was given by the last instant at which it was in time.

@@ -17,7 +17,7 @@ use super::filter::{filter, order};
 use super::load::Loaders;
 use super::node::{Entity, entity, lookup, required};
 use super::page::{object, root_fields};
-use super::scalar::{DateTime, LocalDateTime, LocalTime, TimeZone};
+use super::scalar::{DateTime, LocalDateTime, LocalTime, TimeZone, written};
 use super::{AuditEntry, AuditEntryFilter, AuditEntryOrder, Tenant};
 use crate::clock::schedule::Schedule;
 use crate::error::Error;
@@ -129,7 +129,7 @@ object! {
         };
         let used_up = |schedule: Schedule<'_>| amount.used_up(schedule, start.0);
         let (target_at, breaches_at) = self.compute(ctx, time_zone, used_up).await?;
-        Ok(TargetInstant { target_at: target_at.map(Into::into), breaches_at: breaches_at.map(Into::into) })
+        Ok(TargetInstant { target_at: target_at.and_then(written), breaches_at: breaches_at.and_then(written) })
     }
 
     /// How many seconds of its hours lie between two instants; 0 when `to` is not after `from`.
@@ -252,7 +252,8 @@ impl Amount {
     }
 }
 
-/// When an amount of time is used up. Both are null where a calendar has no hours, or none within a hundred years.
+/// When an amount of time is used up. Null where a calendar has no hours, or none within a hundred years, and beyond the
+/// year 9999.
 #[derive(SimpleObject)]
 pub struct TargetInstant {
     /// The earliest instant at which it is used up: closing time when it is used up exactly then.

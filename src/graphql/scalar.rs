@@ -32,6 +32,11 @@ fn is_written(year: i32) -> bool {
     (1..=9999).contains(&year)
 }
 
+/// An instant that was computed, where it can be written.
+pub(super) fn written(instant: chrono::DateTime<Utc>) -> Option<DateTime> {
+    is_written(instant.year()).then_some(DateTime(instant))
+}
+
 /// An instant, RFC 3339: any offset in, UTC out. Precise to the microsecond: `2026-03-29T02:30:00Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DateTime(pub chrono::DateTime<Utc>);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use chrono::format::{Fixed, Item, StrftimeItems};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
@@ -153,9 +154,16 @@ impl Mapping {
     }
 
     /// Takes in how instants are written, and in which zone where they name none.
-    pub fn times(&mut self, format: Option<String>, zone: Option<Tz>) {
+    ///
+    /// # Errors
+    /// [`Error::Settings`] where they name one in a way that says too little.
+    pub fn times(&mut self, format: Option<String>, zone: Option<Tz>) -> Result<(), Error> {
         self.time_format = format.or(self.time_format.take());
         self.time_zone = zone.or(self.time_zone);
+        if let (Some(format), None) = (&self.time_format, self.time_zone) {
+            self.time_zone = named_by(format)?;
+        }
+        Ok(())
     }
 
     /// The column of a field.
@@ -195,4 +203,18 @@ impl Mapping {
             .map(|local| shown_at(zone, local))
             .map_err(|_| format!("{text:?} is not of the form {format:?}"))
     }
+}
+
+/// The zone that all instants of a form name in plain letters.
+fn named_by(format: &str) -> Result<Option<Tz>, Error> {
+    let items: Vec<Item<'_>> = StrftimeItems::new(format).collect();
+    if items.contains(&Item::Fixed(Fixed::TimezoneName)) {
+        return Err(Error::Settings(format!(
+            "the times of the form {format:?} name their zone by letters, of which %Z does not tell which one is meant: \
+             --time-zone names it, or %z reads an offset"
+        )));
+    }
+    let Some(Item::Literal(last)) = items.last() else { return Ok(None) };
+    let word = last.rsplit(|letter: char| !letter.is_alphabetic()).next();
+    Ok(matches!(word, Some("Z" | "UTC" | "GMT")).then_some(Tz::UTC))
 }

@@ -11,7 +11,7 @@ use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::candidate::{Services, Serving, TERMS, Terms, terms};
+use super::candidate::{Around, TERMS, Terms, terms};
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded, within};
 use super::sql::{Bind, Sql};
@@ -19,7 +19,7 @@ use super::word::{Accountability, Impact, NextTarget};
 use super::{Conn, PgRow, request, rows};
 use crate::access::{Permission, Permit, Reach};
 use crate::clock::availability::Period;
-use crate::clock::coverage::{self, Uses};
+use crate::clock::coverage;
 use crate::clock::events::{Change, Event};
 use crate::clock::fold::Facts;
 use crate::clock::state::{Measure, Outcome};
@@ -153,9 +153,11 @@ pub mod key {
             .needing(Permission::SlasRead);
     /// The instance.
     pub static SERVICE_INSTANCE: Key = Key::nullable("t.service_instance_id", Kind::Uuid);
-    /// The name of the instance.
+    /// The name of the instance, where it is of the clock's tenant or one above: clocks that were made before only such
+    /// counted may be about a sibling's.
     pub static SERVICE_INSTANCE_NAME: Key = Key::nullable(
-        "(SELECT i.name FROM service_instance i WHERE i.root_id = t.root_id AND i.id = t.service_instance_id)",
+        "(SELECT i.name FROM service_instance i JOIN tenant_closure c ON c.root_id = i.root_id AND c.ancestor_id = i.tenant_id \
+          AND c.descendant_id = t.tenant_id WHERE i.root_id = t.root_id AND i.id = t.service_instance_id)",
         Kind::Text,
     );
     /// What the clock runs towards.
@@ -338,7 +340,8 @@ pub(super) fn chosen(reach: &Reach, ids: &[Uuid]) -> Sql {
     sql
 }
 
-/// The clocks of an SLA (root, id) that started in a period, in the order in which they did; at most `most` of them.
+/// The clocks of an SLA (root, id) that started in a period, in the order in which they did; at most `most` of them, and
+/// none to whose requests it turned out never to apply.
 pub async fn started_in(
     conn: &Conn,
     reach: &Reach,
@@ -351,7 +354,7 @@ pub async fn started_in(
     sql.push(" FROM affected_sla t WHERE t.root_id = ").bind(Bind::Uuid(sla.0));
     sql.push(" AND t.sla_id = ").bind(Bind::Uuid(sla.1));
     sql.push(" AND t.started_at >= ").bind(Bind::Time(period.start));
-    sql.push(" AND t.started_at < ").bind(Bind::Time(period.end));
+    sql.push(" AND t.started_at < ").bind(Bind::Time(period.end)).push(" AND t.applies");
     within(Row::TARGET, "t", reach, false, &mut sql);
     sql.made(format_args!(" ORDER BY t.started_at, t.id LIMIT {most}"));
     let rows = conn.rows(sql).await?;
@@ -408,18 +411,14 @@ impl Frozen {
     }
 
     /// The instances that it is about, and the teams that support them: of its own, those of when it was made.
-    fn affected(&self, services: &Services) -> (BTreeSet<Uuid>, BTreeSet<Uuid>) {
+    fn affected(&self, around: Around<'_>) -> (BTreeSet<Uuid>, BTreeSet<Uuid>) {
         let own = self.service_instance_id;
         let mut instances: BTreeSet<Uuid> = own.into_iter().collect();
         let mut teams: BTreeSet<Uuid> =
             [self.support_team_id, self.first_line_team_id].into_iter().flatten().collect();
-        if let Some(Serving { service_id, .. }) =
-            own.filter(|_| self.of_service).and_then(|id| services.get(&id))
-        {
-            for (id, other) in
-                services.iter().filter(|(id, other)| other.service_id == *service_id && Some(**id) != own)
-            {
-                instances.insert(*id);
+        if let Some(own) = own.filter(|_| self.of_service) {
+            for (id, other) in around.of_same_service(own) {
+                instances.insert(id);
                 teams.extend(other.team_ids.iter().flatten());
             }
         }
@@ -427,12 +426,12 @@ impl Frozen {
     }
 
     /// The same as the clock's rules take it.
-    pub(super) fn facts(&self, promised: Vec<InForce>, uses: &[Uses], services: &Services) -> Facts {
-        let (instances, teams) = self.affected(services);
+    pub(super) fn facts(&self, promised: Vec<InForce>, around: Around<'_>) -> Facts {
+        let (instances, teams) = self.affected(around);
         Facts {
             started_at: self.started_at,
             zone: self.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::UTC),
-            below: coverage::below(&instances, uses),
+            below: coverage::below(&instances, around.uses),
             instances,
             teams,
             applies: self.applies,

@@ -90,9 +90,9 @@ pub const UNDER_LIMIT: Under = Under("breach t WHERE t.root_id = k.root_id AND t
 /// What retracts a record.
 pub const UNDER_RETRACTED: Under = Under("breach t WHERE t.root_id = k.root_id AND t.retracts_id = k.id");
 
-/// Records that a limit was reached, or nearly, in the period that began at `period_start`; once (rule L2). That it was
-/// reached is told its contact: the message is written with the record, unless one was sent of a record that was retracted
-/// since. Says whether this was the first time. After the commit, `Breaches::wake`.
+/// Records that a limit was reached, or nearly, in the period that began at `period_start`; once (rule L2), but for a week
+/// and a month that begin together. That it was reached is told its contact: the message is written with the record, unless
+/// one was sent of a record that was retracted since. Says whether this was the first time. After the commit, `Breaches::wake`.
 ///
 /// # Errors
 /// Those of the database.
@@ -114,12 +114,14 @@ pub async fn record_limit(
         " ON CONFLICT DO NOTHING RETURNING *), \
          recorded AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_limit_id, target_at, detected_at) \
            SELECT root_id, breach_id, tenant_id, kind, phase, subject_id, due_at, statement_timestamp() FROM fresh), \
-         told AS (INSERT INTO limit_notification AS n (root_id, id, tenant_id, sla_limit_id, period_start, contact) \
-           SELECT f.root_id, f.breach_id, f.tenant_id, s.id, f.due_at, s.contact FROM fresh f \
-           JOIN sla_limit s ON s.root_id = f.root_id AND s.id = f.subject_id WHERE f.phase = 'breached' \
-           ON CONFLICT (root_id, sla_limit_id, period_start) DO UPDATE SET id = excluded.id, contact = excluded.contact, \
+         told AS (INSERT INTO limit_notification AS n (root_id, id, tenant_id, sla_limit_id, period_start, time_period, \
+             hours, categories, contact) \
+           SELECT f.root_id, f.breach_id, f.tenant_id, s.id, f.due_at, f.time_period, f.hours, s.categories, s.contact \
+           FROM fresh f JOIN sla_limit s ON s.root_id = f.root_id AND s.id = f.subject_id WHERE f.phase = 'breached' \
+           ON CONFLICT (root_id, sla_limit_id, period_start, time_period) DO UPDATE SET id = excluded.id, \
+             hours = excluded.hours, categories = excluded.categories, contact = excluded.contact, \
              created_at = excluded.created_at, state = 'pending', settled_at = NULL, last_error = NULL, \
-             next_attempt_at = now() WHERE n.state IN ('pending', 'suppressed') AND n.leased_until IS NULL) \
+             first_attempt_at = NULL, next_attempt_at = now() WHERE n.state IN ('pending', 'suppressed') AND n.leased_until IS NULL) \
          INSERT INTO breach_pending (root_id, tenant_id, breach_id) \
          SELECT root_id, tenant_id, breach_id FROM fresh RETURNING breach_id",
     );

@@ -17,7 +17,7 @@ use super::sql::{Bind, Sql};
 use super::word::{AbandonType, SlaStatus};
 use super::{Conn, PgRow, rows};
 use crate::access::{Permit, Reach};
-use crate::clock::coverage::{Coverage, CoverageKind, Covering, Requester, Uses};
+use crate::clock::coverage::{self, Coverage, CoverageKind, Covering, Requester, Uses};
 use crate::clock::lifecycle::Term;
 use crate::clock::waiting::{Abandons, QueueTerms, WaitTerms};
 use crate::error::Error;
@@ -113,7 +113,13 @@ pub(super) fn terms(row: &PgRow, at: usize) -> QueryResult<Terms> {
     }
 }
 
-/// The relations on the way up from instances, to those that use them, directly or not (rule O4).
+/// Keeps of relations `r` those whose consumer a request of a tenant could name itself: one of that tenant or of one above.
+/// What a sibling builds on an instance that both may use decides nothing here.
+const USABLE: &str =
+    " JOIN tenant_closure c ON c.root_id = r.root_id AND c.ancestor_id = r.tenant_id AND c.descendant_id = ";
+
+/// The relations on the way up from instances that requests of the permit's tenant were about, to those that use them,
+/// directly or not (rule O4).
 pub(super) async fn upward(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
@@ -123,37 +129,68 @@ pub(super) async fn upward(
         return Ok(Vec::new());
     }
     let mut sql = Sql::new(
-        "WITH RECURSIVE up AS (SELECT r.consumer_id, r.used_id, r.effect FROM service_instance_relation r \
-         WHERE r.root_id = ",
+        "WITH RECURSIVE up AS (SELECT r.consumer_id, r.used_id, r.effect FROM service_instance_relation r",
     );
-    sql.bind(Bind::Uuid(permit.root_id)).push(" AND r.used_id = ANY(").bind(Bind::Uuids(instances.to_vec()));
-    sql.push(
+    sql.push(USABLE).bind(Bind::Uuid(permit.tenant_id));
+    sql.push(" WHERE r.root_id = ").bind(Bind::Uuid(permit.root_id));
+    sql.push(" AND r.used_id = ANY(").bind(Bind::Uuids(instances.to_vec())).push(
         ") UNION SELECT r.consumer_id, r.used_id, r.effect FROM up JOIN service_instance_relation r \
          ON r.used_id = up.consumer_id AND r.root_id = ",
     );
-    sql.bind(Bind::Uuid(permit.root_id)).push(") SELECT consumer_id, used_id, effect FROM up");
+    sql.bind(Bind::Uuid(permit.root_id)).push(USABLE).bind(Bind::Uuid(permit.tenant_id));
+    sql.push(") SELECT consumer_id, used_id, effect FROM up");
     rows(conn, sql).await?.iter().map(uses).collect()
 }
 
-/// The same from the instances that the requests of clocks were ever about.
+/// The same from the instances that the requests of clocks were ever about, by their tenant.
 pub(super) async fn upward_of_clocks(
     conn: &Conn,
     reach: &Reach,
     clocks: &[Uuid],
-) -> Result<Vec<Uses>, Error> {
-    let mut sql = Sql::new("WITH RECURSIVE k AS MATERIALIZED (SELECT DISTINCT t.root_id, t.request_id FROM ");
-    sql.append(affected_sla::chosen(reach, clocks)).push(
-        "), about AS (SELECT r.root_id, r.service_instance_id AS id FROM k JOIN request r ON r.root_id = k.root_id \
-           AND r.id = k.request_id \
-         UNION SELECT e.root_id, e.service_instance_id FROM k JOIN request_event e ON e.root_id = k.root_id \
-           AND e.request_id = k.request_id), \
-         up AS (SELECT r.root_id, r.consumer_id, r.used_id, r.effect FROM about a \
-           JOIN service_instance_relation r ON r.root_id = a.root_id AND r.used_id = a.id \
-         UNION SELECT r.root_id, r.consumer_id, r.used_id, r.effect FROM up \
-           JOIN service_instance_relation r ON r.root_id = up.root_id AND r.used_id = up.consumer_id) \
-         SELECT consumer_id, used_id, effect FROM up",
+) -> Result<HashMap<Uuid, Vec<Uses>>, Error> {
+    let mut sql = Sql::new(
+        "WITH RECURSIVE k AS MATERIALIZED (SELECT DISTINCT t.root_id, t.tenant_id, t.request_id FROM ",
     );
-    conn.rows(sql).await?.iter().map(uses).collect::<QueryResult<_>>().map_err(Error::from)
+    sql.append(affected_sla::chosen(reach, clocks)).push(
+        "), about AS (SELECT k.root_id, k.tenant_id, r.service_instance_id AS id FROM k \
+           JOIN request r ON r.root_id = k.root_id AND r.id = k.request_id \
+         UNION SELECT k.root_id, k.tenant_id, e.service_instance_id FROM k \
+           JOIN request_event e ON e.root_id = k.root_id AND e.request_id = k.request_id), \
+         up AS (SELECT r.root_id, a.tenant_id, r.consumer_id, r.used_id, r.effect FROM about a \
+           JOIN service_instance_relation r ON r.root_id = a.root_id AND r.used_id = a.id",
+    );
+    sql.push(USABLE).push(
+        "a.tenant_id UNION SELECT r.root_id, up.tenant_id, r.consumer_id, r.used_id, r.effect FROM up \
+         JOIN service_instance_relation r ON r.root_id = up.root_id AND r.used_id = up.consumer_id",
+    );
+    sql.push(USABLE).push("up.tenant_id) SELECT consumer_id, used_id, effect, tenant_id FROM up");
+    let mut found: HashMap<Uuid, Vec<Uses>> = HashMap::new();
+    for row in &conn.rows(sql).await? {
+        found.entry(column::<SqlUuid, _>(row, 3)?).or_default().push(uses(row)?);
+    }
+    Ok(found)
+}
+
+/// What a request was about, and what hangs together with that.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The instances that it was ever about.
+    pub(super) requested: &'a BTreeSet<Uuid>,
+    /// The way up from them, and from those of other requests of its tenant.
+    pub(super) uses: &'a [Uses],
+    /// The services of all of these.
+    pub(super) services: &'a Services,
+}
+
+impl Around<'_> {
+    /// The other instances of the service of one, as far as the request was ever about them or something that they use.
+    pub(super) fn of_same_service(&self, instance: Uuid) -> impl Iterator<Item = (Uuid, &Serving)> {
+        let service = self.services.get(&instance).map(|serving| serving.service_id);
+        let above = |&id: &Uuid| coverage::above(id, self.uses).into_keys().chain([id]);
+        let around: BTreeSet<Uuid> = self.requested.iter().flat_map(above).collect();
+        let others = around.into_iter().filter_map(|id| Some((id, self.services.get(&id)?)));
+        others.filter(move |(id, other)| Some(other.service_id) == service && *id != instance)
+    }
 }
 
 /// The services of instances, and the teams that support them.
@@ -172,7 +209,7 @@ pub(super) struct Serving {
 pub(super) fn ask_services<'a>(
     clocks: impl Iterator<Item = &'a Frozen>,
     requested: impl Iterator<Item = Uuid>,
-    uses: &[Uses],
+    uses: impl IntoIterator<Item = &'a Uses>,
 ) -> Option<Sql> {
     let of_services = clocks.filter(|clock| clock.of_service);
     let stand = of_services.filter_map(|clock| Some((clock.root_id, clock.service_instance_id?)));
@@ -180,7 +217,7 @@ pub(super) fn ask_services<'a>(
     if stand.is_empty() {
         return None;
     }
-    let others: BTreeSet<Uuid> = requested.chain(uses.iter().map(|edge| edge.upper)).collect();
+    let others: BTreeSet<Uuid> = requested.chain(uses.into_iter().map(|edge| edge.upper)).collect();
     let mut sql = Sql::new(
         "SELECT i.id, i.service_id, i.support_team_id, i.first_line_team_id FROM service_instance i WHERE i.root_id = ANY(",
     );
@@ -320,7 +357,7 @@ const ON_STANDARD: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
     WHERE k.instance_id IS NULL AND k.named_id IS NULL AND NOT k.by_default";
 
 /// Before the first activation and the first promise of an offering, the version and the zone are those of when the request
-/// was received; before that too, the first.
+/// was received; before that too, the first. Of the instances of a service, those of the request's own tenant come first.
 const FACTS: &str = " FROM found f \
     JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id AND (s.id = ANY(f.begun_ids) OR s.active AND (s.tenant_id = f.tenant_id \
       OR s.shared AND EXISTS (SELECT FROM tenant_closure c WHERE c.root_id = s.root_id \
@@ -345,7 +382,8 @@ const FACTS: &str = " FROM found f \
     LEFT JOIN organization p ON p.root_id = i.root_id AND p.id = coalesce(i.provider_id, y.provider_id) AND p.external \
     LEFT JOIN standard_service_request w ON w.root_id = f.root_id AND w.id = f.standard_id \
       AND w.service_offering_id = v.service_offering_id \
-    ORDER BY f.stretch, s.id, i.id";
+    ORDER BY f.stretch, s.id, (SELECT c.depth FROM tenant_closure c WHERE c.root_id = i.root_id \
+      AND c.ancestor_id = i.tenant_id AND c.descendant_id = f.tenant_id), i.id";
 
 /// None when the SLA was not active at the instant of the question, and has no clock that began.
 fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {

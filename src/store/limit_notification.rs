@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_types::{Bool, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
@@ -77,10 +77,11 @@ pub(crate) struct Letter {
     pub(crate) id: Uuid,
     pub(crate) contact: String,
     pub(crate) project: String,
+    /// The limit, as it was reached.
     pub(crate) hours: i32,
     pub(crate) period: TimePeriod,
-    /// When the period began, in the tenant's zone.
-    pub(crate) since: String,
+    /// The day on which the period began, in the tenant's zone.
+    pub(crate) since: NaiveDate,
     pub(crate) categories: Vec<String>,
     pub(crate) reached_at: DateTime<Utc>,
     /// How often it was tried, this time included.
@@ -88,8 +89,9 @@ pub(crate) struct Letter {
     lease: Uuid,
 }
 
-/// Takes the turn of a message that is due. What was put to sleep meanwhile is not sent (rule L3), nor what was retracted
-/// (rule X14) and not recorded anew since: of a message that was being sent just then, the key stays that of the first record.
+/// Takes the turn of a message that is due, of the root whose last one was tried the longest ago: none waits for what
+/// another has heaped up. What was put to sleep meanwhile is not sent (rule L3), nor what was retracted (rule X14) and not
+/// recorded anew since: of a message that was being sent just then, the key stays that of the first record.
 pub(crate) async fn take(conn: &Conn, lease: Duration) -> Result<Option<Letter>, Error> {
     conn.rows(Sql::new(
         "UPDATE limit_notification n SET state = 'suppressed', settled_at = now(), lease_id = NULL, leased_until = NULL, \
@@ -98,17 +100,25 @@ pub(crate) async fn take(conn: &Conn, lease: Duration) -> Result<Option<Letter>,
            ELSE 'the limit was deactivated until its next period' END \
          FROM limit_notification o JOIN sla_limit s ON s.root_id = o.root_id AND s.id = o.sla_limit_id \
          LEFT JOIN breach_key k ON k.root_id = o.root_id AND k.subject_id = o.sla_limit_id AND k.kind = 'limit' \
-           AND k.phase = 'breached' AND k.due_at = o.period_start \
+           AND k.phase = 'breached' AND k.due_at = o.period_start AND k.time_period IN (o.time_period, '') \
          WHERE n.root_id = o.root_id AND n.id = o.id AND n.state = 'pending' AND n.next_attempt_at <= now() \
          AND (n.leased_until IS NULL OR n.leased_until < now()) AND (s.deactivated_until > now() OR k.breach_id IS NULL)",
     ))
     .await?;
+    // Roots are found by steps through the index, since there are few of them among many messages.
     let mut sql = Sql::new(
-        "WITH due AS MATERIALIZED (SELECT n.root_id, n.id FROM limit_notification n WHERE n.state = 'pending' \
-           AND n.next_attempt_at <= now() AND (n.leased_until IS NULL OR n.leased_until < now()) \
-           ORDER BY n.next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED) \
-         UPDATE limit_notification n SET lease_id = uuid_v7(), attempts = n.attempts + 1, \
-         leased_until = now() + ",
+        "WITH RECURSIVE root (id) AS ( \
+           (SELECT n.root_id FROM limit_notification n WHERE n.state = 'pending' ORDER BY n.root_id LIMIT 1) \
+           UNION ALL SELECT (SELECT n.root_id FROM limit_notification n WHERE n.state = 'pending' \
+             AND n.root_id > root.id ORDER BY n.root_id LIMIT 1) FROM root WHERE root.id IS NOT NULL), \
+         due AS MATERIALIZED (SELECT first.root_id, first.id FROM root CROSS JOIN LATERAL ( \
+             SELECT n.root_id, n.id, n.next_attempt_at FROM limit_notification n WHERE n.root_id = root.id \
+               AND n.state = 'pending' AND n.next_attempt_at <= now() AND (n.leased_until IS NULL OR n.leased_until < now()) \
+             ORDER BY n.next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED) first \
+           ORDER BY (SELECT max(t.last_attempt_at) FROM limit_notification t WHERE t.root_id = first.root_id) NULLS FIRST, \
+             first.next_attempt_at LIMIT 1) \
+         UPDATE limit_notification n SET lease_id = uuid_v7(), attempts = n.attempts + 1, last_attempt_at = now(), \
+         first_attempt_at = coalesce(n.first_attempt_at, now()), leased_until = now() + ",
     );
     sql.bind(interval(lease)).push(
         "::text::interval FROM due JOIN limit_notification o ON o.root_id = due.root_id AND o.id = due.id \
@@ -116,12 +126,14 @@ pub(crate) async fn take(conn: &Conn, lease: Duration) -> Result<Option<Letter>,
          JOIN project p ON p.root_id = s.root_id AND p.id = s.project_id \
          JOIN tenant z ON z.root_id = s.root_id AND z.id = s.tenant_id \
          WHERE n.root_id = due.root_id AND n.id = due.id \
-         RETURNING n.root_id, n.id, n.contact, p.name, s.time_limit_in_hours, s.time_period, \
-           to_char(n.period_start AT TIME ZONE z.time_zone, 'YYYY-MM-DD'), s.categories, n.created_at, n.attempts, \
-           n.lease_id",
+         RETURNING n.root_id, n.id, n.contact, p.name, n.hours, n.time_period, n.period_start, z.time_zone, n.categories, \
+           n.created_at, n.attempts, n.lease_id",
     );
     let rows = conn.rows(sql).await?;
     let Some(row) = rows.first() else { return Ok(None) };
+    let (began, zone) = (column::<Timestamptz, DateTime<Utc>>(row, 6)?, column::<Text, String>(row, 7)?);
+    // Not by the database, which may know fewer zones: for one that it does not know nobody would be told of anything.
+    let zone = zone.parse().unwrap_or(chrono_tz::UTC);
     Ok(Some(Letter {
         root_id: column::<SqlUuid, _>(row, 0)?,
         id: column::<SqlUuid, _>(row, 1)?,
@@ -129,11 +141,11 @@ pub(crate) async fn take(conn: &Conn, lease: Duration) -> Result<Option<Letter>,
         project: column::<Text, _>(row, 3)?,
         hours: column::<Integer, _>(row, 4)?,
         period: column::<Text, _>(row, 5)?,
-        since: column::<Text, _>(row, 6)?,
-        categories: column::<diesel::sql_types::Array<Text>, _>(row, 7)?,
-        reached_at: column::<Timestamptz, _>(row, 8)?,
-        attempts: column::<Integer, _>(row, 9)?,
-        lease: column::<SqlUuid, _>(row, 10)?,
+        since: began.with_timezone(&zone).date_naive(),
+        categories: column::<diesel::sql_types::Array<Text>, _>(row, 8)?,
+        reached_at: column::<Timestamptz, _>(row, 9)?,
+        attempts: column::<Integer, _>(row, 10)?,
+        lease: column::<SqlUuid, _>(row, 11)?,
     }))
 }
 
@@ -166,7 +178,9 @@ impl Letter {
         sql.push(", lease_id = NULL, leased_until = NULL, next_attempt_at = now() + ").bind(interval(rest));
         sql.push("::text::interval");
         let over = |sql: &mut Sql, then: &'static str| {
-            sql.push(" = CASE WHEN ").bind(Bind::Bool(useless)).push("::boolean OR n.created_at <= now() - ");
+            sql.push(" = CASE WHEN ")
+                .bind(Bind::Bool(useless))
+                .push("::boolean OR n.first_attempt_at <= now() - ");
             sql.bind(interval(patience)).push("::text::interval THEN ").push(then).push(" END");
         };
         sql.push(", state");

@@ -306,13 +306,13 @@ pub(super) fn remember(by: By) -> Then {
             let mut lock = Sql::new("SELECT 1 FROM service_offering o");
             lock.append(those.clone()).push(") ORDER BY o.id").push(LOCK);
             rows(conn, lock).await?;
-            // What is written last is in force, also where its transaction began first.
+            // In force from the commit on, which only the database knows.
             let mut sql = Sql::new("WITH current AS MATERIALIZED (");
             sql.push(CURRENT).append(those).push(
                 ")) INSERT INTO offering_promise (root_id, tenant_id, service_offering_id, since, content) \
-                 SELECT n.root_id, n.tenant_id, n.id, greatest(now(), last.since + interval '1 microsecond'), n.content \
+                 SELECT n.root_id, n.tenant_id, n.id, 'infinity', n.content \
                  FROM current n \
-                 LEFT JOIN LATERAL (SELECT p.content, p.since FROM offering_promise p WHERE p.root_id = n.root_id \
+                 LEFT JOIN LATERAL (SELECT p.content FROM offering_promise p WHERE p.root_id = n.root_id \
                    AND p.service_offering_id = n.id ORDER BY p.since DESC LIMIT 1) last ON true \
                  WHERE last.content IS DISTINCT FROM n.content ORDER BY n.id \
                  ON CONFLICT (root_id, service_offering_id, since) DO UPDATE SET content = EXCLUDED.content",

@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use futures_util::future::{try_join, try_join3};
 use uuid::Uuid;
 
-use super::candidate::{Services, Terms};
+use super::candidate::{Around, Services, Terms};
 use super::intake::history::{complete, events};
 use super::noun::Noun;
 use super::{
@@ -88,21 +88,15 @@ impl Offer {
     }
 
     /// For a request: what it was made from is frozen only where the offering is its own.
-    fn facts(
-        &self,
-        frozen: &affected_sla::Frozen,
-        request: &request::Row,
-        uses: &[Uses],
-        services: &Services,
-    ) -> Facts {
+    fn facts(&self, frozen: &affected_sla::Frozen, request: &request::Row, around: Around<'_>) -> Facts {
         let mut promised = self.entry.in_force(request.standard_service_request_id);
         if let Some(hours) = &self.hours {
             promised.targets = Arc::new(promised.targets.in_hours(hours));
         }
-        let mut facts = Facts { zone: self.zone, ..frozen.facts(vec![promised], uses, services) };
+        let mut facts = Facts { zone: self.zone, ..frozen.facts(vec![promised], around) };
         if let Some(instance) = &self.instance {
             facts.instances = BTreeSet::from([instance.id]);
-            facts.below = coverage::below(&facts.instances, uses);
+            facts.below = coverage::below(&facts.instances, around.uses);
             let teams = match frozen.service_instance_id == Some(instance.id) {
                 true => [frozen.support_team_id, frozen.first_line_team_id],
                 false => [instance.support_team_id, instance.first_line_team_id],
@@ -118,14 +112,14 @@ impl Offer {
 pub async fn of_clocks(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Vec<Replay>, Error> {
     let (histories, promises) =
         try_join(Histories::load(conn, reach, ids), promise::of_clocks(conn, reach, ids)).await?;
-    Ok(histories.replays(|frozen, request, uses, services| match frozen.terms {
+    Ok(histories.replays(|frozen, request, around| match frozen.terms {
         Terms::Service(offering) => {
             let standard = frozen.standard_service_request_id;
             let promised = promise::promised(promises.get(&offering), standard, request.created_at);
-            Measured::Service(frozen.facts(promised, uses, services))
+            Measured::Service(frozen.facts(promised, around))
         }
         Terms::Wait(terms) if frozen.applies => Measured::Wait { queued_at: frozen.started_at, terms },
-        Terms::Wait(_) => Measured::Service(frozen.facts(Vec::new(), uses, services)),
+        Terms::Wait(_) => Measured::Service(frozen.facts(Vec::new(), around)),
     }))
 }
 
@@ -137,12 +131,12 @@ pub async fn of_clocks_under(
     proposal: &Proposal,
 ) -> Result<Vec<Replay>, Error> {
     let histories = Histories::load(conn, reach, ids).await?;
-    Ok(histories.replays(|frozen, request, uses, services| match proposal {
-        Proposal::Service(offer) => Measured::Service(offer.facts(frozen, request, uses, services)),
+    Ok(histories.replays(|frozen, request, around| match proposal {
+        Proposal::Service(offer) => Measured::Service(offer.facts(frozen, request, around)),
         Proposal::Wait(terms) if frozen.applies => {
             Measured::Wait { queued_at: frozen.started_at, terms: *terms }
         }
-        Proposal::Wait(_) => Measured::Service(frozen.facts(Vec::new(), uses, services)),
+        Proposal::Wait(_) => Measured::Service(frozen.facts(Vec::new(), around)),
     }))
 }
 
@@ -150,8 +144,11 @@ pub async fn of_clocks_under(
 struct Histories {
     /// With their requests.
     clocks: Vec<(affected_sla::Frozen, Arc<request::Row>)>,
-    uses: Vec<Uses>,
+    /// By tenant.
+    uses: HashMap<Uuid, Vec<Uses>>,
     services: Services,
+    /// The instances that it was ever about, by request.
+    requested: HashMap<Uuid, BTreeSet<Uuid>>,
     /// By request.
     events: HashMap<Uuid, Arc<[Event]>>,
 }
@@ -164,10 +161,15 @@ impl Histories {
             candidate::upward_of_clocks(conn, reach, ids),
         )
         .await?;
-        let requested = told.iter().filter_map(|event| event.service_instance_id);
-        let requested = requested.chain(clocks.iter().filter_map(|(_, request)| request.service_instance_id));
-        let services = match candidate::ask_services(clocks.iter().map(|(clock, _)| clock), requested, &uses)
-        {
+        let mut requested: HashMap<Uuid, BTreeSet<Uuid>> = HashMap::new();
+        let of_events = told.iter().map(|event| (event.request_id, event.service_instance_id));
+        let of_requests = clocks.iter().map(|(_, request)| (request.id, request.service_instance_id));
+        for (request, instance) in of_events.chain(of_requests) {
+            requested.entry(request).or_default().extend(instance);
+        }
+        let frozen = clocks.iter().map(|(clock, _)| clock);
+        let instances = requested.values().flatten().copied();
+        let services = match candidate::ask_services(frozen, instances, uses.values().flatten()) {
             Some(sql) => candidate::services(&conn.rows(sql).await?)?,
             None => Services::new(),
         };
@@ -184,19 +186,25 @@ impl Histories {
                 place.insert(events(&history).into());
             }
         }
-        Ok(Self { clocks, uses, services, events: histories })
+        Ok(Self { clocks, uses, services, requested, events: histories })
     }
 
     fn replays(
         self,
-        measured: impl Fn(&affected_sla::Frozen, &request::Row, &[Uses], &Services) -> Measured,
+        measured: impl Fn(&affected_sla::Frozen, &request::Row, Around<'_>) -> Measured,
     ) -> Vec<Replay> {
+        let nothing = BTreeSet::new();
         let replay = |(frozen, request): &(affected_sla::Frozen, Arc<request::Row>)| {
             let of_request = self.events.get(&frozen.request_id).cloned().unwrap_or_default();
+            let around = Around {
+                requested: self.requested.get(&frozen.request_id).unwrap_or(&nothing),
+                uses: self.uses.get(&frozen.tenant_id).map_or(&[], Vec::as_slice),
+                services: &self.services,
+            };
             Replay {
                 id: frozen.id,
                 sla_version_id: frozen.sla_version_id,
-                measured: measured(frozen, request, &self.uses, &self.services),
+                measured: measured(frozen, request, around),
                 events: match frozen.history(&of_request) {
                     Cow::Borrowed(_) => of_request,
                     Cow::Owned(own) => own.into(),

@@ -14,7 +14,7 @@ use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded, within};
 use super::sql::{Bind, Sql};
 use super::word::{Channel, Impact, RequestStatus};
-use super::{Conn, PgRow, audit_entry, rows};
+use super::{Conn, PgRow, audit_entry, rows, write};
 use crate::access::{Permission, Permit, Reach};
 use crate::error::Error;
 
@@ -187,7 +187,8 @@ pub(super) const COMPLETED: Again = &[
 ];
 
 /// Makes requests, and locks them in the order given; one that its source told before becomes what `again` says, which the
-/// audit log tells (rule P4). No two may be of one source and id.
+/// audit log tells (rule P4). No two may be of one source and id. The transaction is to be run again where a rival made one
+/// of them meanwhile: what it was before is not seen.
 pub(super) async fn put(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
@@ -228,9 +229,13 @@ pub(super) async fn put(
     };
     audit_entry::append_each(&mut sql, permit, &tell);
     sql.push(
-        " SELECT p.id, p.source, p.source_id, EXISTS (SELECT FROM changed c WHERE c.id = p.id) FROM put p",
+        " SELECT p.id, p.source, p.source_id, EXISTS (SELECT FROM changed c WHERE c.id = p.id), n.id IS NULL AND b.id IS NULL \
+         FROM put p LEFT JOIN told n ON n.id = p.id LEFT JOIN request b ON b.root_id = p.root_id AND b.id = p.id",
     );
     let put = |row: &PgRow| {
+        if column::<Bool, _>(row, 4)? {
+            return Err(write::overtaken_unseen());
+        }
         let source: Option<String> = column::<Nullable<Text>, _>(row, 1)?;
         let source_id: Option<String> = column::<Nullable<Text>, _>(row, 2)?;
         let changed = column::<Bool, _>(row, 3)?;

@@ -100,7 +100,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    breach_key (root_id, subject_id, kind, phase, due_at) {
+    breach_key (root_id, subject_id, kind, phase, due_at, time_period) {
         root_id -> Uuid,
         tenant_id -> Uuid,
         subject_id -> Uuid,
@@ -109,7 +109,7 @@ diesel::table! {
         due_at -> Timestamptz,
         breach_id -> Uuid,
         hours -> Nullable<Int4>,
-        time_period -> Nullable<Text>,
+        time_period -> Text,
     }
 }
 
@@ -227,6 +227,11 @@ diesel::table! {
         lease_id -> Nullable<Uuid>,
         leased_until -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
+        hours -> Int4,
+        time_period -> Text,
+        categories -> Array<Text>,
+        first_attempt_at -> Nullable<Timestamptz>,
+        last_attempt_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -188,7 +188,7 @@ pub(super) async fn evaluate(
             " LEFT JOIN LATERAL (SELECT r.breach_id, r.hours FROM breach_key r WHERE r.root_id = l.root_id \
              AND r.subject_id = l.id AND r.kind = 'limit' AND r.phase = '{}' \
              AND r.due_at > p.starts - interval '36 hours' AND r.due_at < p.starts + interval '36 hours' \
-             AND (r.time_period = l.time_period OR r.time_period IS NULL AND r.due_at = p.starts) LIMIT 1) {name} ON true",
+             AND (r.time_period = l.time_period OR r.time_period = '' AND r.due_at = p.starts) LIMIT 1) {name} ON true",
             phase.word()
         ));
     }

@@ -423,6 +423,14 @@ pub(super) async fn one_at_a_time(conn: &mut AsyncPgConnection, permit: &Permit)
     Ok(())
 }
 
+/// That a statement waited for a row which a rival made, and which it does not see. Run again, its transaction does.
+pub(super) fn overtaken_unseen() -> Failure {
+    Failure::DatabaseError(
+        DatabaseErrorKind::SerializationFailure,
+        Box::new("a rival made the row".to_owned()),
+    )
+}
+
 /// The object of a source, which stays until the transaction ends.
 pub(super) async fn sourced<N: Noun>(
     conn: &mut AsyncPgConnection,

@@ -216,3 +216,34 @@ async fn the_number_of_statements_does_not_grow_with_the_rows() {
     }
     assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c5_of_a_service_as_a_whole_instances_count_that_the_request_was_about_and_not_those_of_others_taken_in_with_it()
+ {
+    let app = world().await;
+    let whole = format!(
+        "INSERT INTO service_instance (root_id, id, tenant_id, service_id, name, support_team_id) VALUES
+           ('{root}', '{other}', '{root}', '{mail}', 'Mail of others', '{team}');
+         INSERT INTO sla (root_id, id, tenant_id, kind, name, status, active_version_id, customer_id) VALUES
+           ('{root}', '{sla}', '{root}', 'service', 'All mail', 'active', '{version}', '{customer}');
+         INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, service_offering_id, coverage) VALUES
+           ('{root}', '{version}', '{root}', '{sla}', 1, 'v1', 'service', '{offering}', 'customer_account')",
+        root = key(1),
+        customer = key(11),
+        team = key(22),
+        mail = key(60),
+        offering = key(61),
+        other = key(75),
+        sla = key(85),
+        version = key(95),
+    );
+    app.database.client().await.batch_execute(&whole).await.unwrap();
+    // Passed on to a team that supports another instance than its own.
+    let own = with(ticket(), json!({ "teamId": key(22) }));
+    let other = with(ticket(), json!({ "serviceInstanceId": key(75) }));
+    for rows in [json!([own]), json!([own, other])] {
+        let payload = done(&app, "requestRegisterMany", json!({ "rows": rows })).await;
+        let given = &clock(&payload["results"][0]["request"], "All mail")["actualResponseAt"];
+        assert_eq!(given, "2026-03-02T10:00:00Z", "{payload}");
+    }
+}

@@ -291,3 +291,54 @@ async fn each_field_of_a_mutation_has_its_own_present_so_that_what_one_put_in_fo
     let data = app.data("agent", query, json!({ "input": now })).await;
     assert_ne!(data["a"]["request"]["registeredAt"], data["b"]["request"]["registeredAt"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_an_edit_is_in_force_from_its_commit_on_and_moves_nothing_that_was_taken_in_while_it_was_written()
+{
+    let app = edited().await;
+    // What is promised is remembered from the first request on.
+    written(&app, "requestRegister", ticket()).await;
+    let client = app.database.client().await;
+    let offering = key(61);
+    let hold = format!("BEGIN; SELECT 1 FROM service_offering WHERE id = '{offering}' FOR NO KEY UPDATE");
+    client.batch_execute(&hold).await.unwrap();
+    let minutes = |minutes: i32| json!({ "kind": "MINUTES", "minutes": minutes });
+    let target = json!({ "impact": "HIGH", "response": minutes(20), "resolution": minutes(40), "supportHoursId": key(50) });
+    let last = edit(&app, "serviceOfferingUpdate", json!({ "id": offering, "targets": [target] }));
+    let mut request = Value::Null;
+    let meanwhile = async {
+        let now = json!({ "registeredAt": app.store.now().to_rfc3339() });
+        request = written(&app, "requestRegister", with(ticket(), now)).await;
+    };
+    let answer = while_it_waits(&app.database, &client, last, meanwhile).await;
+    assert!(answer["errors"].is_null(), "{answer}");
+    assert_eq!(clock(&request, "Mail server")["maximumResolutionDuration"], 480);
+    let event = json!({ "requestId": request["id"], "status": "ACCEPTED" });
+    let after = written(&app, "requestRecord", event).await;
+    let same = ["maximumResponseDuration", "maximumResolutionDuration", "resolutionTargetAt"];
+    assert_eq!(fields(clock(&after, "Mail server"), &same), fields(clock(&request, "Mail server"), &same));
+    let fresh = with(ticket(), json!({ "registeredAt": app.store.now().to_rfc3339() }));
+    let fresh = written(&app, "requestRegister", fresh).await;
+    assert_eq!(clock(&fresh, "Mail server")["maximumResolutionDuration"], 40);
+    assert_eq!(number(&app, "SELECT count(*) FROM offering_promise WHERE since = 'infinity'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_what_a_rival_registers_first_is_renamed_with_an_entry_in_the_audit_log() {
+    let app = edited().await;
+    let client = app.database.client().await;
+    let rival = format!(
+        "BEGIN; INSERT INTO request (root_id, id, tenant_id, channel, subject, status, registered_at, source, source_id)
+           VALUES ('{ROOT}', uuid_v7(), '{ROOT}', 'ticket', 'Of the rival', 'assigned', now(), 'desk', '1')"
+    );
+    client.batch_execute(&rival).await.unwrap();
+    let own = written(&app, "requestRegister", with(ticket(), json!({ "source": "desk", "sourceId": "1" })));
+    let committing = async {
+        app.database.waited_for().await;
+        client.batch_execute("COMMIT").await.unwrap();
+    };
+    tokio::join!(own, committing);
+    let told = "SELECT count(*) FROM audit_entry WHERE action = 'requestRegister' AND before ->> 'subject' = 'Of the rival'
+        AND after ->> 'subject' = 'No mail'";
+    assert_eq!(number(&app, told).await, 1);
+}

@@ -284,3 +284,19 @@ async fn the_stretches_of_a_clock_that_runs_for_years_come_in_bounded_parts() {
         assert_eq!(refusal(&ask(arguments).await), Some(("BAD_REQUEST", sentence)));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s10_a_wait_that_was_left_out_of_the_service_level_was_allowed_nothing() {
+    let app = world().await;
+    let request = written(&app, "requestRegister", call()).await;
+    let given_up =
+        json!({ "requestId": request["id"], "kind": "ABANDONED", "occurredAt": "2026-03-02T10:00:05Z" });
+    written(&app, "requestRecord", given_up).await;
+    let query = "query($id: ID!) { request(id: $id) { affectedSlas { nodes { responseTargetAt explanation { response {
+        allowanceSeconds countedSeconds } } } } } }";
+    let data = app.data("agent", query, json!({ "id": request["id"] })).await;
+    assert_eq!(
+        data["request"]["affectedSlas"]["nodes"][0],
+        json!({ "responseTargetAt": null, "explanation": { "response": { "allowanceSeconds": null, "countedSeconds": 5.0 } } })
+    );
+}

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 
 use crate::app::App;
 use crate::cli::gateway;
-use crate::intake::{clock, fields, number, recorded, ticket, with, world, written};
+use crate::intake::{clock, fields, key, number, recorded, ticket, with, world, written};
 use crate::sample::content;
 
 /// A log of two incidents in the form of ServiceNow's: out of order, one row twice, three rows bad.
@@ -357,4 +357,48 @@ async fn c13_x14_a_call_whose_sla_or_channel_is_told_only_later_is_measured_as_i
     }
     let due = "SELECT count(*) FROM deadline d JOIN affected_sla a ON a.root_id = d.root_id AND a.id = d.affected_sla_id WHERE NOT a.applies";
     assert_eq!((number(&app, due).await, number(&app, standing).await), (0, 2), "the chat's own two");
+    // Nor is a wait counted of an SLA that turned out never to apply.
+    let query = "query ($id: ID!) { tenant(id: $id) { attainment(from: \"2026-03-01T00:00:00Z\", to: \"2026-04-01T00:00:00Z\") { total {
+        queue { entered ignoredAbandons } livechat { entered ignoredAbandons } } } } }";
+    let data = app.data("agent", query, json!({ "id": key(1) })).await;
+    let level = |entered: i32| json!({ "entered": entered, "ignoredAbandons": 0 });
+    assert_eq!(data["tenant"]["attainment"]["total"], json!({ "queue": level(2), "livechat": level(1) }));
+    let query =
+        "query ($id: ID!) { simulateSlaTerms(slaId: $id, terms: { livechat: { dueTimeInMinutes: 9 } },
+        from: \"2026-03-01T00:00:00Z\", to: \"2026-04-01T00:00:00Z\") { replayed } }";
+    let data = app.data("agent", query, json!({ "id": key(83) })).await;
+    assert_eq!(data["simulateSlaTerms"]["replayed"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_that_name_their_zone_in_plain_letters_are_not_taken_for_local_ones() {
+    let app = world().await;
+    let zone = "UPDATE tenant SET time_zone = 'America/New_York'";
+    app.database.client().await.batch_execute(zone).await.unwrap();
+    let read = async |at: &str, flags: &[&str]| {
+        let mut all = vec!["--dry-run"];
+        all.extend(flags);
+        import(&app, "log.csv", format!("sourceId,occurredAt\nA,{at}\n"), &all).await
+    };
+    for (at, flags, instant) in [
+        ("20260302T100000Z", &["--time-format=%Y%m%dT%H%M%SZ"][..], "10:00:00"),
+        ("02/03/2026 10:00 UTC", &["--time-format=%d/%m/%Y %H:%M UTC"], "10:00:00"),
+        ("02/03/2026 10:00", &["--time-format=%d/%m/%Y %H:%M"], "15:00:00"),
+        // In the letters of another language.
+        (
+            "02/03/2026 10:00 MEZ",
+            &["--time-format=%d/%m/%Y %H:%M MEZ", "--time-zone=Europe/Berlin"],
+            "09:00:00",
+        ),
+        (
+            "02/03/2026 10:00 CET",
+            &["--time-format=%d/%m/%Y %H:%M %Z", "--time-zone=Europe/Berlin"],
+            "09:00:00",
+        ),
+    ] {
+        let (_, said, why) = read(at, flags).await;
+        assert!(said.contains(&format!("from 2026-03-02 {instant} UTC")), "{at}: {said}{why}");
+    }
+    let (well, _, why) = read("02/03/2026 10:00 UTC", &["--time-format=%d/%m/%Y %H:%M %Z"]).await;
+    assert!(!well && why.contains("%Z does not tell which one is meant"), "{why}");
 }

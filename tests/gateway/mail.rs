@@ -13,9 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
 use crate::app::App;
-use crate::breaches::ROOT;
+use crate::breaches::{FOREIGN, ROOT};
 use crate::following::{person, world};
 
 /// A mail server that takes what it is given, or answers recipients as it is told.
@@ -333,4 +334,85 @@ async fn l3_a_limit_that_was_put_to_sleep_is_not_told_of() {
     let suppressed = becomes(&app, &limit, "SUPPRESSED").await;
     assert_eq!(suppressed["attempts"], 0);
     assert!(postbox.letters().is_empty());
+}
+
+/// Messages that are due in a tree, of as many limits.
+async fn due(client: &Client, root: Uuid, count: u32, contact: &str) {
+    let letters = format!(
+        "WITH l AS (INSERT INTO sla_limit (root_id, id, tenant_id, project_id, time_limit_in_hours, time_period, contact_type,
+             contact, categories) SELECT '{root}', uuid_v7(), '{root}', '{root}', 1, 'weekly', 'email', '{contact}', '{{work}}'
+           FROM generate_series(1, {count}) RETURNING *),
+         k AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id, hours, time_period)
+           SELECT root_id, tenant_id, id, 'limit', 'breached', '2026-03-02Z', uuid_v7(), 1, 'weekly' FROM l RETURNING *)
+         INSERT INTO limit_notification (root_id, id, tenant_id, sla_limit_id, period_start, time_period, hours, categories, contact)
+           SELECT root_id, breach_id, tenant_id, subject_id, due_at, time_period, hours, '{{work}}', '{contact}' FROM k"
+    );
+    client.batch_execute(&letters).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_tree_heaps_up_does_not_keep_another_from_being_told() {
+    let app = office().await;
+    let client = app.database.client().await;
+    let tree = format!(
+        "INSERT INTO tenant (root_id, id, parent_id, slug, name, time_zone) VALUES ('{FOREIGN}', '{FOREIGN}', NULL, 'foreign', 'Foreign', 'UTC');
+         INSERT INTO project (root_id, id, tenant_id, name) VALUES ('{FOREIGN}', '{FOREIGN}', '{FOREIGN}', 'Bridge')"
+    );
+    client.batch_execute(&tree).await.unwrap();
+    due(&client, ROOT, 30, "many@root.example").await;
+    due(&client, FOREIGN, 1, "one@foreign.example").await;
+    let postbox = Postbox::open("250 ok").await;
+    let _replica = send(&app, server(&postbox));
+    let letters = postbox.has_got(31).await;
+    let place = letters.iter().position(|letter| letter.contains("one@foreign.example"));
+    assert!(place < Some(2), "{place:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_the_contact_is_told_the_limit_that_was_reached_whatever_it_is_by_then() {
+    let app = office().await;
+    let limit = limit(&app, "pech@simplo.example").await;
+    let raise = "mutation($id: ID!) { slaLimitUpdate(input: { id: $id, timeLimitInHours: 400, timePeriod: MONTHLY }) {
+        errors { message } } }";
+    assert_eq!(
+        app.data("planner", raise, json!({ "id": limit })).await["slaLimitUpdate"]["errors"],
+        json!([])
+    );
+    // Nor does it matter that the database knows the tenant's zone no more.
+    let unknown = "UPDATE tenant SET time_zone = 'No/Where'";
+    app.database.client().await.batch_execute(unknown).await.unwrap();
+    let postbox = Postbox::open("250 ok").await;
+    let _replica = send(&app, server(&postbox));
+    let letter = postbox.has_got(1).await.remove(0).replace("=\r\n", "");
+    assert!(letter.contains("The limit of 1 hours a week "), "{letter}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_tried_for_days_from_its_first_attempt_on() {
+    let app = office().await;
+    let client = app.database.client().await;
+    due(&client, ROOT, 1, "later@simplo.example").await;
+    // It was due while no replica ran.
+    client
+        .batch_execute("UPDATE limit_notification SET created_at = now() - interval '4 days'")
+        .await
+        .unwrap();
+    let postbox = Postbox::open("451 later").await;
+    let _replica = send(&app, server(&postbox));
+    let state = async |attempted: &str| -> String {
+        let begun = Instant::now();
+        let query = format!("SELECT state FROM limit_notification WHERE {attempted}");
+        loop {
+            if let Some(row) = client.query_opt(&query, &[]).await.unwrap() {
+                return row.get(0);
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20));
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(state("last_error IS NOT NULL").await, "pending");
+    let long =
+        "UPDATE limit_notification SET first_attempt_at = now() - interval '4 days', next_attempt_at = now()";
+    client.batch_execute(long).await.unwrap();
+    assert_eq!(state("settled_at IS NOT NULL").await, "failed");
 }

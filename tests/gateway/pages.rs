@@ -159,8 +159,10 @@ async fn app() -> std::sync::Arc<App> {
          INSERT INTO webhook (root_id, id, tenant_id, name, url, disabled_at)
          SELECT '{tenant}', uuid_v7(), '{tenant}', 'Hook ' || n % 4, 'https://hooks.example.com/' || n,
            CASE WHEN n % 3 = 0 THEN now() END FROM generate_series(1, 9) n;
-         INSERT INTO limit_notification (root_id, id, tenant_id, sla_limit_id, period_start, contact, state)
-         SELECT l.root_id, uuid_v7(), l.tenant_id, l.id, now() - n * interval '1 week', l.contact,
+         INSERT INTO limit_notification (root_id, id, tenant_id, sla_limit_id, period_start, time_period, hours, categories,
+           contact, state)
+         SELECT l.root_id, uuid_v7(), l.tenant_id, l.id, now() - n * interval '1 week', l.time_period,
+           l.time_limit_in_hours, l.categories, l.contact,
            CASE WHEN n % 2 = 0 THEN 'sent' ELSE 'failed' END
          FROM (SELECT * FROM sla_limit LIMIT 1) l, generate_series(1, 9) n;
          INSERT INTO service_instance_user (root_id, tenant_id, service_instance_id, person_id)

@@ -356,8 +356,8 @@ impl Scene {
             scene.objects.insert(ty.to_owned(), object["id"].as_str().unwrap().to_owned());
         }
         // What only a job makes.
-        let statement = "INSERT INTO limit_notification (root_id, id, tenant_id, sla_limit_id, period_start, contact, state)
-            SELECT root_id, uuid_v7(), tenant_id, id, '2016-03-01Z', contact, 'sent' FROM sla_limit WHERE root_id = (
+        let statement = "INSERT INTO limit_notification (root_id, id, tenant_id, sla_limit_id, period_start, time_period, hours, categories, contact, state)
+            SELECT root_id, uuid_v7(), tenant_id, id, '2016-03-01Z', time_period, time_limit_in_hours, categories, contact, 'sent' FROM sla_limit WHERE root_id = (
               SELECT id FROM tenant WHERE slug = 'wna') RETURNING id::text";
         let row = scene.app.database.client().await.query_one(statement, &[]).await.unwrap();
         let node = format!("{{ node(id: \"{}\") {{ id }} }}", row.get::<_, String>(0));

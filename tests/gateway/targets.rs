@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::intake::{fields, ticket, with, world, written};
+use crate::intake::{fields, key, ticket, with, world, written};
 
 /// The clock of a new ticket about the mail server, registered at an instant.
 async fn clock_of_ticket(app: &App, registered_at: &str) -> Value {
@@ -65,4 +65,19 @@ async fn x11_minutes_of_no_hours_are_no_target_and_never_around_the_clock() {
             "supportHours": null,
         })
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instant_beyond_the_year_9999_is_none_that_could_be_read() {
+    let app = world().await;
+    let role = "UPDATE role SET permissions = permissions || '{catalog:read}'";
+    app.database.client().await.batch_execute(role).await.unwrap();
+    // Its last Friday, of which two hours are left.
+    let query = "query($id: ID!) { calendar(id: $id) {
+        one: targetAt(start: \"9999-12-31T15:00:00Z\", minutes: 120, timeZone: \"UTC\") { targetAt breachesAt }
+        two: targetAt(start: \"9999-12-31T15:00:00Z\", minutes: 180, timeZone: \"UTC\") { targetAt breachesAt } } }";
+    let data = app.data("agent", query, json!({ "id": key(50) })).await;
+    let closing = json!({ "targetAt": "9999-12-31T17:00:00Z", "breachesAt": null });
+    let none = json!({ "targetAt": null, "breachesAt": null });
+    assert_eq!(data["calendar"], json!({ "one": closing, "two": none }));
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::following::person;
+use crate::intake::{self, ticket, with, written};
 use crate::introspection::{Field, Type, Types, refusal};
 
 const READER: &str = "reader@wna.example.com";
@@ -395,4 +396,93 @@ async fn who_is_a_person_of_several_trees_is_shown_the_one_with_rights() {
         let seen = app.data(&login, "{ viewer { person { tenant { slug } } } }", json!({})).await;
         assert_eq!(seen["viewer"]["person"], json!({ "tenant": { "slug": with } }));
     }
+}
+
+/// A network of the root's, and of two siblings that use it for their mail the one whose mail it brings down; an SLA of the
+/// other's on mail as a whole.
+fn siblings() -> String {
+    let k = intake::key;
+    format!(
+        "INSERT INTO tenant (root_id, id, parent_id, slug, name, time_zone) VALUES ('{root}', '{east}', '{root}', 'east', 'East', 'UTC');
+         INSERT INTO tenant_closure (root_id, ancestor_id, descendant_id, depth) VALUES
+           ('{root}', '{east}', '{east}', 0), ('{root}', '{root}', '{east}', 1);
+         INSERT INTO service (root_id, id, tenant_id, name, provider_id) VALUES ('{root}', '{network}', '{root}', 'Network', '{provider}');
+         INSERT INTO service_instance (root_id, id, tenant_id, service_id, name) VALUES
+           ('{root}', '{lan}', '{root}', '{network}', 'LAN'), ('{root}', '{mail_east}', '{east}', '{mail}', 'Secret mail of the east');
+         INSERT INTO service_instance_relation (root_id, tenant_id, consumer_id, used_id, effect) VALUES
+           ('{root}', '{east}', '{mail_east}', '{lan}', 'down');
+         INSERT INTO sla (root_id, id, tenant_id, kind, name, status, active_version_id, customer_id) VALUES
+           ('{root}', '{sla}', '{west}', 'service', 'Mail of the west', 'active', '{version}', '{customer}');
+         INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, service_offering_id, coverage) VALUES
+           ('{root}', '{version}', '{west}', '{sla}', 1, 'v1', 'service', '{offering}', 'people');
+         INSERT INTO sla_version_person (root_id, tenant_id, sla_version_id, person_id) VALUES ('{root}', '{west}', '{version}', '{agent}')",
+        root = k(1),
+        west = k(2),
+        east = k(3),
+        provider = k(10),
+        customer = k(11),
+        agent = k(30),
+        mail = k(60),
+        offering = k(61),
+        network = k(63),
+        mail_east = k(72),
+        lan = k(73),
+        sla = k(85),
+        version = k(95),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c1_an_instance_of_a_sibling_tenant_decides_no_clock_and_its_name_is_told_nowhere() {
+    let app = intake::world().await;
+    let client = app.database.client().await;
+    client.batch_execute(&siblings()).await.unwrap();
+    person(&client, "westerner", "below", "affected-slas:read,affected-slas:write,slas:read,catalog:read")
+        .await;
+    let about_the_lan = with(
+        ticket(),
+        json!({ "tenantId": intake::key(2), "impact": "TOP", "serviceInstanceId": intake::key(73) }),
+    );
+    let request = written(&app, "requestRegister", about_the_lan.clone()).await;
+    assert_eq!(request["affectedSlas"]["nodes"], json!([]), "the west has no mail");
+
+    // Made after that of the east.
+    let own = format!(
+        "INSERT INTO service_instance (root_id, id, tenant_id, service_id, name) VALUES
+           ('{root}', '{mail_west}', '{west}', '{mail}', 'Mail server of the west');
+         INSERT INTO service_instance_relation (root_id, tenant_id, consumer_id, used_id, effect) VALUES
+           ('{root}', '{west}', '{mail_west}', '{lan}', 'degraded')",
+        root = intake::key(1),
+        west = intake::key(2),
+        mail = intake::key(60),
+        lan = intake::key(73),
+        mail_west = intake::key(74),
+    );
+    client.batch_execute(&own).await.unwrap();
+    let request = written(&app, "requestRegister", about_the_lan).await;
+    let query = "query($id: ID!) { request(id: $id) { affectedSlas { nodes { impact serviceInstance { name }
+        explanation { resolution { allowanceSeconds } } } } } }";
+    let expected = json!([{ "impact": "HIGH", "serviceInstance": { "name": "Mail server of the west" },
+        "explanation": { "resolution": { "allowanceSeconds": 28800.0 } } }]);
+    let clocks = async || {
+        let mut data = app.data("westerner", query, json!({ "id": request["id"] })).await;
+        data["request"]["affectedSlas"]["nodes"].take()
+    };
+    client.batch_execute("UPDATE role SET permissions = permissions || '{requests:read}'").await.unwrap();
+    assert_eq!(clocks().await, expected);
+    let event =
+        json!({ "requestId": request["id"], "status": "ACCEPTED", "occurredAt": "2026-03-02T10:05:00Z" });
+    written(&app, "requestRecord", event).await;
+    assert_eq!(clocks().await, expected);
+
+    // As it was made before.
+    let made = format!("UPDATE affected_sla SET service_instance_id = '{}'", intake::key(72));
+    client.batch_execute(&made).await.unwrap();
+    let query = "{ affectedSlas(orderBy: [{ field: SERVICE_INSTANCE }]) { edges { cursor node { serviceInstance { name } } } } }";
+    let data = app.data("westerner", query, json!({})).await;
+    let edge = &data["affectedSlas"]["edges"][0];
+    assert_eq!(edge["node"]["serviceInstance"], Value::Null);
+    let cursor = BASE64_URL_SAFE_NO_PAD.decode(edge["cursor"].as_str().unwrap()).unwrap();
+    let cursor = String::from_utf8_lossy(&cursor);
+    assert!(!cursor.contains("east"), "{cursor}");
 }

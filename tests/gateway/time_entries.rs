@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::following::person;
@@ -471,4 +472,57 @@ async fn time_is_found_by_its_project_its_person_its_source_and_when_it_was_logg
         let expected: Vec<Value> = found.iter().map(|entry| json!({ "uuid": entry["uuid"] })).collect();
         assert_eq!(data["timeEntries"]["nodes"], json!(expected), "{filter}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l2_b1_a_month_that_begins_with_a_week_that_was_recorded_is_recorded_and_told_too() {
+    let app = projects().await;
+    limiter(&app).await;
+    let client = app.database.client().await;
+    client.batch_execute("UPDATE sla_limit SET created_at = '2025-01-01Z'").await.unwrap();
+    // 1 September 2025 is a Monday.
+    let ten_hours = |day: u32| {
+        let day = format!("2025-09-{day:02}T");
+        with(entry(&format!("{day}00:00:00Z"), &format!("{day}10:00:00Z")), json!({ "category": "travel" }))
+    };
+    logged(&app, ten_hours(2)).await;
+    recorded(&app, &["2025-09-01 BREACHED", "2025-09-01 WARNING"]).await;
+    let monthly = json!({ "id": key(210), "timePeriod": "MONTHLY", "timeLimitInHours": 20 });
+    limit_written(&app, "slaLimitUpdate", monthly).await;
+    logged(&app, ten_hours(20)).await;
+    let both = ["2025-09-01 BREACHED", "2025-09-01 BREACHED", "2025-09-01 WARNING", "2025-09-01 WARNING"];
+    recorded(&app, &both).await;
+    let letters = "SELECT count(*) FROM limit_notification WHERE (time_period, hours) IN (('weekly', 10), ('monthly', 20))";
+    assert_eq!(number(&app, letters).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_time_that_a_rival_logs_first_is_taken_from_the_project_it_was_logged_on() {
+    let app = projects().await;
+    limiter(&app).await;
+    let client = app.database.client().await;
+    // A rival has logged what uses up the week, and has not committed yet.
+    let (root, limit, record) = (key(1), key(210), Uuid::now_v7());
+    let rival = format!(
+        "BEGIN;
+         INSERT INTO time_entry (root_id, id, tenant_id, project_id, category, started_at, ended_at, source, source_id)
+           VALUES ('{root}', uuid_v7(), '{root}', '{one}', 'travel', '2026-03-03T00:00Z', '2026-03-03T12:00Z', 'tracker', '1');
+         INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_limit_id, target_at, detected_at)
+           VALUES ('{root}', '{record}', '{root}', 'limit', 'breached', '{limit}', '2026-03-02Z', now());
+         INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id, hours, time_period)
+           VALUES ('{root}', '{root}', '{limit}', 'limit', 'breached', '2026-03-02Z', '{record}', 10, 'weekly');
+         INSERT INTO breach_pending (root_id, tenant_id, breach_id) VALUES ('{root}', '{root}', '{record}')",
+        one = key(PROJECT),
+    );
+    client.batch_execute(&rival).await.unwrap();
+    let moved = with(
+        entry("2026-03-03T00:00:00Z", "2026-03-03T12:00:00Z"),
+        json!({ "projectId": key(OTHER), "category": "travel", "source": "tracker", "sourceId": "1" }),
+    );
+    let committing = async {
+        app.database.waited_for().await;
+        client.batch_execute("COMMIT").await.unwrap();
+    };
+    tokio::join!(logged(&app, moved), committing);
+    recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 RETRACTED BREACHED"]).await;
 }

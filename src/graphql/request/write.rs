@@ -45,7 +45,8 @@ pub struct RequestRegisterInput {
     impact: Option<Impact>,
     /// Who asks: decides which SLAs cover a ticket. A person of the tenant or of one above it; null = not known.
     requester_id: Option<ID>,
-    /// What it is about: tickets fall under the SLAs on this service instance and on those that use it. Null = not known.
+    /// What it is about: tickets fall under the SLAs on this service instance and on those that use it, of its tenant
+    /// or above. Null = not known.
     service_instance_id: Option<ID>,
     /// The standard service request it was made from, whose targets go before those of the impact; null = none.
     standard_service_request_id: Option<ID>,

@@ -20,7 +20,7 @@ use crate::clock::waiting::{WaitTerms, wait};
 use crate::clock::whole_minutes;
 use crate::store::affected_sla::{self, Clock, Frozen, Moving};
 use crate::store::breach::{self, Recorded};
-use crate::store::candidate::{self, Candidate, Question, Services, Terms};
+use crate::store::candidate::{self, Around, Candidate, Question, Services, Terms};
 use crate::store::word::{BreachPhase, Channel};
 use crate::store::{deadline, id, promise, request, request_event, rows};
 
@@ -67,8 +67,8 @@ pub(super) async fn bring_up_to_date(
         }
     };
 
-    let requested = stretches.iter().filter_map(|stretch| stretch.instance);
-    let services = match candidate::ask_services(frozen.iter(), requested, &graph.uses) {
+    let instances = stretches.iter().filter_map(|stretch| stretch.instance);
+    let services = match candidate::ask_services(frozen.iter(), instances, &graph.uses) {
         Some(sql) => candidate::services(&rows(conn, sql).await?)?,
         None => Services::new(),
     };
@@ -80,6 +80,16 @@ pub(super) async fn bring_up_to_date(
     let offerings: Vec<Uuid> = offerings.into_iter().collect();
     let promises = promise::histories(conn, permit, &offerings, earliest).await?;
 
+    let mut requested: HashMap<Uuid, BTreeSet<Uuid>> = HashMap::new();
+    for stretch in &stretches {
+        requested.entry(stretch.request.id).or_default().extend(stretch.instance);
+    }
+    let nothing = BTreeSet::new();
+    let around = |frozen: &Frozen| Around {
+        requested: requested.get(&frozen.request_id).unwrap_or(&nothing),
+        uses: &graph.uses,
+        services: &services,
+    };
     let mut happened: HashMap<Uuid, Vec<Event>> = HashMap::new();
     let mut received: HashMap<Uuid, DateTime<Utc>> = HashMap::new();
     for request in &requests {
@@ -93,11 +103,11 @@ pub(super) async fn bring_up_to_date(
             let received = received.get(&frozen.request_id).copied().unwrap_or(now);
             let standard = frozen.standard_service_request_id;
             let promised = promise::promised(promises.get(&offering), standard, received);
-            run(&frozen.facts(promised, &graph.uses, &services), &frozen.history(events))
+            run(&frozen.facts(promised, around(frozen)), &frozen.history(events))
         }
         Terms::Wait(terms) if frozen.applies => await_answer(frozen, terms, events),
         // It promises nothing.
-        Terms::Wait(_) => run(&frozen.facts(Vec::new(), &graph.uses, &services), events),
+        Terms::Wait(_) => run(&frozen.facts(Vec::new(), around(frozen)), events),
     };
     for frozen in frozen {
         let events = happened.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
@@ -278,7 +288,7 @@ fn concerned(
             }
         }
         let requester = stretch.requester.and_then(|id| graph.requesters.get(&id)).unwrap_or(&nobody);
-        // An SLA on a service as a whole may be found on several instances: the request's own goes first.
+        // An SLA on a service as a whole may be found on several instances: the request's own goes first, then the nearest.
         covering.sort_by_key(|(candidate, _)| candidate.instance_id != stretch.instance);
         let (candidates, covers): (Vec<Candidate>, Vec<Covering>) = covering.into_iter().unzip();
         let applying: BTreeSet<usize> =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::{Integer, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use crate::store::noun::{Noun, column};
 use crate::store::page::{columns, decoded, within};
 use crate::store::reference::References;
 use crate::store::sql::{Bind, Sql};
+use crate::store::write::overtaken_unseen;
 use crate::store::{Conn, PgRow, audit_entry, id, person, project, rows, sla_limit};
 
 /// Time to be logged, or to be corrected where its source has logged it before.
@@ -215,7 +216,8 @@ async fn read(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -> Qu
 }
 
 /// Makes entries, or corrects those that their source has logged before where they say something else. Gives the
-/// stretches that the corrected ones had, and those that all of them have now.
+/// stretches that the corrected ones had, and those that all of them have now. The transaction is to be run again where a
+/// rival made one of them meanwhile: what it was before is not seen, and its project not locked.
 async fn put(conn: &mut AsyncPgConnection, permit: &Permit, new: &[New<'_>]) -> QueryResult<Vec<Touched>> {
     const CONTENT: &str = "project_id, person_id, category, started_at, ended_at";
     let mut sql =
@@ -241,10 +243,14 @@ async fn put(conn: &mut AsyncPgConnection, permit: &Permit, new: &[New<'_>]) -> 
     };
     audit_entry::append_each(&mut sql, permit, &tell);
     sql.push(
-        " SELECT o.project_id, o.category, o.started_at, o.ended_at, 1 FROM old o JOIN fresh f ON f.id = o.id \
-         UNION ALL SELECT f.project_id, f.category, f.started_at, f.ended_at, -1 FROM fresh f",
+        " SELECT o.project_id, o.category, o.started_at, o.ended_at, 1, false FROM old o JOIN fresh f ON f.id = o.id \
+         UNION ALL SELECT f.project_id, f.category, f.started_at, f.ended_at, -1, n.id IS NULL AND o.id IS NULL \
+         FROM fresh f LEFT JOIN n ON n.id = f.id LEFT JOIN old o ON o.id = f.id",
     );
     let touched = |row: &PgRow| {
+        if column::<Bool, _>(row, 5)? {
+            return Err(overtaken_unseen());
+        }
         Ok(Touched {
             project_id: column::<SqlUuid, _>(row, 0)?,
             category: column::<Text, _>(row, 1)?,

@@ -1,0 +1,2 @@
+DROP TRIGGER offering_promised ON offering_promise;
+DROP FUNCTION offering_promised();
