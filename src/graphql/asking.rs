@@ -227,6 +227,19 @@ impl Asking {
         reach_by_id::<N>(self.viewer()?)
     }
 
+    /// That the viewer holds `permission` where what hangs under an object may be: in the tenant of the object, or, with
+    /// `below`, in one below it. Else the object would look as if it had none.
+    pub(super) fn held(&self, permission: Permission, tenant: Uuid, below: bool) -> Result<(), Error> {
+        let viewer = self.viewer()?;
+        let reach = viewer.reach(permission)?;
+        let held = if below { &reach.visible } else { &reach.tenants };
+        // A tenant that was made since the rights were read has nothing yet.
+        if held.binary_search(&tenant).is_ok() || viewer.place(tenant).is_none() {
+            return Ok(());
+        }
+        Err(Error::Forbidden(permission))
+    }
+
     /// Proof that the viewer may write in a tenant.
     pub fn permit(&self, permission: Permission, tenant_id: Uuid) -> Result<Permit, Error> {
         self.viewer()?.permit(permission, tenant_id)

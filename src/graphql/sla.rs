@@ -251,7 +251,7 @@ object! {
         #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
         time_zone: Option<TimeZone>,
     ) -> Result<Option<Attainment>> {
-        let of = (store::attainment::Of::Sla, self.key(), self.0.tenant_id);
+        let of = (store::attainment::Of::Sla, self.parent());
         Ok(Some(Attainment::of(ctx, of, (from, to), by, time_zone)?))
     }
 
