@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::asking::Asking;
+use super::document::place;
 use super::load::{Counted, Nested, Question};
 use super::look_ahead::{columns, joins};
 use super::node::Entity;
@@ -393,7 +394,7 @@ pub(super) fn under<'a, T: Entity + 'a, F: Filter + Send + 'a, O: Order + Send +
         let asking = Asking::of(ctx);
         parent.shows::<T::Row>(asking, T::Row::LIST, under)?;
         let turn = asking.turn();
-        let question = turn.question((ctx.item.pos, under), || {
+        let question = turn.question((place(ctx), under), || {
             let select = select::<T, F, O>(ctx, filter, order)?;
             let fingerprint = fingerprint::<T::Row>(&select.order);
             let page = args.page(fingerprint, &select.order)?;
@@ -428,7 +429,7 @@ pub(super) fn all_under<'a, T: Entity + 'a>(
         let asking = Asking::of(ctx);
         parent.shows::<T::Row>(asking, T::Row::BY_ID, under)?;
         let turn = asking.turn();
-        let question = turn.question((ctx.item.pos, under), || {
+        let question = turn.question((place(ctx), under), || {
             let reach = asking.reach_by_id::<T::Row>()?;
             let looks = [ctx.look_ahead()];
             let joins = joins(asking, T::Row::TARGET, &looks)?;
