@@ -285,7 +285,7 @@ object! {
         related::<Person>(ctx, self.0.created_by).await
     }
 
-    /// Their first and last name.
+    /// Their first and last name; null when an integration did it, or somebody whom the viewer may not see.
     async fn created_by_name(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         Ok(related::<Person>(ctx, self.0.created_by).await?.map(|person| person.row().name()))
     }
@@ -300,7 +300,7 @@ object! {
         related::<Person>(ctx, self.0.updated_by).await
     }
 
-    /// Their first and last name.
+    /// Their first and last name; null when an integration did it, or somebody whom the viewer may not see.
     async fn updated_by_name(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         Ok(related::<Person>(ctx, self.0.updated_by).await?.map(|person| person.row().name()))
     }
