@@ -227,17 +227,13 @@ async fn p2_what_hangs_under_an_object_is_null_where_the_right_to_it_is_held_in_
         app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
     let mut objects = Vec::new();
     for (list, ty) in types.connections(types.get("Query")) {
+        let of = if ty.name == "Tenant" { "id" } else { "tenant" };
         let one = format!(
-            "($t: ID!) {{ {}(first: 1, filter: {{ tenant: {{ eq: $t }} }}) {{ nodes {{ id }} }} }}",
+            "query ($t: ID!) {{ {}(first: 1, filter: {{ {of}: {{ eq: $t }} }}) {{ nodes {{ id }} }} }}",
             list.name
         );
-        let one = if ty.name == "Tenant" {
-            json!([{ "id": tenant }])
-        } else {
-            app.data(MANAGER, &format!("query {one}"), json!({ "t": tenant })).await[&list.name]["nodes"]
-                .take()
-        };
-        if let Some(id) = one[0]["id"].as_str() {
+        let data = app.data(MANAGER, &one, json!({ "t": tenant })).await;
+        if let Some(id) = data[&list.name]["nodes"][0]["id"].as_str() {
             objects.push((ty, id.to_owned()));
         }
     }
