@@ -971,7 +971,8 @@ async fn b4_what_was_recorded_just_before_a_right_was_given_is_told_however_late
     let mut told = ids(&take(&mut items, 2).await);
     let since = Utc::now() - TimeDelta::minutes(1);
     known.send(Rights { since, ..rights(viewer(ROOT)) }).unwrap();
-    told.extend(ids(&take(&mut items, 3).await));
+    let late = timeout(Duration::from_secs(20), take(&mut items, 3)).await.expect("they are not told");
+    told.extend(ids(&late));
     silent(&mut items).await;
     told.sort_unstable();
     let mut recorded = scene.recorded().await;
