@@ -37,7 +37,7 @@ macro_rules! permissions {
 }
 
 permissions! {
-    /// Create, version, activate and update SLAs with queue terms.
+    /// Create, version, activate, update and delete SLAs with queue terms.
     CustomStatsUpdate = "CUSTOM_STATS_UPDATE",
     /// The same for SLAs with livechat terms.
     ManageLivechatSla = "manage-livechat-sla",

@@ -37,7 +37,7 @@ use crate::error::Error;
 use crate::store::semaphores::Semaphores;
 use crate::store::{PATIENCE, Store, partition, write};
 pub use clocks::Clock;
-pub use feed::{Cursor, EVERYTHING, Feed, Filter, Ids, Item};
+pub use feed::{Cursor, EVERYTHING, Feed, Filter, Ids, Item, Rights};
 
 /// How long a failed task rests before it tries again: the first time, and at most. An outage of the database
 /// must be over for a gateway within five seconds of its end.

@@ -291,7 +291,7 @@ const NAMED: u64 = 100;
 
 async fn import_requests(url: &str, settings: &ImportRequests) -> Outcome {
     up_to_date(url).await?;
-    let store = store::Store::new(connect::pool(url, 2)?);
+    let store = store::Store::new(connect::patient_pool(url, 2)?);
     store.synchronize().await.map_err(|failure| failure.message())?;
     let bar = indicatif::ProgressBar::no_length();
     bar.set_style(indicatif::ProgressStyle::with_template("{wide_bar} {msg} {elapsed}")?);

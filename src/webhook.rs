@@ -109,11 +109,13 @@ async fn look(room: Arc<Room>, mut moved: watch::Receiver<i64>, tasks: TaskTrack
                 drop(place);
             });
         }
-        let rest = if taken > 0 && taken == free { GATHER } else { IDLE };
+        // Where there is no place left, nothing is taken before there is one.
+        let full = taken == free;
         select! {
             () = room.shutdown.cancelled() => break,
-            Ok(()) = moved.changed() => sleep(GATHER).await,
-            () = sleep(jittered(rest)) => {}
+            Ok(_) = room.places.acquire(), if full => sleep(GATHER).await,
+            Ok(()) = moved.changed(), if !full => sleep(GATHER).await,
+            () = sleep(jittered(IDLE)) => {}
         }
     }
     tasks.close();

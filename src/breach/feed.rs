@@ -35,7 +35,7 @@ const HELD: usize = 256;
 /// How many positions one statement of a replay passes over at most.
 const STRIDE: i64 = 10_000;
 
-/// How long ago rights may have changed that are known by now: a tenant that was made may have a record before everybody's
+/// How long ago rights may have changed when the change is seen: a tenant that was made may have a record before everybody's
 /// replica has seen that it is there.
 const GRACE: TimeDelta = TimeDelta::seconds(10);
 
@@ -105,6 +105,15 @@ impl Filter {
             && self.phases.as_ref().is_none_or(|phases| phases.contains(&row.phase))
             && self.detected_at.contains(&row.detected_at)
     }
+}
+
+/// Whose rights a subscriber has.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    /// Who asks, with the rights of now.
+    pub viewer: Arc<Viewer>,
+    /// When the change was seen that made them such: to read them anew may have taken long.
+    pub since: DateTime<Utc>,
 }
 
 /// What a subscriber is told.
@@ -181,10 +190,10 @@ impl Feed {
     /// the oldest kept on, and without a cursor it begins now, with a checkpoint to resume from (rule B3). Checkpoints
     /// follow after every 15 seconds in which it was told nothing, and 1000 records that did not concern the subscriber.
     ///
-    /// `viewer` is who asks, with the rights of now; a new value counts from the next item on, where it lets more through
-    /// for what was recorded in the last ten seconds too, and once `breaches:read` is gone, in a tenant that the filter
+    /// A new value of `rights` counts from the next item on, where it lets more through for what was recorded in the ten
+    /// seconds before the change was seen too, and once `breaches:read` is gone, in a tenant that the filter
     /// names or everywhere, the stream ends with [`Error::Forbidden`] (rule B4). Where rights cannot change, pass
-    /// `watch::channel(viewer).1`. Whoever keeps the other end sends the viewer anew when the authorization epoch has
+    /// `watch::channel(rights).1`. Whoever keeps the other end sends the viewer anew when the authorization epoch has
     /// risen, and ends the socket when the token expires.
     ///
     /// The stream holds at most 256 records. A reader that does not poll makes nobody wait and loses nothing: the
@@ -200,7 +209,7 @@ impl Feed {
     pub async fn subscribe(
         &self,
         filter: Filter,
-        mut viewer: watch::Receiver<Arc<Viewer>>,
+        mut followed: watch::Receiver<Rights>,
         after: Option<&str>,
     ) -> Result<impl Stream<Item = Result<Item, Error>> + Send + use<>, Error> {
         let after = after
@@ -217,12 +226,12 @@ impl Feed {
             }
         };
         let filter = Arc::new(filter);
-        let rights = viewer.borrow_and_update().clone();
+        let rights = followed.borrow_and_update().viewer.clone();
         let mut follower = Follower {
             hung: hang(&self.room, &filter, &rights, pos)?,
             room: self.room.clone(),
             filter,
-            viewer,
+            followed,
             rights,
             epoch,
             pos,
@@ -295,7 +304,7 @@ fn hang(room: &Arc<Room>, filter: &Arc<Filter>, rights: &Viewer, after: i64) -> 
 struct Follower {
     room: Arc<Room>,
     filter: Arc<Filter>,
-    viewer: watch::Receiver<Arc<Viewer>>,
+    followed: watch::Receiver<Rights>,
     /// The rights that `hung` listens by.
     rights: Arc<Viewer>,
     hung: Hung,
@@ -367,7 +376,7 @@ impl Follower {
     async fn wait(&mut self) {
         select! {
             () = self.hung.rung() => {}
-            Ok(()) = self.viewer.changed() => {}
+            Ok(()) = self.followed.changed() => {}
             () = sleep_until(self.told_at + CHECKPOINT_EVERY) => {}
         }
     }
@@ -393,15 +402,16 @@ impl Follower {
     /// Listens by the rights of this moment, if they have changed.
     fn mind_rights(&mut self) -> Result<(), Error> {
         // Not `has_changed`: that fails once the other end is gone, and would hide the last value it sent.
-        if !Arc::ptr_eq(&self.rights, &self.viewer.borrow()) {
-            self.rights = self.viewer.borrow_and_update().clone();
+        if !Arc::ptr_eq(&self.rights, &self.followed.borrow().viewer) {
+            let Rights { viewer, since } = self.followed.borrow_and_update().clone();
+            self.rights = viewer;
             let before = self.hung.scope().clone();
             self.hung = hang(&self.room, &self.filter, &self.rights, self.pos)?;
             let scope = self.hung.scope();
             self.held.retain(|(_, breach)| breach.as_ref().is_none_or(|row| scope.lets(row)));
             if scope.widens(&before) {
                 // What the rights before did not let through may have been allowed already: it is looked at once more.
-                let since = self.room.tail.before(self.room.store.now() - GRACE).max(self.begun);
+                let since = self.room.tail.before(since - GRACE).max(self.begun);
                 if since < self.told {
                     self.passed = match self.passed.take() {
                         // Nothing was told since they last grew: what they let through by then is still to come.
@@ -430,13 +440,15 @@ impl Follower {
         let mut rest = REST.0;
         let extract = loop {
             match self.extract(after, until).await {
-                // A server from which another has taken over tells of a life that is over.
-                Ok(extract) if extract.head.epoch >= self.epoch => break extract,
-                Ok(_) | Err(_) => {
-                    sleep(jittered(rest)).await;
-                    rest = (rest * 2).min(REST.1);
-                }
+                // A server from which another has taken over tells of a life that is over, and a standby of less than was read
+                // of the other.
+                Ok(Extract { head, .. })
+                    if head.epoch < self.epoch || head.epoch == self.epoch && head.pos < until => {}
+                Ok(extract) => break extract,
+                Err(_) => {}
             }
+            sleep(jittered(rest)).await;
+            rest = (rest * 2).min(REST.1);
         };
         if extract.head.epoch > self.epoch {
             // What was read may be of another life: the next look will say from where, once the tail has read of it.

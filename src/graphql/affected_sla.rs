@@ -307,7 +307,7 @@ object! {
     /// Its records of the breach log, in the order in which they were made. Needs `breaches:read`: else it is null, with an error.
     async fn breaches(&self, ctx: &Context<'_>) -> Result<Option<Vec<Breach>>> {
         let order = vec![store::page::Sort { key: &store::breach::key::ID, descending: false }];
-        Ok(Some(all_under::<Breach>(ctx, self.key(), store::breach::UNDER_AFFECTED_SLA, order).await?))
+        Ok(Some(all_under::<Breach>(ctx, self.parent(), store::breach::UNDER_AFFECTED_SLA, order).await?))
     }
 
     /// Why its durations are what they are: every stretch that counted and every one that did not, adding up exactly.

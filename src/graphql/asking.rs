@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use tokio::task::yield_now;
 use uuid::Uuid;
 
-use super::document::Lists;
+use super::document::{Lists, place};
 use super::load::{Loaders, Question};
 use super::look_ahead::columns;
 use super::viewers::Viewers;
@@ -46,8 +46,7 @@ struct Inner {
     statements: AtomicU32,
     /// How much the long texts of the answer take so far, in bytes.
     told: AtomicUsize,
-    /// What the items of lists count that are no pages, and how much all that were read count so far.
-    lists: Arc<Lists>,
+    /// How much the items of lists that are no pages count so far.
     listed: AtomicU64,
     /// Held by what computes.
     computing: tokio::sync::Mutex<()>,
@@ -144,27 +143,17 @@ impl Turn {
 }
 
 impl Asking {
-    /// The context of one operation, with what the items of its lists count.
-    pub(super) fn new(services: Services, viewer: Option<Arc<Viewer>>, lists: Arc<Lists>) -> Self {
-        Self::make(services, viewer, lists, None)
+    /// The context of one operation.
+    pub(super) fn new(services: Services, viewer: Option<Arc<Viewer>>) -> Self {
+        Self::make(services, viewer, None)
     }
 
     /// The context of what is told of an event to all who follow by the same question with the viewer's rights.
-    pub(super) fn telling(
-        services: Services,
-        viewer: Option<Arc<Viewer>>,
-        lists: Arc<Lists>,
-        question: [u8; 32],
-    ) -> Self {
-        Self::make(services, viewer, lists, Some(question))
+    pub(super) fn telling(services: Services, viewer: Option<Arc<Viewer>>, question: [u8; 32]) -> Self {
+        Self::make(services, viewer, Some(question))
     }
 
-    fn make(
-        services: Services,
-        viewer: Option<Arc<Viewer>>,
-        lists: Arc<Lists>,
-        tells: Option<[u8; 32]>,
-    ) -> Self {
+    fn make(services: Services, viewer: Option<Arc<Viewer>>, tells: Option<[u8; 32]>) -> Self {
         let batches = Batches::default();
         let cursor = services.breaches.cursor();
         let turn = RwLock::new(Arc::new(Turn::new(&services.store, viewer.as_ref(), tells, &batches)));
@@ -180,7 +169,6 @@ impl Asking {
             batches,
             statements,
             told,
-            lists,
             listed,
             computing,
         }))
@@ -225,6 +213,19 @@ impl Asking {
     /// Where the viewer may read rows of a noun by their id.
     pub fn reach_by_id<N: Noun>(&self) -> Result<Arc<Reach>, Error> {
         reach_by_id::<N>(self.viewer()?)
+    }
+
+    /// That the viewer holds `permission` where what hangs under an object may be: in the tenant of the object, or, with
+    /// `below`, in one below it. Else the object would look as if it had none.
+    pub(super) fn held(&self, permission: Permission, tenant: Uuid, below: bool) -> Result<(), Error> {
+        let viewer = self.viewer()?;
+        let reach = viewer.reach(permission)?;
+        let held = if below { &reach.visible } else { &reach.tenants };
+        // A tenant that was made since the rights were read has nothing yet.
+        if held.binary_search(&tenant).is_ok() || viewer.place(tenant).is_none() {
+            return Ok(());
+        }
+        Err(Error::Forbidden(permission))
     }
 
     /// Proof that the viewer may write in a tenant.
@@ -273,7 +274,7 @@ impl Asking {
     /// # Errors
     /// [`Error::LimitExceeded`] when there is not.
     pub(super) fn tell_items(&self, ctx: &Context<'_>, items: usize) -> Result<(), Error> {
-        let of_each = self.0.lists.get(&ctx.item.pos).copied().unwrap_or(1);
+        let of_each = ctx.data_unchecked::<Arc<Lists>>().get(&place(ctx)).copied().unwrap_or(1);
         let values = of_each.saturating_mul(items as u64);
         if self.0.listed.fetch_add(values, Ordering::Relaxed).saturating_add(values) <= MOST_LISTED {
             return Ok(());
@@ -331,7 +332,7 @@ impl Asking {
         let columns = {
             let turn = self.turn();
             let mut primed = turn.primed.lock().unwrap_or_else(PoisonError::into_inner);
-            *primed.reads.entry(ctx.item.pos).or_insert_with(|| columns(N::TARGET, &[ctx.look_ahead()]))
+            *primed.reads.entry(place(ctx)).or_insert_with(|| columns(N::TARGET, &[ctx.look_ahead()]))
         };
         self.row_with(id, columns).await
     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::asking::Asking;
 use super::calendar::{HoursOf, int};
 use super::load::Loaders;
+use super::page::Parent;
 use super::scalar::{DateTime, TimeZone};
 use crate::access::Permission;
 use crate::clock::attainment::{Attained, Bucket, Tally};
@@ -48,17 +49,17 @@ pub struct Attainment {
 }
 
 impl Attainment {
-    /// Of a parent (root, id) in the tenant whose zone counts where none is given.
+    /// Of a parent; the zone of its tenant counts where none is given.
     pub(super) fn of(
         ctx: &Context<'_>,
-        (of, parent, tenant): (Of, (Uuid, Uuid), Uuid),
+        (of, Parent { key: parent, tenant }): (Of, Parent),
         (from, to): (DateTime, DateTime),
         by: Option<AttainmentBucket>,
         zone: Option<TimeZone>,
     ) -> Result<Self, Error> {
         let asking = Asking::of(ctx);
         let viewer = asking.viewer()?;
-        viewer.reach(Permission::AffectedSlasRead)?;
+        asking.held(Permission::AffectedSlasRead, tenant, of != Of::Tenant)?;
         let own = || viewer.place(tenant).map_or(chrono_tz::UTC, |place| place.time_zone);
         let zone = zone.map_or_else(own, |zone| zone.0);
         let period = Arc::new(Bounds::new(from, to, by, zone)?);

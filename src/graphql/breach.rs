@@ -179,7 +179,7 @@ object! {
     /// The record that proves this one wrong; null as long as there is none.
     async fn retracted_by(&self, ctx: &Context<'_>) -> Result<Option<Breach>> {
         let order = vec![store::page::Sort { key: &store::breach::key::ID, descending: false }];
-        let found = all_under::<Breach>(ctx, self.key(), store::breach::UNDER_RETRACTED, order).await?;
+        let found = all_under::<Breach>(ctx, self.parent(), store::breach::UNDER_RETRACTED, order).await?;
         Ok(found.into_iter().next())
     }
 }

@@ -30,11 +30,12 @@ use async_graphql::{
 use quick_cache::{Weighter, sync::Cache};
 use sha2::{Digest, Sha256};
 
+pub(super) use self::complete::place;
 pub use self::limits::Limits;
 pub(super) use self::measure::Lists;
 use self::{
     measure::{Size, Walk},
-    translate::Translation,
+    translate::{Translated, Translation},
     values::Uses,
 };
 
@@ -153,15 +154,24 @@ impl Documents {
             let message = "The document contains no operation: add a query, mutation or subscription.";
             return Err(vec![refusal(VALIDATION_FAILED, message, None)]);
         }
-        let translation = Translation::new(&document);
+        let translation = Translation::new(&self.schema, &document);
         let operations = document
             .operations
             .iter()
             .zip(operations.into_iter().zip(uses))
             .map(|(operation, (size, uses))| {
                 let resumes_by = resume::variable(&document, operation);
-                let (document, marks) = translation.operation(operation).map_err(|e| vec![e])?;
-                Ok(Planned { kind: kind(operation.operation_type), document, marks, size, uses, resumes_by })
+                let Translated { document, marks, fields } =
+                    translation.operation(operation).map_err(|e| vec![e])?;
+                Ok(Planned {
+                    kind: kind(operation.operation_type),
+                    document,
+                    marks,
+                    fields,
+                    size,
+                    uses,
+                    resumes_by,
+                })
             })
             .collect::<Result<_, Vec<_>>>()?;
         static READ: AtomicU64 = AtomicU64::new(0);
@@ -245,10 +255,12 @@ pub struct Checked {
 
 struct Planned {
     kind: engine::OperationType,
-    /// This operation and the fragments it reaches, as the engine wants them.
+    /// This operation, its fragments expanded, as the engine wants it.
     document: engine::ExecutableDocument,
     /// Whether objects of its answer may be marked.
     marks: bool,
+    /// How many it selects, those of fragments each time.
+    fields: u64,
     /// None when page sizes come from variables.
     size: Option<Size>,
     /// Where it uses its variables.
@@ -337,11 +349,6 @@ impl Operation {
         self.size.cost
     }
 
-    /// What the items of lists count that are no pages.
-    pub(super) fn lists(&self) -> Arc<Lists> {
-        self.size.lists.clone()
-    }
-
     /// Whether the schema itself is asked for.
     #[must_use]
     pub fn introspects(&self) -> bool {
@@ -354,8 +361,8 @@ impl Operation {
     pub fn into_request(self) -> Request {
         let mut document = self.planned().document.clone();
         let mut variables = self.variables;
-        complete::prepare(&mut document, &mut variables);
-        let mut request = Request::new("").variables(variables);
+        let lists = complete::prepare(&mut document, &mut variables, self.size.lists);
+        let mut request = Request::new("").variables(variables).data(lists);
         request.set_parsed_query(document);
         request
     }
@@ -404,14 +411,15 @@ impl Answered {
     }
 }
 
-/// What a remembered document takes: its text, and its two parsed forms, which were seen to be some twenty
-/// times longer.
+/// What a remembered document takes: its text and what it was parsed into, which was seen to be some ten times longer, and
+/// its operations with their fragments expanded.
 #[derive(Clone)]
 struct Weight;
 
 impl Weighter<Box<str>, Arc<Checked>> for Weight {
-    fn weight(&self, text: &Box<str>, _: &Arc<Checked>) -> u64 {
-        2048 + 20 * text.len() as u64
+    fn weight(&self, text: &Box<str>, checked: &Arc<Checked>) -> u64 {
+        let fields = checked.operations.iter().map(|operation| operation.fields).sum::<u64>();
+        2048 + 10 * text.len() as u64 + 512 * fields
     }
 }
 

@@ -217,7 +217,7 @@ impl ExplainedInterval {
     }
 
     /// The event that stopped the clock; null where the reason is another, and where the request was so from the start.
-    /// Needs `requests:read`: else it is null, with an error.
+    /// Needs `requests:read`: else it is null, with an error where that is held in no tenant.
     async fn event(&self, ctx: &Context<'_>) -> Result<Option<RequestEvent>> {
         match &self.0.reason {
             Reason::ClockStopped { event, .. } => related::<RequestEvent>(ctx, *event).await,

@@ -269,7 +269,7 @@ impl Gateway {
             OperationType::Query | OperationType::Subscription => metrics::Operation::Query,
         });
         let counted = operation.wants_statements();
-        let asking = Asking::new(self.0.services.clone(), viewer, operation.lists());
+        let asking = Asking::new(self.0.services.clone(), viewer);
         let answered = operation.answered();
         let request = operation.into_request().data(asking.clone());
         let answer = AssertUnwindSafe(asking.drive(self.0.schema.execute(request))).catch_unwind().await;
@@ -387,10 +387,10 @@ impl Gateway {
 
     /// Runs the root field of a subscription for its part; what it answers, if anything.
     async fn run(&self, operation: &Operation, viewer: Option<Arc<Viewer>>, part: Part) -> Option<Answer> {
-        let (services, lists) = (self.0.services.clone(), operation.lists());
+        let services = self.0.services.clone();
         let asking = match part {
-            Part::Telling(_) => Asking::telling(services, viewer, lists, operation.digest()),
-            Part::Opening(_) => Asking::new(services, viewer, lists),
+            Part::Telling(_) => Asking::telling(services, viewer, operation.digest()),
+            Part::Opening(_) => Asking::new(services, viewer),
         };
         let request = operation.clone().into_request().data(asking.clone()).data(part);
         let mut answers = pin!(self.0.schema.execute_stream(request));

@@ -66,7 +66,7 @@ object! {
         required::<SlaLimit>(ctx, self.0.sla_limit_id).await
     }
 
-    /// The record of the breach. Needs `breaches:read`: else it is null, with an error.
+    /// The record of the breach. Needs `breaches:read`: else it is null, with an error where that is held in no tenant.
     async fn breach(&self, ctx: &Context<'_>) -> Result<Option<Breach>> {
         related::<Breach>(ctx, Some(self.0.id)).await
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::asking::Asking;
 use super::look_ahead::{columns, joins};
+use super::page::Parent;
 use crate::error::{Error, InputErrorCode, Mistakes};
 use crate::store::noun::Noun;
 use crate::store::page::{self, Wanted};
@@ -28,9 +29,9 @@ pub trait Entity: OutputType + Clone + From<Arc<Self::Row>> {
         Self::KIND.id(self.row().id())
     }
 
-    /// (root, id): what nested pages hang under.
-    fn key(&self) -> (Uuid, Uuid) {
-        (self.row().root_id(), self.row().id())
+    /// What nested pages hang under.
+    fn parent(&self) -> Parent {
+        Parent::of(&**self.row())
     }
 }
 

@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::asking::Asking;
+use super::document::place;
 use super::load::{Counted, Nested, Question};
 use super::look_ahead::{columns, joins};
 use super::node::Entity;
-use crate::access::Reach;
+use crate::access::{Permission, Reach};
 use crate::error::Error;
 use crate::store::noun::{Noun, Visible};
 use crate::store::page::{self, Page, Position, Select, Slice, Sort, Under};
@@ -353,25 +354,54 @@ pub(super) fn root<'a, T: Entity + 'a, F: Filter + Send + 'a, O: Order + Send + 
     .boxed()
 }
 
+/// An object under which something hangs.
+pub struct Parent {
+    /// Its root and its id.
+    pub(super) key: (Uuid, Uuid),
+    /// Its tenant.
+    pub(super) tenant: Uuid,
+}
+
+impl Parent {
+    /// That of a row.
+    pub(super) fn of<N: Noun>(row: &N) -> Self {
+        Self { key: (row.root_id(), row.id()), tenant: row.tenant_id() }
+    }
+
+    /// That rows which take `permission` may be looked at here.
+    fn shows<N: Noun>(
+        &self,
+        asking: &Asking,
+        permission: Option<Permission>,
+        under: Under,
+    ) -> Result<(), Error> {
+        let Some(permission) = permission else { return Ok(()) };
+        let below = under.below || matches!(N::TARGET.visible, Visible::Shared | Visible::WithSla);
+        asking.held(permission, self.tenant, below)
+    }
+}
+
 /// A page of what hangs under a parent; the pages of all parents of a level are one statement.
 pub(super) fn under<'a, T: Entity + 'a, F: Filter + Send + 'a, O: Order + Send + 'a>(
     ctx: &'a Context<'_>,
-    parent: (Uuid, Uuid),
+    parent: Parent,
     under: Under,
     args: Args,
     filter: Option<Box<F>>,
     order: Option<Vec<O>>,
 ) -> BoxFuture<'a, Result<Connection<T>>> {
     async move {
-        let turn = Asking::of(ctx).turn();
-        let question = turn.question((ctx.item.pos, under), || {
+        let asking = Asking::of(ctx);
+        parent.shows::<T::Row>(asking, T::Row::LIST, under)?;
+        let turn = asking.turn();
+        let question = turn.question((place(ctx), under), || {
             let select = select::<T, F, O>(ctx, filter, order)?;
             let fingerprint = fingerprint::<T::Row>(&select.order);
             let page = args.page(fingerprint, &select.order)?;
             Ok(Question { select, under, page, fingerprint, rows: looks_at_rows(ctx) })
         })?;
         let fingerprint = question.fingerprint;
-        let key = Nested::<T::Row>::new(parent, question);
+        let key = Nested::<T::Row>::new(parent.key, question);
         let loaded = if key.question.rows { turn.loader.load_one(key.clone()).await? } else { None };
         let slice = match loaded {
             Some((slice, loaded)) => {
@@ -391,14 +421,15 @@ const MOST: usize = 10_000;
 /// All that hangs under a parent where that is never many: a list, not a page.
 pub(super) fn all_under<'a, T: Entity + 'a>(
     ctx: &'a Context<'_>,
-    parent: (Uuid, Uuid),
+    parent: Parent,
     under: Under,
     order: Vec<Sort>,
 ) -> BoxFuture<'a, Result<Vec<T>>> {
     async move {
         let asking = Asking::of(ctx);
+        parent.shows::<T::Row>(asking, T::Row::BY_ID, under)?;
         let turn = asking.turn();
-        let question = turn.question((ctx.item.pos, under), || {
+        let question = turn.question((place(ctx), under), || {
             let reach = asking.reach_by_id::<T::Row>()?;
             let looks = [ctx.look_ahead()];
             let joins = joins(asking, T::Row::TARGET, &looks)?;
@@ -408,7 +439,7 @@ pub(super) fn all_under<'a, T: Entity + 'a>(
             let page = Page { size: MOST, after: None, before: None, backward: false };
             Ok(Question { select, under, page, fingerprint: 0, rows: true })
         })?;
-        let key = Nested::<T::Row>::new(parent, question);
+        let key = Nested::<T::Row>::new(parent.key, question);
         let Some((slice, loaded)) = turn.loader.load_one(key).await? else { return Ok(Vec::new()) };
         if slice.has_next {
             let message = format!("This list has more than {MOST} objects: ask for them by a page.");
@@ -452,7 +483,7 @@ macro_rules! object {
                     order_by: Option<Vec<$order>>,
                 ) -> async_graphql::Result<Option<$crate::graphql::page::Connection<$node>>> {
                     let args = $crate::graphql::page::Args { first, after, last, before };
-                    let parent = $crate::graphql::node::Entity::key(self);
+                    let parent = $crate::graphql::node::Entity::parent(self);
                     Ok(Some($crate::graphql::page::under(ctx, parent, $under, args, filter, order_by).await?))
                 }
             )*

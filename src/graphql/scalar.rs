@@ -112,9 +112,11 @@ impl ScalarType for LocalDateTime {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
             .iter()
-            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-            .filter(|at| is_written(at.year()))
-            .map(Self)
+            .find_map(|format| {
+                let at = NaiveDateTime::parse_from_str(text, format).ok()?;
+                let exact = at.nanosecond() == 0 && at.format(format).to_string() == *text;
+                (is_written(at.year()) && exact).then_some(Self(at))
+            })
             .ok_or_else(|| {
                 InputValueError::custom("write a local date and time as 2026-03-29T02:30, without a zone")
             })
@@ -139,13 +141,11 @@ impl ScalarType for LocalTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         let minutes = text.split_once(':').and_then(|(hours, minutes)| {
-            let two_digits = |text: &str| (text.len() == 2).then(|| text.parse::<i16>().ok()).flatten();
-            let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
-            (hours >= 0 && (0..60).contains(&minutes)).then_some(hours * 60 + minutes)
+            let (hours, minutes) = (hours.parse::<i16>().ok()?, minutes.parse::<i16>().ok()?);
+            ((0..=24).contains(&hours) && (0..60).contains(&minutes)).then(|| Self(hours * 60 + minutes))
         });
         minutes
-            .filter(|minutes| *minutes <= 24 * 60)
-            .map(Self)
+            .filter(|time| time.0 <= 24 * 60 && ScalarType::to_value(time) == value)
             .ok_or_else(|| InputValueError::custom("write a time of the day as 09:00, at most 24:00"))
     }
 

@@ -126,7 +126,7 @@ object! {
     /// Frequent wishes with targets of their own, by name.
     async fn standard_service_requests(&self, ctx: &Context<'_>) -> Result<Vec<StandardServiceRequest>> {
         let order = vec![store::page::Sort { key: &store::standard_service_request::key::NAME, descending: false }];
-        all_under::<StandardServiceRequest>(ctx, self.key(), store::standard_service_request::UNDER_OFFERING, order).await
+        all_under::<StandardServiceRequest>(ctx, self.parent(), store::standard_service_request::UNDER_OFFERING, order).await
     }
 
     /// How the promises made of it turned out, in whatever SLA, whose clocks started in a period: a clock counts where it
@@ -141,7 +141,7 @@ object! {
         #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
         time_zone: Option<TimeZone>,
     ) -> Result<Option<Attainment>> {
-        let of = (store::attainment::Of::ServiceOffering, self.key(), self.0.tenant_id);
+        let of = (store::attainment::Of::ServiceOffering, self.parent());
         Ok(Some(Attainment::of(ctx, of, (from, to), by, time_zone)?))
     }
 

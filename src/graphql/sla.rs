@@ -251,7 +251,7 @@ object! {
         #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
         time_zone: Option<TimeZone>,
     ) -> Result<Option<Attainment>> {
-        let of = (store::attainment::Of::Sla, self.key(), self.0.tenant_id);
+        let of = (store::attainment::Of::Sla, self.parent());
         Ok(Some(Attainment::of(ctx, of, (from, to), by, time_zone)?))
     }
 
@@ -285,7 +285,7 @@ object! {
         related::<Person>(ctx, self.0.created_by).await
     }
 
-    /// Their first and last name.
+    /// Their first and last name; null when an integration did it, or somebody whom the viewer may not see.
     async fn created_by_name(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         Ok(related::<Person>(ctx, self.0.created_by).await?.map(|person| person.row().name()))
     }
@@ -300,7 +300,7 @@ object! {
         related::<Person>(ctx, self.0.updated_by).await
     }
 
-    /// Their first and last name.
+    /// Their first and last name; null when an integration did it, or somebody whom the viewer may not see.
     async fn updated_by_name(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         Ok(related::<Person>(ctx, self.0.updated_by).await?.map(|person| person.row().name()))
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::asking::Asking;
 use super::filter::{filter, order};
 use super::node::{Entity, entity, related, required};
-use super::page::{all_under, object};
+use super::page::{Parent, all_under, object};
 use super::scalar::DateTime;
 use super::word::{AbandonType, SlaCoverage};
 use super::{Organization, Person, ServiceInstance, ServiceOffering, Site, Sla};
@@ -99,7 +99,7 @@ object! {
         related::<Person>(ctx, self.0.created_by).await
     }
 
-    /// Their first and last name.
+    /// Their first and last name; null when an integration did it, or somebody whom the viewer may not see.
     async fn created_by_name(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         Ok(related::<Person>(ctx, self.0.created_by).await?.map(|person| person.row().name()))
     }
@@ -175,31 +175,25 @@ impl ServiceTerms {
     /// The organizations of the coverage, by name; empty where its kind lists none.
     async fn organizations(&self, ctx: &Context<'_>) -> Result<Vec<Organization>> {
         let order = vec![store::page::Sort { key: &store::organization::key::NAME, descending: false }];
-        all_under::<Organization>(ctx, (self.0.root_id, self.0.id), store::organization::UNDER_VERSION, order)
-            .await
+        all_under::<Organization>(ctx, Parent::of(&*self.0), store::organization::UNDER_VERSION, order).await
     }
 
     /// The sites of the coverage, by name; empty where its kind lists none.
     async fn sites(&self, ctx: &Context<'_>) -> Result<Vec<Site>> {
         let order = vec![store::page::Sort { key: &store::site::key::NAME, descending: false }];
-        all_under::<Site>(ctx, (self.0.root_id, self.0.id), store::site::UNDER_VERSION, order).await
+        all_under::<Site>(ctx, Parent::of(&*self.0), store::site::UNDER_VERSION, order).await
     }
 
     /// The people of the coverage, by last name; empty where its kind lists none.
     async fn people(&self, ctx: &Context<'_>) -> Result<Vec<Person>> {
         let order = vec![store::page::Sort { key: &store::person::key::LAST_NAME, descending: false }];
-        all_under::<Person>(ctx, (self.0.root_id, self.0.id), store::person::UNDER_VERSION, order).await
+        all_under::<Person>(ctx, Parent::of(&*self.0), store::person::UNDER_VERSION, order).await
     }
 
     /// The instances whose support teams are covered, by name; empty where its kind lists none.
     async fn service_instances(&self, ctx: &Context<'_>) -> Result<Vec<ServiceInstance>> {
         let order = vec![store::page::Sort { key: &store::service_instance::key::NAME, descending: false }];
-        all_under::<ServiceInstance>(
-            ctx,
-            (self.0.root_id, self.0.id),
-            store::service_instance::UNDER_VERSION,
-            order,
-        )
-        .await
+        all_under::<ServiceInstance>(ctx, Parent::of(&*self.0), store::service_instance::UNDER_VERSION, order)
+            .await
     }
 }

@@ -15,7 +15,7 @@ use super::asking::Asking;
 use super::node::{Kind, lookup};
 use super::{AffectedSla, Breach, BreachFilter};
 use crate::access::{Permission, Viewer};
-use crate::breach::{Clock, Ids, Item};
+use crate::breach::{Clock, Ids, Item, Rights};
 use crate::error::Error;
 use crate::store::affected_sla;
 
@@ -150,8 +150,8 @@ impl Subscription {
                     return Err(Error::NotFound("tenant"));
                 }
             }
-            let viewer = services.viewers.follow(viewer.clone());
-            let items = services.breaches.feed().subscribe(filter, viewer, after.as_deref()).await?;
+            let rights = services.viewers.follow(viewer.clone());
+            let items = services.breaches.feed().subscribe(filter, rights, after.as_deref()).await?;
             let event = |item: Item| Event {
                 // A record and a checkpoint may share a position.
                 name: format!("{}{}", item.cursor, if item.breach.is_some() { "" } else { "-" }).into(),
@@ -185,8 +185,8 @@ impl Subscription {
             let row = asking.row::<affected_sla::Row>(key).await?.ok_or(Error::NotFound("affected SLA"))?;
             let services = asking.services();
             let clock = services.breaches.clock(row.root_id, key);
-            let viewer = services.viewers.follow(viewer);
-            let followed = Followed { tenant_id: row.tenant_id, clock, viewer };
+            let rights = services.viewers.follow(viewer);
+            let followed = Followed { tenant_id: row.tenant_id, clock, rights };
             let events = unfold(Some(followed), async |followed| {
                 let mut followed = followed?;
                 match followed.changed().await {
@@ -210,7 +210,7 @@ impl Subscription {
 struct Followed {
     tenant_id: Uuid,
     clock: Clock,
-    viewer: watch::Receiver<Arc<Viewer>>,
+    rights: watch::Receiver<Rights>,
 }
 
 impl Followed {
@@ -219,9 +219,9 @@ impl Followed {
         loop {
             let mark = select! {
                 mark = self.clock.changed() => Some(mark?),
-                Ok(()) = self.viewer.changed() => None,
+                Ok(()) = self.rights.changed() => None,
             };
-            let viewer = self.viewer.borrow_and_update().clone();
+            let viewer = self.rights.borrow_and_update().viewer.clone();
             if !viewer.reach(Permission::AffectedSlasRead).ok()?.contains(self.tenant_id) {
                 return None;
             }

@@ -161,7 +161,7 @@ object! {
             true => store::sla::UNDER_TENANT_AND_SHARED,
             false => store::sla::UNDER_TENANT,
         };
-        Ok(Some(super::page::under(ctx, self.key(), under, args, filter, order_by).await?))
+        Ok(Some(super::page::under(ctx, Entity::parent(self), under, args, filter, order_by).await?))
     }
 
     /// How the promises over its own requests turned out whose clocks started in a period: a clock counts where it started,
@@ -175,7 +175,7 @@ object! {
         #[graphql(desc = "The zone in whose days, weeks and months it is cut; null = that of the tenant.")]
         time_zone: Option<TimeZone>,
     ) -> Result<Option<Attainment>> {
-        let of = (store::attainment::Of::Tenant, self.key(), self.0.id);
+        let of = (store::attainment::Of::Tenant, Entity::parent(self));
         Ok(Some(Attainment::of(ctx, of, (from, to), by, time_zone)?))
     }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::asking::Asking;
 use super::node::{Entity, Kind, related};
-use super::page::all_under;
+use super::page::{Parent, all_under};
 use super::word::{AbandonType, SlaCoverage};
 use super::{Organization, Person, ServiceInstance, ServiceOffering, Site};
 use crate::error::Error;
@@ -156,7 +156,7 @@ async fn list<T: Entity>(
 ) -> Result<(Option<String>, Option<String>)> {
     let listed = versions.map(|version| {
         let order = vec![Sort { key: by, descending: false }];
-        all_under::<T>(ctx, (version.root_id, version.id), under, order)
+        all_under::<T>(ctx, Parent::of(version), under, order)
     });
     let [old, new] = listed;
     let (old, new) = futures_util::future::try_join(old, new).await?;

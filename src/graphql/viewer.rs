@@ -34,7 +34,7 @@ macro_rules! permissions {
 }
 
 permissions! {
-    /// `CUSTOM_STATS_UPDATE`: create, version, activate and update SLAs with queue terms.
+    /// `CUSTOM_STATS_UPDATE`: create, version, activate, update and delete SLAs with queue terms.
     CustomStatsUpdate,
     /// `manage-livechat-sla`: the same for SLAs with livechat terms.
     ManageLivechatSla,

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::access::service_token::{REFUSED, ServiceToken};
 use crate::access::token::{EXPIRED, MAXIMUM_LENGTH, TOO_LONG, Verifier};
 use crate::access::{Actor, Viewer};
+use crate::breach::Rights;
 use crate::error::Error;
 use crate::store::semaphores::Semaphores;
 use crate::store::{Store, service_token, viewer};
@@ -265,33 +266,47 @@ impl Viewers {
 
     /// A viewer, with the rights of now and after each change of rights: none of them once the person or token is
     /// known no more.
-    pub fn follow(self: &Arc<Self>, viewer: Arc<Viewer>) -> watch::Receiver<Arc<Viewer>> {
-        let (told, followed) = watch::channel(viewer.clone());
+    pub fn follow(self: &Arc<Self>, viewer: Arc<Viewer>) -> watch::Receiver<Rights> {
+        let (told, followed) = watch::channel(Rights { viewer: viewer.clone(), since: self.store.now() });
         let viewers = self.clone();
         let mut changes = self.changes.subscribe();
         // The viewer may be one of before the last change, of which nobody would tell any more.
         changes.mark_changed();
         tokio::spawn(async move {
+            // When the first change was seen by which the rights were not read anew yet.
+            let mut changed = None;
             loop {
                 tokio::select! {
                     () = told.closed() => return,
                     changed = changes.changed() => if changed.is_err() { return },
                 }
                 let seen = *changes.borrow_and_update();
-                match viewers.anew(&viewer, seen).await {
+                let since = changed.take().unwrap_or_else(|| viewers.store.now());
+                let mut anew = std::pin::pin!(viewers.anew(&viewer, seen));
+                // Those of many others may be read first, and change meanwhile.
+                let anew = loop {
+                    tokio::select! {
+                        anew = &mut anew => break anew,
+                        Ok(()) = changes.changed(), if changed.is_none() => changed = Some(viewers.store.now()),
+                    }
+                };
+                match anew {
                     Ok(anew) => {
-                        let anew = anew.unwrap_or_else(|| Arc::new(viewer.without_rights()));
+                        let viewer = anew.unwrap_or_else(|| Arc::new(viewer.without_rights()));
                         told.send_if_modified(|known| {
-                            let other = !Arc::ptr_eq(known, &anew);
-                            *known = anew;
+                            let other = !Arc::ptr_eq(&known.viewer, &viewer);
+                            *known = Rights { viewer, since };
                             other
                         });
                     }
                     // The database is away: what was allowed stays so until it answers again.
                     Err(_) => {
                         tokio::time::sleep(LOOK).await;
-                        changes.mark_changed();
+                        changed = Some(since);
                     }
+                }
+                if changed.is_some() {
+                    changes.mark_changed();
                 }
             }
         });

@@ -185,13 +185,16 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("affected_sla t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under =
+    Under::own("affected_sla t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those of an SLA.
-pub const UNDER_SLA: Under = Under("affected_sla t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
+pub const UNDER_SLA: Under =
+    Under::with_below("affected_sla t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
 
 /// Those of a request.
-pub const UNDER_REQUEST: Under = Under("affected_sla t WHERE t.root_id = k.root_id AND t.request_id = k.id");
+pub const UNDER_REQUEST: Under =
+    Under::own("affected_sla t WHERE t.root_id = k.root_id AND t.request_id = k.id");
 
 /// What is frozen when a clock is made (rule C2).
 #[derive(Clone, Debug, Serialize)]

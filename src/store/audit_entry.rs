@@ -69,10 +69,12 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("audit_entry t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under =
+    Under::own("audit_entry t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// What happened to an object.
-pub const UNDER_OBJECT: Under = Under("audit_entry t WHERE t.root_id = k.root_id AND t.object_id = k.id");
+pub const UNDER_OBJECT: Under =
+    Under::own("audit_entry t WHERE t.root_id = k.root_id AND t.object_id = k.id");
 
 /// Ends the `UPDATE` of a write, whose row is `t`, so that it gives what its entry tells: the row as it stood when the
 /// statement began as `before`, and as it stands now as `after`.

@@ -75,20 +75,21 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("breach t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("breach t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those of an SLA.
-pub const UNDER_SLA: Under = Under("breach t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
+pub const UNDER_SLA: Under = Under::with_below("breach t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
 
 /// Those of an affected SLA.
 pub const UNDER_AFFECTED_SLA: Under =
-    Under("breach t WHERE t.root_id = k.root_id AND t.affected_sla_id = k.id");
+    Under::own("breach t WHERE t.root_id = k.root_id AND t.affected_sla_id = k.id");
 
 /// Those of a limit.
-pub const UNDER_LIMIT: Under = Under("breach t WHERE t.root_id = k.root_id AND t.sla_limit_id = k.id");
+pub const UNDER_LIMIT: Under = Under::own("breach t WHERE t.root_id = k.root_id AND t.sla_limit_id = k.id");
 
 /// What retracts a record.
-pub const UNDER_RETRACTED: Under = Under("breach t WHERE t.root_id = k.root_id AND t.retracts_id = k.id");
+pub const UNDER_RETRACTED: Under =
+    Under::own("breach t WHERE t.root_id = k.root_id AND t.retracts_id = k.id");
 
 /// Records that a limit was reached, or nearly, in the period that began at `period_start`; once (rule L2), but for a week
 /// and a month that begin together. That it was reached is told its contact: the message is written with the record, unless

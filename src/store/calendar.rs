@@ -68,7 +68,7 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("calendar t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("calendar t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Hours of one weekday.
 #[derive(Clone, Debug, PartialEq, Eq)]

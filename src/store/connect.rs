@@ -43,6 +43,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// is set to: else one that waits for a lock sees what was before it waited.
 const READ_COMMITTED: &str = "SET default_transaction_isolation = 'read committed'";
 
+/// What is meant to take long has the time for it, whatever the role or the database is set to.
+const PATIENT: &str = "SET statement_timeout = 0";
+
 /// One connection to the database of `url`, for work that outlives an operation.
 ///
 /// # Errors
@@ -50,7 +53,8 @@ const READ_COMMITTED: &str = "SET default_transaction_isolation = 'read committe
 /// the server cannot be reached, is not trusted or refuses; each with a sentence that names the server.
 pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
     let mut conn = Target::parse(url)?.connect().await?;
-    conn.batch_execute(READ_COMMITTED).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    let settings = format!("{READ_COMMITTED}; {PATIENT}");
+    conn.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 
@@ -67,7 +71,7 @@ pub async fn client(url: &str) -> ConnectionResult<tokio_postgres::Client> {
         }
     });
     client
-        .batch_execute(READ_COMMITTED)
+        .batch_execute(&format!("{READ_COMMITTED}; {PATIENT}"))
         .await
         .map_err(|cause| ConnectionError::BadConnection(causes(&cause)))?;
     Ok(client)
@@ -120,16 +124,27 @@ const IDLE_IN_TRANSACTION: &str = "30s";
 /// # Errors
 /// Those of [`connect`] about the URL; the server is not asked.
 pub fn pool(url: &str, size: usize) -> ConnectionResult<Pool<AsyncPgConnection>> {
+    pool_with(url, size, READ_COMMITTED.to_owned())
+}
+
+/// The same for an import, whose statements are long.
+///
+/// # Errors
+/// Those of [`pool`].
+pub fn patient_pool(url: &str, size: usize) -> ConnectionResult<Pool<AsyncPgConnection>> {
+    pool_with(url, size, format!("{READ_COMMITTED}; {PATIENT}"))
+}
+
+fn pool_with(url: &str, size: usize, settings: String) -> ConnectionResult<Pool<AsyncPgConnection>> {
+    let settings =
+        Arc::new(format!("{settings}; SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'"));
     let target = Arc::new(Target::parse(url)?);
     let mut config = ManagerConfig::default();
     config.recycling_method = RecyclingMethod::Fast;
     config.custom_setup = Box::new(move |_url| {
-        let target = Arc::clone(&target);
+        let (target, settings) = (Arc::clone(&target), Arc::clone(&settings));
         async move {
             let mut conn = target.connect().await?;
-            let settings = format!(
-                "{READ_COMMITTED}; SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'"
-            );
             conn.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
             // A server on a system that cannot tell an open connection from a closed one refuses this, and works to the end.
             if let Err(cause) = conn.batch_execute("SET client_connection_check_interval = '1s'").await {

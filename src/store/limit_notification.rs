@@ -67,7 +67,7 @@ pub mod key {
 
 /// Those of a limit.
 pub const UNDER_LIMIT: Under =
-    Under("limit_notification t WHERE t.root_id = k.root_id AND t.sla_limit_id = k.id");
+    Under::own("limit_notification t WHERE t.root_id = k.root_id AND t.sla_limit_id = k.id");
 
 /// A message whose turn a replica has.
 #[derive(Clone, Debug)]

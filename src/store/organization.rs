@@ -71,13 +71,15 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("organization t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under =
+    Under::own("organization t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// The parts of an organization.
-pub const UNDER_PARENT: Under = Under("organization t WHERE t.root_id = k.root_id AND t.parent_id = k.id");
+pub const UNDER_PARENT: Under =
+    Under::with_below("organization t WHERE t.root_id = k.root_id AND t.parent_id = k.id");
 
 /// Those that a version of an SLA covers.
-pub const UNDER_VERSION: Under = Under(
+pub const UNDER_VERSION: Under = Under::own(
     "sla_version_organization l JOIN organization t ON t.root_id = l.root_id AND t.id = l.organization_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id",
 );
 

@@ -59,9 +59,26 @@ pub struct Slice<N> {
 /// A row that came along, and the columns of it that may be read.
 pub type Beside = (Columns, Loaded);
 
-/// How rows hang under a parent `k(root_id, id)`: what follows `FROM`, the row being `t`.
+/// How rows hang under a parent `k(root_id, id)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Under(pub &'static str);
+pub struct Under {
+    /// What follows `FROM`, the row being `t`.
+    from: &'static str,
+    /// Whether rows of the tenants below that of the parent are among them: objects are referred to from below.
+    pub below: bool,
+}
+
+impl Under {
+    /// Rows of the tenant of the parent, or of those above it.
+    pub const fn own(from: &'static str) -> Self {
+        Self { from, below: false }
+    }
+
+    /// Rows of the tenants below it, too.
+    pub const fn with_below(from: &'static str) -> Self {
+        Self { from, below: true }
+    }
+}
 
 /// Where the rows of a page are taken from.
 #[derive(Clone, Copy)]
@@ -279,7 +296,7 @@ pub async fn counts_under<N: Noun>(
     }
     let mut sql = Sql::new("SELECT k.id, c.n FROM ");
     keys(&mut sql, parents);
-    sql.push(" CROSS JOIN LATERAL (SELECT count(*) AS n FROM ").push(under.0);
+    sql.push(" CROSS JOIN LATERAL (SELECT count(*) AS n FROM ").push(under.from);
     within(N::TARGET, "t", &select.reach, false, &mut sql);
     sql.append(select.filter.clone());
     sql.push(") c");
@@ -401,7 +418,7 @@ impl Select {
             let Target { table, tenant, .. } = N::TARGET;
             match from {
                 Origin::Reach => sql.made(format_args!("{table} t WHERE true")),
-                Origin::Under(under) => sql.push(under.0),
+                Origin::Under(under) => sql.push(under.from),
                 Origin::Tenant => {
                     sql.made(format_args!("{table} t WHERE t.root_id = k.root_id AND t.{tenant} = k.id"))
                 }

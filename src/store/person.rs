@@ -86,24 +86,24 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("person t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("person t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// The people of an organization.
 pub const UNDER_ORGANIZATION: Under =
-    Under("person t WHERE t.root_id = k.root_id AND t.organization_id = k.id");
+    Under::with_below("person t WHERE t.root_id = k.root_id AND t.organization_id = k.id");
 
 /// The members of a team.
-pub const UNDER_TEAM: Under = Under(
+pub const UNDER_TEAM: Under = Under::own(
     "team_member l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.team_id = k.id",
 );
 
 /// Those who use the configuration items of a service instance.
-pub const UNDER_INSTANCE: Under = Under(
+pub const UNDER_INSTANCE: Under = Under::own(
     "service_instance_user l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.service_instance_id = k.id",
 );
 
 /// Those that a version of an SLA covers by name.
-pub const UNDER_VERSION: Under = Under(
+pub const UNDER_VERSION: Under = Under::own(
     "sla_version_person l JOIN person t ON t.root_id = l.root_id AND t.id = l.person_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id",
 );
 

@@ -57,4 +57,4 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("project t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("project t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");

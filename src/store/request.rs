@@ -113,14 +113,15 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("request t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("request t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those about an instance.
 pub const UNDER_INSTANCE: Under =
-    Under("request t WHERE t.root_id = k.root_id AND t.service_instance_id = k.id");
+    Under::with_below("request t WHERE t.root_id = k.root_id AND t.service_instance_id = k.id");
 
 /// Those a person asked.
-pub const UNDER_REQUESTER: Under = Under("request t WHERE t.root_id = k.root_id AND t.requester_id = k.id");
+pub const UNDER_REQUESTER: Under =
+    Under::with_below("request t WHERE t.root_id = k.root_id AND t.requester_id = k.id");
 
 /// What its events change: the latest state of each.
 const STATE: &str = "status, impact, requester_id, service_instance_id, team_id, desired_completion_at, \

@@ -87,7 +87,8 @@ pub mod key {
 }
 
 /// The history of a request.
-pub const UNDER_REQUEST: Under = Under("request_event t WHERE t.root_id = k.root_id AND t.request_id = k.id");
+pub const UNDER_REQUEST: Under =
+    Under::own("request_event t WHERE t.root_id = k.root_id AND t.request_id = k.id");
 
 impl Row {
     /// What it says of the impact: nothing, a new one, or that there is none from here on. So with all that follows.

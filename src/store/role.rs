@@ -50,7 +50,7 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("role t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("role t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// That nobody takes from a role what they do not hold themselves, and so could not give back.
 pub fn takes_away_only(draft: &mut Draft, held: Vec<String>) {

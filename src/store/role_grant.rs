@@ -61,17 +61,19 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("role_grant t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("role_grant t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those of a person.
-pub const UNDER_PERSON: Under = Under("role_grant t WHERE t.root_id = k.root_id AND t.person_id = k.id");
+pub const UNDER_PERSON: Under =
+    Under::with_below("role_grant t WHERE t.root_id = k.root_id AND t.person_id = k.id");
 
 /// Those of a role.
-pub const UNDER_ROLE: Under = Under("role_grant t WHERE t.root_id = k.root_id AND t.role_id = k.id");
+pub const UNDER_ROLE: Under =
+    Under::with_below("role_grant t WHERE t.root_id = k.root_id AND t.role_id = k.id");
 
 /// Those of a service token.
 pub const UNDER_SERVICE_TOKEN: Under =
-    Under("role_grant t WHERE t.root_id = k.root_id AND t.service_token_id = k.id");
+    Under::with_below("role_grant t WHERE t.root_id = k.root_id AND t.service_token_id = k.id");
 
 /// That nobody grants what they do not hold in the tenant themselves, nor to whom is of another branch of the tree.
 pub fn stays_within_rights(draft: &mut Draft) {

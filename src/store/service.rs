@@ -62,4 +62,4 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("service t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("service t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");

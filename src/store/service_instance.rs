@@ -87,14 +87,14 @@ pub mod key {
 
 /// Those of a tenant.
 pub const UNDER_TENANT: Under =
-    Under("service_instance t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+    Under::own("service_instance t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// The instances of a service.
 pub const UNDER_SERVICE: Under =
-    Under("service_instance t WHERE t.root_id = k.root_id AND t.service_id = k.id");
+    Under::with_below("service_instance t WHERE t.root_id = k.root_id AND t.service_id = k.id");
 
 /// Those whose support teams a version of an SLA covers.
-pub const UNDER_VERSION: Under = Under(
+pub const UNDER_VERSION: Under = Under::own(
     "sla_version_service_instance l JOIN service_instance t ON t.root_id = l.root_id AND t.id = l.service_instance_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id",
 );
 

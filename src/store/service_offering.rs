@@ -86,11 +86,11 @@ pub mod key {
 
 /// Those of a tenant.
 pub const UNDER_TENANT: Under =
-    Under("service_offering t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+    Under::own("service_offering t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// The offerings of a service.
 pub const UNDER_SERVICE: Under =
-    Under("service_offering t WHERE t.root_id = k.root_id AND t.service_id = k.id");
+    Under::with_below("service_offering t WHERE t.root_id = k.root_id AND t.service_id = k.id");
 
 /// What an offering promises for one impact (rule O1).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -86,4 +86,5 @@ pub async fn hashes(conn: &Conn, reach: &Reach, ids: Vec<Uuid>) -> Result<HashMa
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("service_token t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under =
+    Under::own("service_token t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");

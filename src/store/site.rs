@@ -59,9 +59,9 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("site t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("site t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those that a version of an SLA covers.
-pub const UNDER_VERSION: Under = Under(
+pub const UNDER_VERSION: Under = Under::own(
     "sla_version_site l JOIN site t ON t.root_id = l.root_id AND t.id = l.site_id WHERE l.root_id = k.root_id AND l.sla_version_id = k.id",
 );

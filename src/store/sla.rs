@@ -153,20 +153,21 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("sla t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("sla t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those of a tenant and those it shares in from above (rule S5).
-pub const UNDER_TENANT_AND_SHARED: Under = Under(
+pub const UNDER_TENANT_AND_SHARED: Under = Under::own(
     "sla t WHERE t.root_id = k.root_id AND t.tenant_id IN (SELECT c.ancestor_id FROM tenant_closure c WHERE c.root_id = k.root_id AND c.descendant_id = k.id) AND (t.shared OR t.tenant_id = k.id)",
 );
 
 /// Those whose active version is of an offering.
-pub const UNDER_OFFERING: Under = Under(
+pub const UNDER_OFFERING: Under = Under::with_below(
     "sla_version v JOIN sla t ON t.root_id = v.root_id AND t.id = v.sla_id AND t.active_version_id = v.id WHERE v.root_id = k.root_id AND v.service_offering_id = k.id",
 );
 
 /// Those that an organization pays for.
-pub const UNDER_CUSTOMER: Under = Under("sla t WHERE t.root_id = k.root_id AND t.customer_id = k.id");
+pub const UNDER_CUSTOMER: Under =
+    Under::with_below("sla t WHERE t.root_id = k.root_id AND t.customer_id = k.id");
 
 impl Row {
     /// The stage of its lifecycle at an instant, in the zone of its tenant (rule S6).

@@ -51,4 +51,4 @@ pub mod key {
 }
 
 /// Those of an SLA.
-pub const UNDER_SLA: Under = Under("sla_activation t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
+pub const UNDER_SLA: Under = Under::own("sla_activation t WHERE t.root_id = k.root_id AND t.sla_id = k.id");

@@ -92,10 +92,11 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("sla_limit t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("sla_limit t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// The limits of a project.
-pub const UNDER_PROJECT: Under = Under("sla_limit t WHERE t.root_id = k.root_id AND t.project_id = k.id");
+pub const UNDER_PROJECT: Under =
+    Under::own("sla_limit t WHERE t.root_id = k.root_id AND t.project_id = k.id");
 
 /// What is used up of a limit in its current period (rule L2).
 #[derive(Clone, Debug, PartialEq)]

@@ -79,7 +79,7 @@ pub mod key {
 }
 
 /// The versions of an SLA.
-pub const UNDER_SLA: Under = Under("sla_version t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
+pub const UNDER_SLA: Under = Under::own("sla_version t WHERE t.root_id = k.root_id AND t.sla_id = k.id");
 
 /// The versions that were in force at an instant each (rule S2), of SLAs given as root, key and instant, by their place; none
 /// before the first.

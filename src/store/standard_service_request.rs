@@ -75,11 +75,12 @@ pub mod key {
 
 /// Those of a tenant.
 pub const UNDER_TENANT: Under =
-    Under("standard_service_request t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+    Under::own("standard_service_request t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those of an offering.
-pub const UNDER_OFFERING: Under =
-    Under("standard_service_request t WHERE t.root_id = k.root_id AND t.service_offering_id = k.id");
+pub const UNDER_OFFERING: Under = Under::with_below(
+    "standard_service_request t WHERE t.root_id = k.root_id AND t.service_offering_id = k.id",
+);
 
 /// Remembers from when on its offering promises something else (rule C2).
 pub fn promised_anew(draft: &mut Draft) {

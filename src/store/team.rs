@@ -60,10 +60,10 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("team t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("team t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// Those a person is a member of.
-pub const UNDER_MEMBER: Under = Under(
+pub const UNDER_MEMBER: Under = Under::with_below(
     "team_member l JOIN team t ON t.root_id = l.root_id AND t.id = l.team_id WHERE l.root_id = k.root_id AND l.person_id = k.id",
 );
 

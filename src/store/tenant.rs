@@ -67,7 +67,8 @@ pub mod key {
 }
 
 /// Those right below a tenant.
-pub const UNDER_PARENT: Under = Under("tenant t WHERE t.root_id = k.root_id AND t.parent_id = k.id");
+pub const UNDER_PARENT: Under =
+    Under::with_below("tenant t WHERE t.root_id = k.root_id AND t.parent_id = k.id");
 
 /// The tenant of a slug: of several that the viewer knows, the one nearest to a root, then the oldest.
 pub fn of_slug(slug: String) -> Wanted {

@@ -76,4 +76,5 @@ pub mod key {
 }
 
 /// The entries of a project.
-pub const UNDER_PROJECT: Under = Under("time_entry t WHERE t.root_id = k.root_id AND t.project_id = k.id");
+pub const UNDER_PROJECT: Under =
+    Under::own("time_entry t WHERE t.root_id = k.root_id AND t.project_id = k.id");

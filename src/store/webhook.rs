@@ -91,7 +91,7 @@ pub mod key {
 }
 
 /// Those of a tenant.
-pub const UNDER_TENANT: Under = Under("webhook t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
+pub const UNDER_TENANT: Under = Under::own("webhook t WHERE t.root_id = k.root_id AND t.tenant_id = k.id");
 
 /// 244 random bits, of which Postgres' own source of them makes two halves.
 const RANDOM: &str = "uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())";

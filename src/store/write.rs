@@ -406,7 +406,7 @@ fn told(outcome: Result<Uuid, WriteError>) -> Result<Outcome, Error> {
         Ok(id) => Ok(Ok(id)),
         Err(WriteError::Input(mistakes)) => Ok(Err(mistakes)),
         Err(WriteError::Conflict(_)) => Ok(Err(vec![InputError::conflict()])),
-        Err(WriteError::Refused(error)) => Err(error),
+        Err(WriteError::Refused(error)) => Ok(Err(vec![error.of_row()?])),
         Err(WriteError::Again) => {
             Err(Error::internal("a row of a bulk write lost against others every time"))
         }
@@ -468,4 +468,17 @@ pub(super) async fn overtaken<N: Noun>(
         return Err(WriteError::Again);
     }
     made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_row_refers_to_and_is_gone_is_a_mistake_of_that_row() {
+        let gone = Error::NotFound("SLA").at("input.slaId");
+        let outcome = told(Err(gone.into())).expect("it ends the rows after it");
+        assert_eq!(outcome.unwrap_err()[0].path, ["input", "slaId"]);
+        assert!(told(Err(Error::Unavailable.into())).is_err(), "no row can do anything about it");
+    }
 }

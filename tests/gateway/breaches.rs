@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
+use chrono::{TimeDelta, Utc};
 use futures_util::{Stream, StreamExt};
 use sla_gateway::access::{Actor, Permission, Place, Viewer};
-use sla_gateway::breach::{self, Breaches, Feed, Filter, Ids, Item};
+use sla_gateway::breach::{self, Breaches, Feed, Filter, Ids, Item, Rights};
 use sla_gateway::error::Error;
 use sla_gateway::store::Store;
 use sla_gateway::store::connect::pool;
@@ -172,9 +173,14 @@ pub(crate) fn viewer(tenant: Uuid) -> Viewer {
     )
 }
 
+/// Those of a viewer from now on.
+pub(crate) fn rights(viewer: Viewer) -> Rights {
+    Rights { viewer: Arc::new(viewer), since: Utc::now() }
+}
+
 pub(crate) async fn follow(feed: &Feed, tenant: Uuid, after: Option<&str>) -> Items {
     Box::pin(
-        feed.subscribe(Filter::default(), watch::channel(Arc::new(viewer(tenant))).1, after).await.unwrap(),
+        feed.subscribe(Filter::default(), watch::channel(rights(viewer(tenant))).1, after).await.unwrap(),
     )
 }
 
@@ -182,7 +188,7 @@ pub(crate) async fn follow(feed: &Feed, tenant: Uuid, after: Option<&str>) -> It
 async fn refused(feed: &Feed, after: &str) -> Error {
     let begun = Instant::now();
     loop {
-        let viewer = watch::channel(Arc::new(viewer(ROOT))).1;
+        let viewer = watch::channel(rights(viewer(ROOT))).1;
         if let Err(error) = feed.subscribe(Filter::default(), viewer, Some(after)).await {
             return error;
         }
@@ -737,7 +743,7 @@ async fn b2_a_cursor_of_another_copy_of_the_same_dump_has_expired_and_skips_noth
 async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     let scene = Scene::new().await;
     let replica = scene.replica();
-    let (rights, mine) = watch::channel(Arc::new(viewer(ROOT)));
+    let (known, mine) = watch::channel(rights(viewer(ROOT)));
     let mut both: Items =
         Box::pin(replica.feed().subscribe(Filter::default(), mine, Some("0")).await.unwrap());
     let mut other = follow(&replica.feed(), OTHER, Some("0")).await;
@@ -746,7 +752,7 @@ async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     take(&mut other, 5).await;
     silent(&mut other).await;
 
-    rights.send(Arc::new(viewer(OTHER))).unwrap();
+    known.send(rights(viewer(OTHER))).unwrap();
     scene.mixed_chats(5).await;
     for _ in 0..5 {
         assert_eq!(next(&mut both).await.breach.unwrap().tenant_id, OTHER);
@@ -755,9 +761,9 @@ async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     scene.logged(20).await;
 
     let nothing = Viewer::new(viewer(ROOT).actor, String::new(), None, HashMap::new(), &[]);
-    rights.send(Arc::new(nothing)).unwrap();
+    known.send(rights(nothing)).unwrap();
     // The last word counts even if whoever said it is gone.
-    drop(rights);
+    drop(known);
     let end = timeout(Duration::from_secs(10), both.next()).await.expect("a quiet stream ends too").unwrap();
     assert!(matches!(end, Err(Error::Forbidden(Permission::BreachesRead))), "{end:?}");
     assert!(both.next().await.is_none());
@@ -768,7 +774,7 @@ async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
 async fn b4_what_was_recorded_just_before_a_replica_knew_of_the_right_to_it_is_told_and_nothing_twice() {
     let scene = Scene::new().await;
     let replica = scene.replica();
-    let (rights, mine) = watch::channel(Arc::new(viewer(OTHER)));
+    let (known, mine) = watch::channel(rights(viewer(OTHER)));
     scene.chats(SLA, 1, "now()").await;
     let before = ids(&take(&mut follow(&replica.feed(), ROOT, Some("0")).await, 1).await);
     let mut items: Items = Box::pin(replica.feed().subscribe(Filter::default(), mine, None).await.unwrap());
@@ -777,7 +783,7 @@ async fn b4_what_was_recorded_just_before_a_replica_knew_of_the_right_to_it_is_t
         scene.logged(logged).await;
     }
     let mut told = ids(&take(&mut items, 3).await);
-    rights.send(Arc::new(viewer(ROOT))).unwrap();
+    known.send(rights(viewer(ROOT))).unwrap();
     scene.chats(OTHER_SLA, 1, "now()").await;
     told.extend(ids(&take(&mut items, 4).await));
     silent(&mut items).await;
@@ -810,12 +816,12 @@ async fn b4_a_replay_and_what_is_live_go_through_the_same_filter() {
     ];
     for named in [vec![Uuid::from_u128(99)], vec![OTHER, Uuid::from_u128(99)]] {
         let filter = Filter { tenants: vec![Ids::In(named)], ..all() };
-        let refused = replica.feed().subscribe(filter, watch::channel(Arc::new(viewer(ROOT))).1, None).await;
+        let refused = replica.feed().subscribe(filter, watch::channel(rights(viewer(ROOT))).1, None).await;
         assert!(matches!(refused.err(), Some(Error::Forbidden(Permission::BreachesRead))));
     }
     let mut open = Vec::new();
     for (filter, count) in cases {
-        let mine = watch::channel(Arc::new(viewer(ROOT))).1;
+        let mine = watch::channel(rights(viewer(ROOT))).1;
         let mut items: Items =
             Box::pin(replica.feed().subscribe(filter.clone(), mine, Some("0")).await.unwrap());
         take(&mut items, count).await;
@@ -954,4 +960,31 @@ async fn partitions_are_made_ahead_once_and_what_the_default_holds_stays_there()
     assert_eq!(scene.number("SELECT count(*) FROM breach_log_default").await, 0);
     let right = "SELECT count(*) FROM pg_class WHERE relname = to_char(now() + interval '1 month', '\"breach_\"YYYY_MM')";
     assert_eq!(scene.number(right).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_what_was_recorded_just_before_a_right_was_given_is_told_however_late_it_is_known() {
+    let scene = Scene::new().await;
+    let first = scene.replica();
+    for (sla, count, logged) in [(SLA, 3, 3), (OTHER_SLA, 2, 5)] {
+        scene.chats(sla, count, "now()").await;
+        scene.logged(logged).await;
+    }
+    drop(first);
+    let long_ago = "UPDATE breach_log SET published_at = published_at - interval '1 minute'";
+    scene.database.client().await.batch_execute(long_ago).await.unwrap();
+    let replica = scene.replica();
+    let (known, mine) = watch::channel(rights(viewer(OTHER)));
+    let mut items: Items =
+        Box::pin(replica.feed().subscribe(Filter::default(), mine, Some("0")).await.unwrap());
+    let mut told = ids(&take(&mut items, 2).await);
+    let since = Utc::now() - TimeDelta::minutes(1);
+    known.send(Rights { since, ..rights(viewer(ROOT)) }).unwrap();
+    let late = timeout(Duration::from_secs(20), take(&mut items, 3)).await.expect("they are not told");
+    told.extend(ids(&late));
+    silent(&mut items).await;
+    told.sort_unstable();
+    let mut recorded = scene.recorded().await;
+    recorded.sort_unstable();
+    assert_eq!(told, recorded);
 }

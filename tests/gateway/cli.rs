@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use diesel_async::SimpleAsyncConnection;
 use serde_json::json;
 use sla_gateway::access::token::Key;
 use sla_gateway::store::{connect, migrations};
@@ -532,4 +533,54 @@ fn a_trial_of_an_import_is_asked_for_by_what_people_write() {
     // It comes as far as to the store.
     let text = refusal(&mut import);
     assert!(text.contains("cannot connect to Postgres at 127.0.0.1:1"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_and_serve_refuse_a_server_that_is_too_old_or_speaks_another_language() {
+    let database = Database::new().await;
+    let cases = [
+        ("server_version_num", "140012", "Postgres 15 or newer"),
+        ("sla_gateway.mistake", "Division durch Null", "lc_messages = 'C'"),
+    ];
+    for (setting, told, sentence) in cases {
+        let other = format!(
+            "CREATE SCHEMA IF NOT EXISTS other; CREATE OR REPLACE FUNCTION other.current_setting(name text) RETURNS text
+               LANGUAGE sql AS $$ SELECT CASE name WHEN '{setting}' THEN '{told}' ELSE pg_catalog.current_setting(name) END $$;
+             ALTER DATABASE {} SET search_path = other, pg_catalog, public",
+            database.name()
+        );
+        database.client().await.batch_execute(&other).await.unwrap();
+        let text = refusal(gateway(&["migrate", "--log=warn"]).env("DATABASE_URL", &database.url));
+        assert!(text.contains(sentence), "{text}");
+        let mut serve = gateway(&["serve", "--listen=127.0.0.1:0"]);
+        serve.env("DATABASE_URL", &database.url).env("SLA_GATEWAY_TOKEN_SECRET", SECRET);
+        let text = refusal(&mut serve);
+        assert!(text.contains(sentence), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_warns_of_a_database_that_sorts_by_the_rules_of_a_language() {
+    for (made, warned) in [("LOCALE_PROVIDER icu ICU_LOCALE 'en-US'", true), ("LC_COLLATE 'C'", false)] {
+        let database = Database::made(made).await;
+        let mut migrate = gateway(&["migrate", "--log=warn"]);
+        let done = migrate.env("DATABASE_URL", &database.url).output().unwrap();
+        let text = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{text}");
+        assert_eq!(text.contains("LC_COLLATE 'C'"), warned, "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_meant_to_take_long_takes_no_time_limit_from_its_role() {
+    let database = Database::new().await;
+    let limited = format!("ALTER DATABASE {} SET statement_timeout = '1ms'", database.name());
+    database.client().await.batch_execute(&limited).await.unwrap();
+    migrations::run(&database.url).await.unwrap();
+    let limit = "SHOW statement_timeout";
+    let client = connect::client(&database.url).await.unwrap();
+    assert_eq!(client.query_one(limit, &[]).await.unwrap().get::<_, &str>(0), "0");
+    let pool = connect::patient_pool(&database.url, 1).unwrap();
+    let patient = "DO $$ BEGIN ASSERT current_setting('statement_timeout') = '0'; END $$";
+    pool.get().await.unwrap().batch_execute(patient).await.unwrap();
 }

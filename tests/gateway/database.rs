@@ -60,7 +60,12 @@ impl Database {
 
     /// The same in an encoding other than UTF-8.
     pub(crate) async fn encoded(encoding: &str) -> Self {
-        Self::copy_of(&format!("template0 ENCODING '{encoding}' LC_CTYPE 'C'")).await
+        Self::made(&format!("ENCODING '{encoding}' LC_CTYPE 'C'")).await
+    }
+
+    /// The same with other options.
+    pub(crate) async fn made(options: &str) -> Self {
+        Self::copy_of(&format!("template0 {options}")).await
     }
 
     async fn copy_of(template: &str) -> Self {

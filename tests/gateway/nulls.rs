@@ -1,9 +1,14 @@
 //! What stands in an answer where something failed, what an argument is that a variable was not sent for, and that what is
 //! selected in several places is run once.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+use sla_gateway::access::Permission;
 
 use crate::app::App;
+use crate::following::person;
+use crate::introspection::Types;
 
 const READER: &str = "reader@wna.example.com";
 const MANAGER: &str = "manager@wna.example.com";
@@ -190,4 +195,100 @@ async fn what_is_nested_as_deep_as_it_may_be_is_answered() {
     assert!(app.data(READER, &nested(56), json!({})).await["viewer"]["name"].is_string());
     let refused = app.ask(READER, &nested(60), json!({})).await;
     assert_eq!(refused["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{refused}");
+}
+
+/// Lists of which rows may be of tenants below that of the object, or are shared with them: whoever may read them there
+/// sees those.
+const WITH_BELOW: [&str; 16] = [
+    "Organization.children",
+    "Organization.people",
+    "Organization.slas",
+    "Person.requests",
+    "Person.roleGrants",
+    "Person.teams",
+    "Role.roleGrants",
+    "Service.serviceInstances",
+    "Service.serviceOfferings",
+    "ServiceInstance.requests",
+    "ServiceOffering.attainment",
+    "ServiceOffering.slas",
+    "Sla.affectedSlas",
+    "Sla.attainment",
+    "Sla.breaches",
+    "Tenant.slas",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_what_hangs_under_an_object_is_null_where_the_right_to_it_is_held_in_other_tenants_only() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    let types = Types::of(&app).await;
+    let tenant =
+        app.data(MANAGER, "{ tenant(slug: \"wna\") { id } }", json!({})).await["tenant"]["id"].take();
+    let mut objects = Vec::new();
+    for (list, ty) in types.connections(types.get("Query")) {
+        let of = if ty.name == "Tenant" { "id" } else { "tenant" };
+        let one = format!(
+            "query ($t: ID!) {{ {}(first: 1, filter: {{ {of}: {{ eq: $t }} }}) {{ nodes {{ id }} }} }}",
+            list.name
+        );
+        let data = app.data(MANAGER, &one, json!({ "t": tenant })).await;
+        if let Some(id) = data[&list.name]["nodes"][0]["id"].as_str() {
+            objects.push((ty, id.to_owned()));
+        }
+    }
+    let mut tried = BTreeSet::new();
+    for permission in Permission::ALL.iter().map(|permission| permission.wire_name()) {
+        let needs = format!("Needs `{permission}`: else it is null, with an error.");
+        let others =
+            Permission::ALL.iter().map(|other| other.wire_name()).filter(|other| *other != permission);
+        let others = others.collect::<Vec<_>>().join(",");
+        let [below, beside] = ["below", "beside"].map(|held| format!("{held} {permission}"));
+        for login in [&below, &beside] {
+            person(&client, login, "wna", &others).await;
+        }
+        person(&client, &beside, "itrp", permission).await;
+        let grant = format!(
+            "WITH p AS (SELECT root_id, id FROM person WHERE login = '{below}'),
+                  r AS (INSERT INTO role (root_id, id, tenant_id, name, permissions)
+                    SELECT root_id, uuid_v7(), root_id, 'only {permission}', '{{{permission}}}' FROM p RETURNING id)
+             INSERT INTO role_grant (root_id, id, tenant_id, role_id, person_id)
+             SELECT p.root_id, uuid_v7(), t.id, r.id, p.id FROM p, r, tenant t WHERE t.slug = 'wna-hq'"
+        );
+        client.batch_execute(&grant).await.unwrap();
+        for (ty, id) in &objects {
+            for field in ty.fields() {
+                let told = field.description.clone().unwrap_or_default().replace('\n', " ");
+                let selection = match types.rows_of(field) {
+                    Some(_) => "{ totalCount }",
+                    None if field.name == "attainment" => {
+                        "(from: \"2016-03-01T00:00:00Z\", to: \"2016-04-01T00:00:00Z\") { timeZone }"
+                    }
+                    None if field.r#type.is_list() => "{ __typename }",
+                    None => continue,
+                };
+                if !told.contains(&needs) {
+                    continue;
+                }
+                let name = format!("{}.{}", ty.name, field.name);
+                let query = format!(
+                    "{{ node(id: \"{id}\") {{ ... on {} {{ {} {selection} }} }} }}",
+                    ty.name, field.name
+                );
+                for login in [&below, &beside] {
+                    let answer = app.ask(login, &query, json!({})).await;
+                    if answer["data"]["node"] == Value::Null {
+                        continue;
+                    }
+                    tried.insert(name.clone());
+                    let refused = &answer["errors"][0]["extensions"]["permission"];
+                    let shown = login == &below && WITH_BELOW.contains(&&*name);
+                    let expected = if shown { Value::Null } else { json!(permission) };
+                    assert_eq!(*refused, expected, "{name} as {login}: {answer}");
+                }
+            }
+        }
+    }
+    assert!(tried.len() >= 50, "{}: {tried:?}", tried.len());
+    assert!(WITH_BELOW.iter().all(|name| tried.contains(*name)), "{tried:?}");
 }

@@ -1,7 +1,6 @@
 //! Many come back at once: from memory where they can, and beside each other where they cannot (rule B3).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::breaches::{
-    FOREIGN, Items, ROOT, SLA, Scene, chats, follow, foreign, ids, next, setting, silent, take,
+    FOREIGN, Items, ROOT, SLA, Scene, chats, follow, foreign, ids, next, rights, setting, silent, take,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +146,7 @@ async fn b3_who_resumes_in_one_tree_does_not_wait_for_the_many_who_do_in_another
         sleep(Duration::from_millis(20)).await;
     }
     let filter = Filter::default();
-    let viewer = watch::channel(Arc::new(stranger())).1;
+    let viewer = watch::channel(rights(stranger())).1;
     let mut theirs: Items = Box::pin(replica.feed().subscribe(filter, viewer, Some("0")).await.unwrap());
     take(&mut theirs, 5_000).await;
     assert!(ours.iter().all(|ours| !ours.is_finished()), "they wait all the while");

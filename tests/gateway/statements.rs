@@ -231,3 +231,50 @@ async fn what_hangs_under_the_rows_of_a_page_is_one_statement_and_its_total_one_
     }
     assert!(seen > 40, "{seen}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_selected_in_several_places_is_one_statement_and_its_rows_are_those_of_one() {
+    let app = App::sampled().await;
+    let same = async |apart: &str, together: &str| {
+        let mut counts = Vec::new();
+        let mut answers = Vec::new();
+        for query in [apart, together] {
+            counts.push(app.statements(OPERATOR, query, json!({ "yes": true })).await);
+            answers.push(app.data(OPERATOR, query, json!({ "yes": true })).await);
+        }
+        assert_eq!(counts[0], counts[1], "{apart}");
+        assert_eq!(answers[0], answers[1], "{apart}");
+    };
+    // Beside a fragment, in it, and in one that it spreads; twice, and on a condition.
+    same(
+        "query ($yes: Boolean!) { tenant(slug: \"wna\") { slas(first: 3) { nodes { id customer { id } } } ...S ... @include(if: $yes) { ...S } } }
+         fragment S on Tenant { slas(first: 3) { nodes { versions(first: 2) { nodes { id } } ...V customer { name } } } }
+         fragment V on Sla { versions(first: 2) { totalCount nodes { number createdBy { name } } } }",
+        "query ($yes: Boolean!) { tenant(slug: \"wna\") @include(if: $yes) { slas(first: 3) { nodes { id customer { id name }
+           versions(first: 2) { totalCount nodes { id number createdBy { name } } } } } } }",
+    )
+    .await;
+    // Of an object whose type is found out when it is read.
+    let tenant = app.data(OPERATOR, "{ tenant(slug: \"wna\") { id } }", json!({})).await;
+    let id = tenant["tenant"]["id"].as_str().unwrap();
+    same(
+        &format!(
+            "query ($yes: Boolean!) {{ node(id: \"{id}\") {{ ...A @include(if: $yes) ... on Node {{ ...B }} }} }}
+             fragment A on Tenant {{ sites(first: 2) {{ nodes {{ name }} }} }}
+             fragment B on Tenant {{ sites(first: 2) {{ nodes {{ id }} }} ... on Node {{ id ... on Tenant {{ slug }} ... on Sla {{ status }} }} }}"
+        ),
+        &format!(
+            "query ($yes: Boolean!) {{ node(id: \"{id}\") @include(if: $yes) {{ id ... on Tenant {{ slug sites(first: 2) {{ nodes {{ id name }} }} }} }} }}"
+        ),
+    )
+    .await;
+    // One fragment in two places, in one of which more is selected of its list.
+    same(
+        "query ($yes: Boolean!) { few: slas(first: 3) @include(if: $yes) { nodes { ...V } }
+           more: slas(first: 3) { nodes { ...V versions(first: 2) { nodes { createdBy { name } sla { name } } } } } }
+         fragment V on Sla { versions(first: 2) { nodes { number } } }",
+        "query ($yes: Boolean!) { few: slas(first: 3) @include(if: $yes) { nodes { versions(first: 2) { nodes { number } } } }
+           more: slas(first: 3) { nodes { versions(first: 2) { nodes { number createdBy { name } sla { name } } } } } }",
+    )
+    .await;
+}

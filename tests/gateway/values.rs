@@ -374,3 +374,47 @@ async fn an_operation_with_a_wrong_value_runs_nothing_of_itself() {
     let made = "{ sites(filter: { name: { in: [\"First\", \"Second\"] } }) { totalCount } }";
     assert_eq!(app.data(OPERATOR, made, json!({})).await["sites"]["totalCount"], 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_on_the_wall_is_taken_only_as_it_is_written() {
+    let schema = Schema::new().await;
+    let hours = |from: &str| {
+        format!(
+            "mutation {{ calendarCreate(input: {{ tenantId: 1, name: \"\", hours: [{{ weekday: MONDAY, from: \"{from}\", until: \"24:00\" }}] }}) {{ __typename }} }}"
+        )
+    };
+    for (time, right) in
+        [("09:00", true), ("+9:00", false), ("-0:00", false), ("24:01", false), ("9:00", false)]
+    {
+        assert_eq!(schema.refused(&hours(time), json!({})).is_empty(), right, "{time}");
+    }
+    let holiday = |starts: &str| {
+        format!(
+            "mutation {{ calendarCreate(input: {{ tenantId: 1, name: \"\", hours: [], holidays: [{{ name: \"\", startsAt: \"{starts}\", endsAt: \"2026-12-31T00:00\" }}] }}) {{ __typename }} }}"
+        )
+    };
+    let times = [
+        ("2026-03-09T02:05", true),
+        ("2026-03-09T02:05:59", true),
+        ("2026-3-9T2:5", false),
+        ("2026-03-09T02:05:60", false),
+    ];
+    for (time, right) in times {
+        assert_eq!(schema.refused(&holiday(time), json!({})).is_empty(), right, "{time}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_is_used_twice_holds_as_much_as_each_of_its_places_takes() {
+    let schema = Schema::new().await;
+    let twice = "mutation ($rows: [SiteCreateInput!]!) { dry: siteCreateMany(input: { rows: $rows, dryRun: true }) { __typename }
+        real: siteCreateMany(input: { rows: $rows }) { __typename } }";
+    let rows = |count: usize| json!({ "rows": vec![json!({ "tenantId": "1", "name": "a" }); count] });
+    assert_eq!(schema.refused(twice, rows(1_000)), []);
+    assert_eq!(schema.refused(twice, rows(1_001)).len(), 1);
+    // What a condition takes is less than what a team does.
+    let members = "mutation ($ids: [ID!]!) { teamUpdate(input: { id: 1, memberIds: $ids }) { team { members(filter: { id: { in: $ids } }) { totalCount } } } }";
+    let ids = |count: usize| json!({ "ids": vec!["1"; count] });
+    assert_eq!(schema.refused(members, ids(200)), []);
+    assert_eq!(schema.refused(members, ids(201)).len(), 1);
+}

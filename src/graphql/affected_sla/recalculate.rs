@@ -62,7 +62,8 @@ impl RecalculationPayload {
 /// A clock whose targets are others than before.
 #[derive(SimpleObject)]
 pub struct RecalculatedAffectedSla {
-    /// The clock, as it is now; after a dry run, as it would be.
+    /// The clock, as it is now; after a dry run, as it would be, but for its `explanation` and `breaches`, which are those
+    /// of now.
     affected_sla: AffectedSla,
     /// Its targets before.
     before: AffectedSlaTargets,

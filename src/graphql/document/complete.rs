@@ -1,9 +1,10 @@
 //! What the engine leaves undone: a field that failed is null, or makes null what holds it, and is never just missing;
 //! an object of which nothing is selected is empty, and not null; a variable that was not sent has its own default, and
-//! without one leaves its argument or input field to the default of that; a field of the root that is selected in several
-//! places is run once.
+//! without one leaves its argument or input field to the default of that; a field that is selected in several places is run
+//! once.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use apollo_compiler::{
     ExecutableDocument,
@@ -11,9 +12,12 @@ use apollo_compiler::{
     executable::{Field, Operation, Selection, SelectionSet},
 };
 use async_graphql::{
-    Name, PathSegment, Pos, Positioned, Response, Value, Variables, indexmap, parser::types as engine,
+    Context, Name, PathSegment, Pos, Positioned, Response, Value, Variables, indexmap,
+    parser::types as engine,
 };
 use async_graphql_value as value;
+
+use super::Lists;
 
 /// Puts null where a field failed, or where the nearest nullable value around it is. The engine drops the field, and
 /// makes an object null of which every field failed.
@@ -183,14 +187,18 @@ pub(super) fn unmark(value: &mut Value) {
     }
 }
 
-/// Has a document mean to the engine what it says, and its variables that were not sent what their defaults are.
-pub(super) fn prepare(document: &mut engine::ExecutableDocument, variables: &mut Variables) {
-    let engine::ExecutableDocument { operations, fragments } = document;
-    let operation = match operations {
+/// Has a document mean to the engine what it says, and its variables that were not sent what their defaults are. Gives what
+/// the items of its lists count that are no pages, by the places where they are then.
+pub(super) fn prepare(
+    document: &mut engine::ExecutableDocument,
+    variables: &mut Variables,
+    lists: Arc<Lists>,
+) -> Arc<Lists> {
+    let operation = match &mut document.operations {
         engine::DocumentOperations::Single(operation) => Some(operation),
         engine::DocumentOperations::Multiple(operations) => operations.values_mut().next(),
     };
-    let Some(operation) = operation.map(|operation| &mut operation.node) else { return };
+    let Some(operation) = operation.map(|operation| &mut operation.node) else { return lists };
     let mut unsent = HashSet::new();
     for engine::VariableDefinition { name, default_value, .. } in
         operation.variable_definitions.iter().map(|definition| &definition.node)
@@ -205,50 +213,101 @@ pub(super) fn prepare(document: &mut engine::ExecutableDocument, variables: &mut
             unsent.insert(name.node.clone());
         }
     }
-    let root = &mut operation.selection_set.node.items;
+    let root = &mut operation.selection_set.node;
     if !unsent.is_empty() {
-        strip(root, &unsent);
-        for fragment in fragments.values_mut() {
-            strip(&mut fragment.node.selection_set.node.items, &unsent);
-        }
+        strip(&mut root.items, &unsent);
     }
-    let mut fields = indexmap::IndexMap::new();
-    collect(std::mem::take(root), fragments, variables, &mut fields);
-    root.extend(fields.into_values().map(|field| {
-        let at = field.pos;
-        Positioned::new(engine::Selection::Field(field), at)
-    }));
+    let mut merging = Merging { variables, lists, places: HashMap::new() };
+    merging.set(root);
+    merging.lists
 }
 
-/// The fields of a root by their response keys, with all that is selected of each. The engine would do a mutation as often as
-/// it is selected, read a list anew for each place and put the rows of both together, and follow nothing where the field of a
-/// subscription stands in a fragment. A root has one type, so each of its fragments applies.
-fn collect(
-    selections: Vec<Positioned<engine::Selection>>,
-    fragments: &HashMap<Name, Positioned<engine::FragmentDefinition>>,
-    variables: &Variables,
-    fields: &mut indexmap::IndexMap<Name, Positioned<engine::Field>>,
-) {
-    for selection in selections {
-        match selection.node {
-            engine::Selection::Field(field) if is_selected(&field.node.directives, variables) => {
-                let key = field.node.response_key().node.clone();
-                if let Some(first) = fields.get_mut(&key) {
-                    first.node.selection_set.node.items.extend(field.node.selection_set.node.items);
-                } else {
-                    fields.insert(key, field);
-                }
+/// Where a field of a document stands, as [`prepare`] leaves it: the same place is the same selection.
+pub(in crate::graphql) fn place(ctx: &Context<'_>) -> Pos {
+    ctx.item.node.name.pos
+}
+
+/// Brings together what is selected of the same field in several places. The engine would do a mutation as often as it is
+/// selected, read a list anew for each place and put the rows of both together, and follow nothing where the field of a
+/// subscription stands in a fragment.
+struct Merging<'a> {
+    variables: &'a Variables,
+    lists: Arc<Lists>,
+    /// Where fields are that were in several places.
+    places: HashMap<Vec<Pos>, Pos>,
+}
+
+/// What is selected of an object: fields by their response keys, each with its places, and what is selected of one of a
+/// certain type only.
+#[derive(Default)]
+struct Selected {
+    fields: indexmap::IndexMap<Name, (Vec<Pos>, Positioned<engine::Field>)>,
+    typed: indexmap::IndexMap<Name, Positioned<engine::InlineFragment>>,
+}
+
+impl Merging<'_> {
+    fn set(&mut self, set: &mut engine::SelectionSet) {
+        let mut selected = Selected::default();
+        self.collect(std::mem::take(&mut set.items), &mut selected);
+        for (places, mut field) in selected.fields.into_values() {
+            if places.len() > 1 {
+                field.node.name.pos = self.place(places);
             }
-            engine::Selection::InlineFragment(inline) if is_selected(&inline.node.directives, variables) => {
-                collect(inline.node.selection_set.node.items, fragments, variables, fields);
-            }
-            engine::Selection::FragmentSpread(spread) if is_selected(&spread.node.directives, variables) => {
-                if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
-                    collect(fragment.node.selection_set.node.items.clone(), fragments, variables, fields);
-                }
-            }
-            _ => {}
+            self.set(&mut field.node.selection_set.node);
+            let at = field.pos;
+            set.items.push(Positioned::new(engine::Selection::Field(field), at));
         }
+        for mut inline in selected.typed.into_values() {
+            self.set(&mut inline.node.selection_set.node);
+            let at = inline.pos;
+            set.items.push(Positioned::new(engine::Selection::InlineFragment(inline), at));
+        }
+    }
+
+    fn collect(&self, selections: Vec<Positioned<engine::Selection>>, selected: &mut Selected) {
+        for selection in selections {
+            match selection.node {
+                engine::Selection::Field(field) if is_selected(&field.node.directives, self.variables) => {
+                    let key = field.node.response_key().node.clone();
+                    let Some((places, first)) = selected.fields.get_mut(&key) else {
+                        selected.fields.insert(key, (vec![field.pos], field));
+                        continue;
+                    };
+                    // Of a fragment that is spread twice it is the same once more.
+                    if !places.contains(&field.pos) {
+                        places.push(field.pos);
+                        first.node.selection_set.node.items.extend(field.node.selection_set.node.items);
+                    }
+                }
+                engine::Selection::InlineFragment(mut inline)
+                    if is_selected(&inline.node.directives, self.variables) =>
+                {
+                    let items = std::mem::take(&mut inline.node.selection_set.node.items);
+                    let Some(on) = inline.node.type_condition.as_ref().map(|on| on.node.on.node.clone())
+                    else {
+                        self.collect(items, selected);
+                        continue;
+                    };
+                    let first = selected.typed.entry(on).or_insert(inline);
+                    first.node.selection_set.node.items.extend(items);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The one place of a field that was in several; no text has it.
+    fn place(&mut self, places: Vec<Pos>) -> Pos {
+        if let Some(known) = self.places.get(&places) {
+            return *known;
+        }
+        let next = Pos { line: 0, column: self.places.len() };
+        let counts = places.iter().filter_map(|place| self.lists.get(place));
+        if let Some(count) = counts.copied().reduce(u64::saturating_add) {
+            Arc::make_mut(&mut self.lists).insert(next, count);
+        }
+        self.places.insert(places, next);
+        next
     }
 }
 

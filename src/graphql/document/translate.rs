@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use apollo_compiler::{
-    ExecutableDocument, Name, Node, ast,
+    ExecutableDocument, Name, Node, Schema, ast,
     executable::{self, Selection},
     parser::SourceSpan,
 };
@@ -16,21 +16,30 @@ type Result<T> = std::result::Result<T, ServerError>;
 
 /// Translates the operations of one document.
 pub(super) struct Translation<'a> {
+    schema: &'a Schema,
     document: &'a ExecutableDocument,
 }
 
+/// An operation as the engine wants it.
+pub(super) struct Translated {
+    /// That alone, with what it selects by fragments in their places.
+    pub(super) document: engine::ExecutableDocument,
+    /// Whether it selects marks.
+    pub(super) marks: bool,
+    /// How many fields it selects.
+    pub(super) fields: u64,
+}
+
 impl<'a> Translation<'a> {
-    pub(super) fn new(document: &'a ExecutableDocument) -> Self {
-        Self { document }
+    pub(super) fn new(schema: &'a Schema, document: &'a ExecutableDocument) -> Self {
+        Self { schema, document }
     }
 
-    /// One operation with the fragments it reaches, and no other; and whether it selects marks.
-    pub(super) fn operation(
-        &self,
-        operation: &Node<executable::Operation>,
-    ) -> Result<(engine::ExecutableDocument, bool)> {
+    /// One operation, and no other.
+    pub(super) fn operation(&self, operation: &Node<executable::Operation>) -> Result<Translated> {
         let at = self.at(operation.location());
         let mut reached = Reached::default();
+        let root = &operation.selection_set;
         let definition = engine::OperationDefinition {
             ty: kind(operation.operation_type),
             variable_definitions: operation
@@ -41,10 +50,8 @@ impl<'a> Translation<'a> {
             directives: self.directives(&operation.directives)?,
             // A subscription selects one field, and that always.
             selection_set: match operation.operation_type {
-                executable::OperationType::Subscription => {
-                    self.set(&operation.selection_set, at, &mut reached)?
-                }
-                _ => self.object(&operation.selection_set, at, &mut reached)?,
+                executable::OperationType::Subscription => self.set(root, &root.ty, at, &mut reached)?,
+                _ => self.object(root, at, &mut reached)?,
             },
         };
         let definition = Positioned::new(definition, at);
@@ -54,7 +61,8 @@ impl<'a> Translation<'a> {
                 engine::DocumentOperations::Multiple(HashMap::from([(self.name(name), definition)]))
             }
         };
-        Ok((engine::ExecutableDocument { operations, fragments: reached.fragments }, reached.marks))
+        let document = engine::ExecutableDocument { operations, fragments: HashMap::new() };
+        Ok(Translated { document, marks: reached.marks, fields: reached.fields })
     }
 
     fn variable(
@@ -94,50 +102,63 @@ impl<'a> Translation<'a> {
         at: Pos,
         reached: &mut Reached,
     ) -> Result<Positioned<engine::SelectionSet>> {
-        let mut translated = self.set(set, at, reached)?;
-        if !set.selections.is_empty() && !self.selects_something(set) {
+        let mut translated = self.set(set, &set.ty, at, reached)?;
+        if !set.selections.is_empty() && !selects_something(&translated.node) {
             translated.node.items.push(Positioned::new(complete::mark(at), at));
             reached.marks = true;
         }
         Ok(translated)
     }
 
-    /// Whether something is selected whatever the variables, and the type of the object, are. To say no where there is
-    /// something costs a mark, and to look into fragments of fragments could cost far more.
-    fn selects_something(&self, set: &executable::SelectionSet) -> bool {
-        let always = |field: &Node<executable::Field>| field.directives.is_empty();
-        set.selections.iter().any(|selection| match selection {
-            Selection::Field(field) => always(field),
-            Selection::InlineFragment(inline) => {
-                let on = inline.type_condition.as_ref();
-                inline.directives.is_empty()
-                    && on.is_none_or(|on| *on == set.ty)
-                    && self.selects_something(&inline.selection_set)
-            }
-            Selection::FragmentSpread(spread) => {
-                let fragment = self.document.fragments.get(&spread.fragment_name);
-                spread.directives.is_empty()
-                    && fragment.is_some_and(|fragment| {
-                        let selected = &fragment.selection_set.selections;
-                        *fragment.type_condition() == set.ty
-                            && selected.iter().any(|one| one.as_field().is_some_and(always))
-                    })
-            }
-        })
-    }
-
+    /// What is selected of an object of this type.
     fn set(
         &self,
         set: &executable::SelectionSet,
+        of: &Name,
         at: Pos,
         reached: &mut Reached,
     ) -> Result<Positioned<engine::SelectionSet>> {
-        let items = set.selections.iter().map(|selection| match selection {
-            Selection::Field(field) => self.field(field, reached),
-            Selection::FragmentSpread(spread) => self.spread(spread, reached),
-            Selection::InlineFragment(inline) => self.inline(inline, reached),
-        });
-        Ok(Positioned::new(engine::SelectionSet { items: items.collect::<Result<_>>()? }, at))
+        let mut items = Vec::with_capacity(set.selections.len());
+        for selection in &set.selections {
+            match selection {
+                Selection::Field(field) => items.push(self.field(field, reached)?),
+                Selection::FragmentSpread(spread) => {
+                    let Some(fragment) = self.document.fragments.get(&spread.fragment_name) else { continue };
+                    let (at, on) = (self.at(spread.location()), Some(fragment.type_condition()));
+                    let directives = &spread.directives;
+                    items.extend(self.part(&fragment.selection_set, (on, directives), of, at, reached)?);
+                }
+                Selection::InlineFragment(inline) => {
+                    let (at, on) = (self.at(inline.location()), inline.type_condition.as_ref());
+                    let directives = &inline.directives;
+                    items.extend(self.part(&inline.selection_set, (on, directives), of, at, reached)?);
+                }
+            }
+        }
+        Ok(Positioned::new(engine::SelectionSet { items }, at))
+    }
+
+    /// What a fragment selects of an object: on a condition only where the type of the object leaves open whether it
+    /// applies, and nothing where it does not.
+    fn part(
+        &self,
+        set: &executable::SelectionSet,
+        (on, directives): (Option<&Name>, &ast::DirectiveList),
+        of: &Name,
+        at: Pos,
+        reached: &mut Reached,
+    ) -> Result<Option<Positioned<engine::Selection>>> {
+        let applies = on.is_none_or(|on| on == of || self.schema.is_subtype(on, of));
+        if !applies && self.schema.get_object(of).is_some() {
+            return Ok(None);
+        }
+        let condition = on.filter(|_| !applies);
+        let translated = engine::InlineFragment {
+            type_condition: condition.map(|on| self.condition(on, at)),
+            directives: self.directives(directives)?,
+            selection_set: self.set(set, condition.unwrap_or(of), at, reached)?,
+        };
+        Ok(Some(Positioned::new(engine::Selection::InlineFragment(Positioned::new(translated, at)), at)))
     }
 
     fn field(
@@ -146,6 +167,7 @@ impl<'a> Translation<'a> {
         reached: &mut Reached,
     ) -> Result<Positioned<engine::Selection>> {
         let at = self.at(field.location());
+        reached.fields += 1;
         let translated = engine::Field {
             alias: field.alias.as_ref().map(|alias| Positioned::new(self.name(alias), at)),
             name: Positioned::new(self.name(&field.name), at),
@@ -154,45 +176,6 @@ impl<'a> Translation<'a> {
             selection_set: self.object(&field.selection_set, at, reached)?,
         };
         Ok(Positioned::new(engine::Selection::Field(Positioned::new(translated, at)), at))
-    }
-
-    fn spread(
-        &self,
-        spread: &Node<executable::FragmentSpread>,
-        reached: &mut Reached,
-    ) -> Result<Positioned<engine::Selection>> {
-        let at = self.at(spread.location());
-        let name = self.name(&spread.fragment_name);
-        if !reached.fragments.contains_key(&name)
-            && let Some(fragment) = self.document.fragments.get(&spread.fragment_name)
-        {
-            let at = self.at(fragment.location());
-            let translated = engine::FragmentDefinition {
-                type_condition: self.condition(fragment.type_condition(), at),
-                directives: self.directives(&fragment.directives)?,
-                selection_set: self.set(&fragment.selection_set, at, reached)?,
-            };
-            reached.fragments.insert(name.clone(), Positioned::new(translated, at));
-        }
-        let translated = engine::FragmentSpread {
-            fragment_name: Positioned::new(name, at),
-            directives: self.directives(&spread.directives)?,
-        };
-        Ok(Positioned::new(engine::Selection::FragmentSpread(Positioned::new(translated, at)), at))
-    }
-
-    fn inline(
-        &self,
-        inline: &Node<executable::InlineFragment>,
-        reached: &mut Reached,
-    ) -> Result<Positioned<engine::Selection>> {
-        let at = self.at(inline.location());
-        let translated = engine::InlineFragment {
-            type_condition: inline.type_condition.as_ref().map(|name| self.condition(name, at)),
-            directives: self.directives(&inline.directives)?,
-            selection_set: self.set(&inline.selection_set, at, reached)?,
-        };
-        Ok(Positioned::new(engine::Selection::InlineFragment(Positioned::new(translated, at)), at))
     }
 
     fn condition(&self, on: &Name, at: Pos) -> Positioned<engine::TypeCondition> {
@@ -257,10 +240,25 @@ impl<'a> Translation<'a> {
     }
 }
 
+/// Whether something is selected whatever the variables, and the type of the object, are.
+fn selects_something(set: &engine::SelectionSet) -> bool {
+    set.items.iter().any(|selection| match &selection.node {
+        engine::Selection::Field(field) => field.node.directives.is_empty(),
+        engine::Selection::InlineFragment(inline) => {
+            let inline = &inline.node;
+            inline.directives.is_empty()
+                && inline.type_condition.is_none()
+                && selects_something(&inline.selection_set.node)
+        }
+        engine::Selection::FragmentSpread(_) => false,
+    })
+}
+
 /// What an operation has come to while it is translated.
 #[derive(Default)]
 struct Reached {
-    fragments: HashMap<value::Name, Positioned<engine::FragmentDefinition>>,
     /// Whether an object has a mark.
     marks: bool,
+    /// How many fields are selected.
+    fields: u64,
 }

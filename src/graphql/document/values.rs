@@ -34,6 +34,9 @@ pub(super) struct Uses(HashMap<String, Use>);
 struct Use {
     /// From the name of the argument on; none where it is used in several places.
     path: Option<Vec<String>>,
+    /// Whether all of its places are called `rows`, and whether all are in an argument `input`: no more than each takes.
+    rows: bool,
+    in_input: bool,
     nulls: Nulls,
 }
 
@@ -330,9 +333,9 @@ impl<'a> Check<'a> {
                 // A single value stands for a list of it.
                 let Some(items) = given.items() else { return self.value(item, given) };
                 let Limits { list_items, input_items, rows, .. } = *self.limits;
-                let most = match self.is_called("rows") {
+                let most = match self.is_rows() {
                     true => rows,
-                    false if self.is_of("input") => input_items,
+                    false if self.is_in_input() => input_items,
                     false => list_items,
                 };
                 if matches!(given, Given::Variable(_)) && items.len() > most {
@@ -446,14 +449,16 @@ impl<'a> Check<'a> {
             let message = format!("The variable here must be of the type {needed}.");
             self.refuse(VALIDATION_FAILED, &message, Some(given));
         }
-        let path = self.path();
+        let (path, rows, in_input) = (self.path(), self.is_rows(), self.is_in_input());
         match self.uses.0.entry(name.to_owned()) {
             Entry::Vacant(unknown) => {
-                unknown.insert(Use { path: Some(path), nulls: spot.nulls });
+                unknown.insert(Use { path: Some(path), rows, in_input, nulls: spot.nulls });
             }
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
                 known.path = None;
+                known.rows &= rows;
+                known.in_input &= in_input;
                 if known.nulls == Nulls::AsTyped {
                     known.nulls = spot.nulls;
                 }
@@ -478,22 +483,25 @@ impl<'a> Check<'a> {
         self.errors.push(error);
     }
 
-    /// Whether the part that the walk is at has this name where it is used.
-    fn is_called(&self, name: &str) -> bool {
+    /// Whether the part that the walk is at is called `rows` where it is used.
+    fn is_rows(&self) -> bool {
         match self.steps.last() {
-            Some(step) => matches!(step, Step::Name(own) if *own == name),
-            None => {
-                self.variable.and_then(|(_, used)| used?.path.as_ref()?.last()).is_some_and(|own| own == name)
-            }
+            Some(step) => matches!(step, Step::Name("rows")),
+            None => self.used_by_variable().is_some_and(|used| used.rows),
         }
     }
 
-    /// Whether the walk is in the argument of this name.
-    fn is_of(&self, name: &str) -> bool {
-        match self.variable.and_then(|(_, used)| used?.path.as_ref()) {
-            Some(path) => path.first().is_some_and(|first| first == name),
-            None => matches!(self.steps.first(), Some(Step::Name(first)) if *first == name),
+    /// Whether the walk is in the argument `input`.
+    fn is_in_input(&self) -> bool {
+        match self.variable {
+            Some(_) => self.used_by_variable().is_some_and(|used| used.in_input),
+            None => matches!(self.steps.first(), Some(Step::Name("input"))),
         }
+    }
+
+    /// How the variable is used whose value is walked through.
+    fn used_by_variable(&self) -> Option<&'a Use> {
+        self.variable.and_then(|(_, used)| used)
     }
 
     /// Where the walk is, for people.
