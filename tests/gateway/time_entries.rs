@@ -7,7 +7,6 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::following::person;
@@ -502,16 +501,16 @@ async fn x14_time_that_a_rival_logs_first_is_taken_from_the_project_it_was_logge
     limiter(&app).await;
     let client = app.database.client().await;
     // A rival has logged what uses up the week, and has not committed yet.
-    let (root, limit, record) = (key(1), key(210), Uuid::now_v7());
+    let (root, limit) = (key(1), key(210));
     let rival = format!(
         "BEGIN;
          INSERT INTO time_entry (root_id, id, tenant_id, project_id, category, started_at, ended_at, source, source_id)
            VALUES ('{root}', uuid_v7(), '{root}', '{one}', 'travel', '2026-03-03T00:00Z', '2026-03-03T12:00Z', 'tracker', '1');
-         INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_limit_id, target_at, detected_at)
-           VALUES ('{root}', '{record}', '{root}', 'limit', 'breached', '{limit}', '2026-03-02Z', now());
-         INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id, hours, time_period)
-           VALUES ('{root}', '{root}', '{limit}', 'limit', 'breached', '2026-03-02Z', '{record}', 10, 'weekly');
-         INSERT INTO breach_pending (root_id, tenant_id, breach_id) VALUES ('{root}', '{root}', '{record}')",
+         WITH b AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_limit_id, target_at, detected_at)
+             VALUES ('{root}', uuid_v7(), '{root}', 'limit', 'breached', '{limit}', '2026-03-02Z', now()) RETURNING *),
+           k AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id, hours, time_period)
+             SELECT root_id, tenant_id, sla_limit_id, kind, phase, target_at, id, 10, 'weekly' FROM b)
+         INSERT INTO breach_pending (root_id, tenant_id, breach_id) SELECT root_id, tenant_id, id FROM b",
         one = key(PROJECT),
     );
     client.batch_execute(&rival).await.unwrap();
