@@ -852,8 +852,7 @@ async fn b3_a_checkpoint_tells_how_far_a_replay_of_others_records_has_come() {
     while let Ok(item) = timeout(Duration::from_millis(500), all.next()).await {
         left += usize::from(item.unwrap().unwrap().breach.is_some());
     }
-    let most = 1..=1_500;
-    assert!(most.contains(&left), "a thousand of others lie behind the checkpoint, but {left} follow it");
+    assert!(left <= 1_500, "a thousand records of others lie behind the checkpoint, but {left} follow it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
