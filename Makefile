@@ -32,7 +32,7 @@ bench: cargo compiler postgres ## Measures the gateway against hand-written SQL
 browser: web ## Tries the web page and README's client in Chromium, on a gateway that runs (GATEWAY_URL; installs chromium)
 	@command -v $${CHROMIUM:-chromium} >/dev/null || { $(call say,installing Chromium); $(call install,chromium,--cask chromium); }
 	@$(call say,trying the web page)
-	@cd web && $(with_node) npm test
+	@cd web && CHROMIUM="$$(command -v "$${CHROMIUM:-chromium}")" $(with_node) npm test
 
 faults: cargo compiler postgres faketime ## Kills and crashes everything while breaches are recorded, in some ten minutes (installs libfaketime)
 	@$(call say,faults)

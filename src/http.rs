@@ -289,13 +289,20 @@ impl Entrance {
     async fn run(&self, operation: Operation, viewer: Option<Arc<Viewer>>) -> Result<Answer, Unanswered> {
         let execution = async {
             // Whoever waits for a turn takes no place among those that run.
-            let _turn = match operation.introspects() {
+            let turn = match operation.introspects() {
                 true => Some(self.turn_to_introspect(viewer.as_deref()).await?),
                 false => None,
             };
             let _running = self.running.try_acquire().map_err(|_| Unanswered::Busy)?;
             let _own = self.places.run(viewer.as_deref()).map_err(Unanswered::TooMany)?;
-            Ok::<_, Unanswered>(capped(self.backend.execute(operation, viewer).await))
+            let mut answer = self.backend.execute(operation, viewer);
+            if turn.is_some()
+                && let Ok(answer) = time::timeout(TURN, &mut answer).await
+            {
+                return Ok(capped(answer));
+            }
+            drop(turn);
+            Ok::<_, Unanswered>(capped(answer.await))
         };
         let answer = time::timeout(self.config.execution_deadline, execution).await;
         answer.unwrap_or(Err(Unanswered::Late))
@@ -309,6 +316,10 @@ impl Entrance {
         Ok((waiting, self.introspecting.acquire().await.ok()))
     }
 }
+
+/// How long a turn to ask for the schema lasts: it is for the processor, and what is not done by then waits for the store,
+/// for other things that it asks for.
+const TURN: Duration = Duration::from_secs(1);
 
 /// There is too much at once for one client, or for those of one tree: later the same is answered.
 const THROTTLED: &str = "THROTTLED";

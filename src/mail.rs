@@ -102,7 +102,7 @@ impl Server {
         let text = format!(
             "The limit of {hours} hours a {period} of the project {project} is used up, in the {period} that began on \
              {since}.\n\nIt was reached at {at}. Hours of these categories count: {categories}.\n\nThere will be no \
-             other message of this limit before its next {period}.\n"
+             other message of this limit for this {period}.\n"
         );
         Message::builder()
             .from(self.from.clone())

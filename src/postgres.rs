@@ -9,9 +9,9 @@ mod account;
 mod binaries;
 
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -297,6 +297,8 @@ fn launch(
 ) -> Result<Postgres, Error> {
     // It quotes what failed, with the values.
     let output = File::options().write(true).create(true).truncate(true).mode(0o600).open(&log);
+    // One that was made before may be for everybody.
+    let output = output.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)).map(|()| file));
     let output = output.map_err(|cause| Error::unwritable(&log, cause))?;
     let errors = output.try_clone().map_err(|cause| Error::unwritable(&log, cause))?;
     let watcher = account

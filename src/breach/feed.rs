@@ -243,6 +243,7 @@ impl Feed {
             held: VecDeque::new(),
             told: told.unwrap_or(pos),
             told_at: Instant::now(),
+            minded_at: self.room.store.now(),
         };
         if told.is_none() {
             follower.held.push_back((pos, None));
@@ -325,6 +326,8 @@ struct Follower {
     /// The position of the last cursor that was told, and when.
     told: i64,
     told_at: Instant,
+    /// When it was last looked whether the rights are others, by the database's clock.
+    minded_at: DateTime<Utc>,
 }
 
 impl Follower {
@@ -401,6 +404,7 @@ impl Follower {
 
     /// Listens by the rights of this moment, if they have changed.
     fn mind_rights(&mut self) -> Result<(), Error> {
+        let minded_before = std::mem::replace(&mut self.minded_at, self.room.store.now());
         // Not `has_changed`: that fails once the other end is gone, and would hide the last value it sent.
         if !Arc::ptr_eq(&self.rights, &self.followed.borrow().viewer) {
             let Rights { viewer, since } = self.followed.borrow_and_update().clone();
@@ -410,8 +414,9 @@ impl Follower {
             let scope = self.hung.scope();
             self.held.retain(|(_, breach)| breach.as_ref().is_none_or(|row| scope.lets(row)));
             if scope.widens(&before) {
-                // What the rights before did not let through may have been allowed already: it is looked at once more.
-                let since = self.room.tail.before(since - GRACE).max(self.begun);
+                // What the rights before did not let through may have been allowed already: it is looked at once more. Of
+                // several changes since it was last looked, the last is told alone.
+                let since = self.room.tail.before(since.min(minded_before) - GRACE).max(self.begun);
                 if since < self.told {
                     self.passed = match self.passed.take() {
                         // Nothing was told since they last grew: what they let through by then is still to come.

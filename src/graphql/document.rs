@@ -3,8 +3,7 @@
 //! engine ready-made. What passed is remembered by its text, so that a repeated operation pays for none of it.
 //!
 //! The engine's own parser never runs on a client's text: it recurses without bound, and panics on a
-//! `\uD83D\uDE00` escape. Of its rules, which visit a fragment as often as it is spread, the few that it insists on
-//! walk what was measured. An extension could spare it those, but would cost every field of every answer more.
+//! `\uD83D\uDE00` escape. Of its rules the few that it insists on walk what was measured, with its fragments expanded. An extension could spare it those, but would cost every field of every answer more.
 
 mod brackets;
 mod complete;
@@ -14,11 +13,11 @@ mod resume;
 mod translate;
 mod values;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use apollo_compiler::{
-    ExecutableDocument, Schema,
+    ExecutableDocument, Node, Schema,
     ast::OperationType as Kind,
     executable,
     parser::{Parser, SourceMap, SourceSpan},
@@ -154,26 +153,18 @@ impl Documents {
             let message = "The document contains no operation: add a query, mutation or subscription.";
             return Err(vec![refusal(VALIDATION_FAILED, message, None)]);
         }
-        let translation = Translation::new(&self.schema, &document);
         let operations = document
             .operations
             .iter()
             .zip(operations.into_iter().zip(uses))
-            .map(|(operation, (size, uses))| {
-                let resumes_by = resume::variable(&document, operation);
-                let Translated { document, marks, fields } =
-                    translation.operation(operation).map_err(|e| vec![e])?;
-                Ok(Planned {
-                    kind: kind(operation.operation_type),
-                    document,
-                    marks,
-                    fields,
-                    size,
-                    uses,
-                    resumes_by,
-                })
+            .map(|(operation, ((expanded, size), uses))| Planned {
+                translated: OnceLock::new(),
+                expanded,
+                size,
+                uses,
+                resumes_by: resume::variable(&document, operation),
             })
-            .collect::<Result<_, Vec<_>>>()?;
+            .collect();
         static READ: AtomicU64 = AtomicU64::new(0);
         let name = READ.fetch_add(1, Ordering::Relaxed);
         Ok(Checked { name, schema: self.schema.clone(), limits: self.limits.clone(), document, operations })
@@ -227,8 +218,12 @@ fn nested_too_deep(limits: &Limits) -> String {
     format!("The document is nested deeper than {} levels: flatten it.", limits.nesting)
 }
 
-/// Measures every operation of a document; the size of each that does not depend on variables.
-fn measure(document: &ExecutableDocument, limits: &Limits) -> Result<Vec<Option<Size>>, Vec<ServerError>> {
+/// Measures every operation of a document: how much memory it takes, expanded, and its size where that does not depend on
+/// variables.
+fn measure(
+    document: &ExecutableDocument,
+    limits: &Limits,
+) -> Result<Vec<(u64, Option<Size>)>, Vec<ServerError>> {
     let count = document.operations.len();
     if count > limits.operations {
         let most = limits.operations;
@@ -238,7 +233,7 @@ fn measure(document: &ExecutableDocument, limits: &Limits) -> Result<Vec<Option<
     let sizes = document.operations.iter().map(|operation| {
         let mut walk = Walk::new(document, operation, limits, None);
         let size = walk.operation().map_err(|e| vec![e])?;
-        Ok((!walk.varies()).then_some(size))
+        Ok((size.expanded, (!walk.varies()).then_some(size)))
     });
     sizes.collect()
 }
@@ -254,13 +249,10 @@ pub struct Checked {
 }
 
 struct Planned {
-    kind: engine::OperationType,
-    /// This operation, its fragments expanded, as the engine wants it.
-    document: engine::ExecutableDocument,
-    /// Whether objects of its answer may be marked.
-    marks: bool,
-    /// How many it selects, those of fragments each time.
-    fields: u64,
+    /// This operation as the engine wants it, once it was asked for: of several in a document most never are.
+    translated: OnceLock<Arc<Translated>>,
+    /// About how much memory that takes, in bytes.
+    expanded: u64,
     /// None when page sizes come from variables.
     size: Option<Size>,
     /// Where it uses its variables.
@@ -290,10 +282,27 @@ impl Checked {
                 .operation()
                 .map_err(|e| vec![e])?,
         };
-        Ok(Operation { checked: self.clone(), index, size, variables, wants_statements: false })
+        let translated = match planned.translated.get() {
+            Some(translated) => translated.clone(),
+            None => {
+                let translation = Translation::new(&self.schema, &self.document);
+                let translated = Arc::new(translation.operation(operation).map_err(|e| vec![e])?);
+                planned.translated.get_or_init(|| translated).clone()
+            }
+        };
+        let kind = kind(operation.operation_type);
+        Ok(Operation {
+            checked: self.clone(),
+            index,
+            kind,
+            translated,
+            size,
+            variables,
+            wants_statements: false,
+        })
     }
 
-    fn pick(&self, name: Option<&str>) -> Result<(usize, &executable::Operation), Vec<ServerError>> {
+    fn pick(&self, name: Option<&str>) -> Result<(usize, &Node<executable::Operation>), Vec<ServerError>> {
         // Some clients send an empty name for an anonymous operation.
         let name = name.filter(|name| !name.is_empty());
         let mut all = self.document.operations.iter().enumerate();
@@ -301,7 +310,7 @@ impl Checked {
             Some(name) => all.find(|(_, o)| o.name.as_ref().is_some_and(|n| n == name)),
             None => all.next().filter(|_| self.operations.len() == 1),
         };
-        found.map(|(index, operation)| (index, &**operation)).ok_or_else(|| {
+        found.ok_or_else(|| {
             let message = match name {
                 Some(_) => "The document contains no operation of the name in operationName.",
                 None => "The document contains several operations: say in operationName which one to run.",
@@ -316,6 +325,8 @@ impl Checked {
 pub struct Operation {
     checked: Arc<Checked>,
     index: usize,
+    kind: engine::OperationType,
+    translated: Arc<Translated>,
     size: Size,
     variables: Variables,
     wants_statements: bool,
@@ -331,13 +342,13 @@ impl Operation {
     /// Query, mutation or subscription.
     #[must_use]
     pub fn kind(&self) -> engine::OperationType {
-        self.planned().kind
+        self.kind
     }
 
     /// The name the client gave the operation, if any.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        match &self.planned().document.operations {
+        match &self.translated.document.operations {
             engine::DocumentOperations::Single(_) => None,
             engine::DocumentOperations::Multiple(named) => named.keys().next().map(|name| name.as_str()),
         }
@@ -359,7 +370,7 @@ impl Operation {
     /// this operation only.
     #[must_use]
     pub fn into_request(self) -> Request {
-        let mut document = self.planned().document.clone();
+        let mut document = self.translated.document.clone();
         let mut variables = self.variables;
         let lists = complete::prepare(&mut document, &mut variables, self.size.lists);
         let mut request = Request::new("").variables(variables).data(lists);
@@ -369,7 +380,7 @@ impl Operation {
 
     /// To be called with the engine's answer: see [`Answered::complete`].
     pub(super) fn answered(&self) -> Answered {
-        Answered { checked: self.checked.clone(), index: self.index }
+        Answered { checked: self.checked.clone(), index: self.index, marks: self.translated.marks }
     }
 
     /// The same for all who ask the same: the same operation of the same document with the same variables, but for
@@ -377,7 +388,7 @@ impl Operation {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let mut asked = self.variables.clone();
-        if let Some(variable) = &self.planned().resumes_by {
+        if let Some(variable) = &self.checked.operations[self.index].resumes_by {
             asked.remove(&Name::new(variable));
         }
         let mut digest = Sha256::new();
@@ -387,16 +398,14 @@ impl Operation {
         digest.update(serde_json::to_vec(&asked).unwrap_or_default());
         digest.finalize().into()
     }
-
-    fn planned(&self) -> &Planned {
-        &self.checked.operations[self.index]
-    }
 }
 
 /// An operation that was run.
 pub(super) struct Answered {
     checked: Arc<Checked>,
     index: usize,
+    /// Whether objects of the answer may be marked.
+    marks: bool,
 }
 
 impl Answered {
@@ -405,7 +414,7 @@ impl Answered {
         if let Some(operation) = self.checked.document.operations.iter().nth(self.index) {
             complete::nulls(&self.checked.document, operation, answer);
         }
-        if self.checked.operations[self.index].marks {
+        if self.marks {
             complete::unmark(&mut answer.data);
         }
     }
@@ -418,8 +427,8 @@ struct Weight;
 
 impl Weighter<Box<str>, Arc<Checked>> for Weight {
     fn weight(&self, text: &Box<str>, checked: &Arc<Checked>) -> u64 {
-        let fields = checked.operations.iter().map(|operation| operation.fields).sum::<u64>();
-        2048 + 10 * text.len() as u64 + 512 * fields
+        2048 + 10 * text.len() as u64
+            + checked.operations.iter().map(|operation| operation.expanded).sum::<u64>()
     }
 }
 

@@ -64,9 +64,9 @@ pub(super) struct Full {
     pub(super) of: &'static str,
 }
 
-/// How many of the operations that ask for the schema may wait for their turn: of a queue that one fills nobody else would
-/// see the end.
-const INTROSPECTING: Most = Most { nobody: 8, viewer: 4, trees: 8 };
+/// How many operations may ask for the schema, the one that has its turn and those that wait for theirs: of a queue that one
+/// fills nobody else would see the end.
+const INTROSPECTING: Most = Most { nobody: 32, viewer: 16, trees: 32 };
 
 impl Shares {
     fn new(most: Most) -> Arc<Self> {

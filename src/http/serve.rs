@@ -60,20 +60,22 @@ const HEADERS: usize = 96 * 1024;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How often it is looked whether a client that has begun so goes on.
-const LOOKS: u32 = 9;
+const LOOKS: u32 = 10;
 
 /// Waits until a client has said enough to tell its version of HTTP, or nothing more; false for one that has begun and does
 /// not go on, for some five seconds. What it says stays unread.
 async fn version_told(stream: &TcpStream) -> bool {
     let mut said = [0; PREFACE.len()];
-    for looks in 0..LOOKS {
+    for look in 0..LOOKS {
+        // What is peeked at is there at once: only time brings more of it. Each rest is twice as long as the one before, for
+        // thousands may have begun and leave it at that.
+        if look > 0 {
+            time::sleep(Duration::from_millis(5) * 2_u32.pow(look)).await;
+        }
         let Ok(bytes) = stream.peek(&mut said).await else { return true };
         if bytes == 0 || bytes == PREFACE.len() || !PREFACE.starts_with(&said[..bytes]) {
             return true;
         }
-        // What is peeked at is there at once: only time brings more of it. Each rest is twice as long as the one before, for
-        // thousands may have begun and leave it at that.
-        time::sleep(Duration::from_millis(10) * 2_u32.pow(looks)).await;
     }
     false
 }

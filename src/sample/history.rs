@@ -13,6 +13,7 @@ use super::world::{Person, Tenant, World, merge};
 use crate::clock::coverage::{below, concerned};
 use crate::clock::events::{Change, Event, Status};
 use crate::clock::fold::{Facts, fold};
+use crate::clock::limits::LimitPeriod;
 use crate::clock::state::{Deadline, WarningShare};
 use crate::clock::targets::{Impact, InForce};
 use crate::clock::waiting::{WaitTerms, wait};
@@ -58,6 +59,8 @@ pub(super) struct BreachRecord {
     pub(super) subject: Uuid,
     /// Null for a limit.
     pub(super) sla: Option<Uuid>,
+    /// The hours and the period of a limit, as it was reached.
+    pub(super) limit: Option<(u32, LimitPeriod)>,
     pub(super) kind: &'static str,
     pub(super) phase: &'static str,
     pub(super) target_at: DateTime<Utc>,
@@ -236,6 +239,7 @@ impl World {
                     tenant,
                     subject: affected_sla,
                     sla: Some(sla),
+                    limit: None,
                     kind,
                     phase,
                     target_at,
@@ -261,10 +265,10 @@ impl World {
         records.sort_by_key(|record| (record.detected_at, record.subject, record.kind, record.phase));
         let mut pos = after;
         for record in records {
-            let BreachRecord { tenant, subject, sla, kind, phase, target_at, due_at, detected_at } = record;
+            let BreachRecord { tenant, subject, sla, limit, kind, phase, target_at, due_at, detected_at } =
+                record;
             let id = key(detected_at, &format!("{subject}/{kind}/{phase}/{target_at}"));
             let affected_sla = sla.map(|_| subject);
-            let limit = sla.is_none().then_some(subject);
             pos += 1;
             let place = |columns: Value| {
                 let mut row = json!({ "root_id": tenant.root, "tenant_id": tenant.id });
@@ -275,11 +279,12 @@ impl World {
                 Table::Breach,
                 place(json!({
                     "id": id, "kind": kind, "phase": phase, "sla_id": sla, "affected_sla_id": affected_sla,
-                    "sla_limit_id": limit, "target_at": target_at, "detected_at": detected_at,
+                    "sla_limit_id": limit.map(|_| subject), "target_at": target_at, "detected_at": detected_at,
                 })),
             );
             let key = json!({
                 "subject_id": subject, "kind": kind, "phase": phase, "due_at": due_at, "breach_id": id,
+                "hours": limit.map(|(hours, _)| hours), "time_period": limit.map_or("", |(_, period)| period.as_str()),
             });
             self.rows.add(Table::BreachKey, place(key));
             let log = json!({ "shard": 0, "pos": pos, "breach_id": id, "published_at": detected_at });

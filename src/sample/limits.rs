@@ -203,6 +203,7 @@ fn watch(
                     tenant,
                     subject: id,
                     sla: None,
+                    limit: Some((spec.hours, spec.period)),
                     kind: "limit",
                     phase,
                     target_at: used.period.start,

@@ -76,7 +76,7 @@ async fn begun(connection: &mut AsyncPgConnection) -> Result<bool, Error> {
     Ok(begun.exists)
 }
 
-/// Has the server say what it says of a mistake, which it catches itself.
+/// Makes a mistake, and keeps what the server says of it.
 const MISTAKE: &str = "DO $$ BEGIN PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN
     PERFORM set_config('sla_gateway.mistake', SQLERRM, false); END $$";
 

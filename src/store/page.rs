@@ -74,7 +74,7 @@ impl Under {
         Self { from, below: false }
     }
 
-    /// Rows of the tenants below it, too.
+    /// The same, and rows of the tenants below that of the parent.
     pub const fn with_below(from: &'static str) -> Self {
         Self { from, below: true }
     }

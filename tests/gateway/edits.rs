@@ -317,7 +317,9 @@ async fn c2_an_edit_is_in_force_from_its_commit_on_and_moves_nothing_that_was_ta
     let after = written(&app, "requestRecord", event).await;
     let same = ["maximumResponseDuration", "maximumResolutionDuration", "resolutionTargetAt"];
     assert_eq!(fields(clock(&after, "Mail server"), &same), fields(clock(&request, "Mail server"), &same));
-    let fresh = with(ticket(), json!({ "registeredAt": app.store.now().to_rfc3339() }));
+    let since = "SELECT to_json(max(since)) #>> '{}' FROM offering_promise";
+    let since: String = client.query_one(since, &[]).await.unwrap().get(0);
+    let fresh = with(ticket(), json!({ "registeredAt": since }));
     let fresh = written(&app, "requestRegister", fresh).await;
     assert_eq!(clock(&fresh, "Mail server")["maximumResolutionDuration"], 40);
     assert_eq!(number(&app, "SELECT count(*) FROM offering_promise WHERE since = 'infinity'").await, 0);

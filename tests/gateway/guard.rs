@@ -89,6 +89,9 @@ impl Thing {
     async fn thing(&self) -> Thing {
         Thing
     }
+    async fn named(&self, name: Option<String>, not: Option<Vec<String>>) -> bool {
+        name.is_some() || not.is_some()
+    }
 }
 
 type Engine = Schema<Query, EmptyMutation, EmptySubscription>;
@@ -146,6 +149,26 @@ fn bomb(fragments: usize) -> String {
     text + &format!(" fragment F{fragments} on Thing {{ id }}")
 }
 
+/// A document of 20 operations in each of which an argument comes 625 times.
+fn spread(argument: &str) -> String {
+    let operations: String = (0..20).map(|n| format!("query Q{n} {{ thing {{ ...C }} }} ")).collect();
+    let (b, a) = ("...B ".repeat(25), "...A ".repeat(25));
+    operations
+        + &format!(
+            "fragment C on Thing {{ {b} }} fragment B on Thing {{ {a} }} fragment A on Thing {{ named({argument}) }}"
+        )
+}
+
+#[test]
+fn as_many_values_as_a_text_has_room_for_pass_and_an_operation_that_is_not_asked_for_takes_no_memory() {
+    let ids = format!("nodes(ids: [{}]) {{ id }}", "\"1\"".repeat(200));
+    let all: String = (0..45).map(|n| format!("a{n}: {ids} ")).collect();
+    cost(&format!("{{ {all} }}"), json!({})).unwrap();
+    let begun = Instant::now();
+    documents().check(&spread("name: \"one\"")).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}
+
 #[test]
 fn a_hostile_document_is_refused_fast_and_kills_nothing() {
     let deep = |open: &str, close: &str| open.repeat(2_000) + &close.repeat(2_000);
@@ -185,6 +208,11 @@ fn a_hostile_document_is_refused_fast_and_kills_nothing() {
             format!("query({names}) {{ echo }}")
         }),
         ("300 ids", format!("{{ nodes(ids: [{}]) {{ id }} }}", "1 ".repeat(300))),
+        (
+            "a long text in a fragment that is spread 625 times",
+            spread(&format!("name: \"{}\"", "x".repeat(50_000))),
+        ),
+        ("a list in a fragment that is spread 625 times", spread(&format!("not: [{}]", "\"\"".repeat(200)))),
         (
             "pages of pages of pages",
             "{ things(first: 100) { things(first: 100) { things(first: 100) { id } } } }".into(),

@@ -609,10 +609,10 @@ async fn one_viewer_and_whoever_is_not_logged_in_leave_places_to_others_between_
 async fn who_waits_for_the_schema_takes_no_place_of_what_runs() {
     let door = router(Toy::new(), HttpConfig { concurrency: 4, ..HttpConfig::default() });
     let schema = "{ slow(ms: 60000) ... on Query { __schema { queryType { name } } } }";
-    let mut waiting = spawned(&door, Some("good"), schema, 6);
+    let mut waiting = spawned(&door, Some("good"), schema, 18);
     let refused = first(&mut waiting).await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "THROTTLED"));
-    assert!(refused.body.contains("4 operations of one viewer may ask for the schema"), "{}", refused.body);
+    assert!(refused.body.contains("16 operations of one viewer may ask for the schema"), "{}", refused.body);
     let other = first(&mut spawned(&door, Some("good"), "{ hello }", 1)).await;
     assert_eq!(other.status, StatusCode::OK, "{}", other.body);
     waiting.iter().for_each(JoinHandle::abort);

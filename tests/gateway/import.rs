@@ -395,6 +395,7 @@ async fn times_that_name_their_zone_in_plain_letters_are_not_taken_for_local_one
             &["--time-format=%d/%m/%Y %H:%M %Z", "--time-zone=Europe/Berlin"],
             "09:00:00",
         ),
+        ("2026-03-02 10:00:00 +0100 CET", &["--time-format=%Y-%m-%d %H:%M:%S %z %Z"], "09:00:00"),
     ] {
         let (_, said, why) = read(at, flags).await;
         assert!(said.contains(&format!("from 2026-03-02 {instant} UTC")), "{at}: {said}{why}");

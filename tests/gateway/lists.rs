@@ -75,17 +75,22 @@ async fn targets_of_offerings_in_targets_of_offerings_are_counted() {
     let create = "mutation ($input: ServiceOfferingCreateManyInput!) { serviceOfferingCreateMany(input: $input) { written } }";
     let input = json!({ "input": { "rows": (0..20).map(row).collect::<Value>() } });
     assert_eq!(app.data(MANAGER, create, input).await["serviceOfferingCreateMany"]["written"], 20);
-    let names = |most: usize| (0..most).map(|n| format!("n{n}: impact ")).collect::<String>();
+    let names = |which: std::ops::Range<usize>| which.map(|n| format!("n{n}: impact ")).collect::<String>();
     let offerings = "serviceOfferings(first: 20, filter: { name: { startsWith: \"Offering \" } })";
-    let nested = |most| {
+    let nested = |inner: String| {
         format!(
-            "{{ {offerings} {{ nodes {{ targets {{ supportHours {{ tenant {{ {offerings} {{ nodes {{ targets {{ {} }} }} }} }} }} }} }} }} }}",
-            names(most)
+            "{{ {offerings} {{ nodes {{ targets {{ supportHours {{ tenant {{ {offerings} {{ nodes {{ {inner} }} }} }} }} }} }} }} }}"
         )
     };
-    app.data(MANAGER, &nested(1), json!({})).await;
-    let refused = app.ask(MANAGER, &nested(60), json!({})).await;
-    assert_eq!(refusal(&refused).map(|(code, _)| code), Some("LIMIT_EXCEEDED"));
+    app.data(MANAGER, &nested(format!("targets {{ {} }}", names(0..1))), json!({})).await;
+    let (one, other) = (names(0..30), names(30..60));
+    for inner in [
+        format!("targets {{ {one} {other} }}"),
+        format!("targets {{ {one} }} ... on ServiceOffering {{ targets {{ {other} }} }}"),
+    ] {
+        let refused = app.ask(MANAGER, &nested(inner), json!({})).await;
+        assert_eq!(refusal(&refused).map(|(code, _)| code), Some("LIMIT_EXCEEDED"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

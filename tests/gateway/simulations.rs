@@ -432,10 +432,14 @@ async fn attainment_is_counted_on_indexes_and_so_is_what_a_simulation_reads() {
     assert_eq!(data["simulateSlaTerms"]["replayed"], 144);
     assert_eq!(data["serviceOffering"]["attainment"]["total"]["resolution"]["excluded"], 144);
     // A connection tells all its numbers at its end.
-    let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-        AND backend_type = 'client backend'";
-    client.batch_execute(&format!("SELECT pg_terminate_backend(pid) {others}")).await.unwrap();
-    while !client.query(&format!("SELECT {others}"), &[]).await.unwrap().is_empty() {
+    let end =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend' AND pg_terminate_backend(pid)";
+    let ended: Vec<i32> = client.query(end, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let open = "SELECT FROM pg_stat_activity WHERE pid = ANY($1)";
+    let begun = std::time::Instant::now();
+    while !client.query(open, &[&ended]).await.unwrap().is_empty() {
+        assert!(begun.elapsed().as_secs() < 30, "connections do not end");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert!(scans().await.1 > by_index);

@@ -233,7 +233,7 @@ pub(in crate::graphql) fn place(ctx: &Context<'_>) -> Pos {
 struct Merging<'a> {
     variables: &'a Variables,
     lists: Arc<Lists>,
-    /// Where fields are that were in several places.
+    /// The place that stands for several.
     places: HashMap<Vec<Pos>, Pos>,
 }
 

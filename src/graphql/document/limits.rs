@@ -1,5 +1,4 @@
-/// How much one operation may ask for. A document is measured with every fragment expanded, but never expanded
-/// to be measured. The defaults let real frontends and GraphiQL's introspection pass and stop what was seen to
+/// How much one operation may ask for. A document is measured with every fragment expanded before any is. The defaults let real frontends and GraphiQL's introspection pass and stop what was seen to
 /// hurt.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -16,6 +15,9 @@ pub struct Limits {
     pub introspection_depth: u64,
     /// Fields, spreads and inline fragments.
     pub selections: u64,
+    /// Values in the text of arguments, those of a fragment as often as it is spread, and each again for 64 bytes of a long
+    /// text: an operation is kept with its fragments expanded. More than a document has room for that spreads none twice.
+    pub literals: u64,
     /// Fields with an alias.
     pub aliases: u64,
     /// Fields of the root of a query.
@@ -65,6 +67,7 @@ impl Default for Limits {
             depth: 20,
             introspection_depth: 25,
             selections: 2_000,
+            literals: 12_000,
             aliases: 200,
             root_fields: 50,
             mutations: 10,

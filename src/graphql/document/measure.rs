@@ -39,6 +39,8 @@ struct Measure {
     cost: u64,
     /// Values that can come back: each field of each object.
     values: u64,
+    /// See [`Limits::literals`].
+    literals: u64,
 }
 
 impl Measure {
@@ -51,6 +53,7 @@ impl Measure {
             directives: self.directives.saturating_add(other.directives),
             cost: self.cost.saturating_add(other.cost),
             values: self.values.saturating_add(other.values),
+            literals: self.literals.saturating_add(other.literals),
             depth: self.depth.max(other.depth),
             introspection_depth: self.introspection_depth.max(other.introspection_depth),
             introspection_lists: self.introspection_lists.max(other.introspection_lists),
@@ -81,6 +84,8 @@ pub(super) struct Size {
     pub(super) lists: Arc<Lists>,
     /// Whether the schema itself is asked for.
     pub(super) introspects: bool,
+    /// About how much memory the operation takes with its fragments expanded, in bytes.
+    pub(super) expanded: u64,
 }
 
 /// Measures one operation.
@@ -156,6 +161,7 @@ impl<'a> Walk<'a> {
             (measure.fields, most_fields, "root fields", "send several requests"),
             (measure.directives, limits.directives, "directives", "remove some"),
             (operation.variables.len() as u64, limits.variables as u64, "variables", "group them in inputs"),
+            (measure.literals, limits.literals, "values in its text", "send them in variables"),
             (measure.cost, limits.cost, "points of cost", "ask for smaller pages or fewer levels of them"),
             (measure.values, limits.values, "values", "ask for smaller pages or fewer fields"),
         ]
@@ -166,6 +172,7 @@ impl<'a> Walk<'a> {
                 cost: measure.cost,
                 lists: Arc::new(std::mem::take(&mut self.lists)),
                 introspects: measure.introspection_depth > 0,
+                expanded: 512 * measure.selections + 128 * measure.literals,
             }),
             Some((has, most, what, remedy)) => Err(self.refused(
                 format!("The operation has {has} {what}, at most {most} are allowed: {remedy}."),
@@ -211,12 +218,14 @@ impl<'a> Walk<'a> {
     }
 
     fn field(&mut self, field: &'a Node<Field>, level: usize) -> Result<Measure, ServerError> {
+        let mut literals = 0_u64;
         for argument in &field.arguments {
-            self.value(&argument.value)?;
+            literals = literals.saturating_add(self.value(&argument.value)?);
         }
         self.directive_values(&field.directives)?;
         let below = self.set(&field.selection_set, level + 1)?;
         let mut measure = below.nested(&field.directives);
+        measure.literals = below.literals.saturating_add(literals);
         measure.fields = 1;
         measure.aliases = below.aliases.saturating_add(u64::from(field.alias.is_some()));
         if matches!(field.name.as_str(), "__schema" | "__type") {
@@ -351,11 +360,11 @@ impl<'a> Walk<'a> {
 
     fn directive_values(&self, directives: &DirectiveList) -> Result<(), ServerError> {
         let mut arguments = directives.iter().flat_map(|directive| &directive.arguments);
-        arguments.try_for_each(|argument| self.value(&argument.value))
+        arguments.try_for_each(|argument| self.value(&argument.value).map(|_| ()))
     }
 
-    /// Recurses no deeper than the parser did.
-    fn value(&self, value: &Node<Value>) -> Result<(), ServerError> {
+    /// How many values there are in one (see [`Limits::literals`]). Recurses no deeper than the parser did.
+    fn value(&self, value: &Node<Value>) -> Result<u64, ServerError> {
         let Limits { list_items, string_bytes, .. } = *self.limits;
         match &**value {
             Value::List(items) if items.len() > list_items => {
@@ -364,9 +373,12 @@ impl<'a> Walk<'a> {
             Value::String(text) if text.len() > string_bytes => {
                 Err(self.refused(too_long_string(string_bytes), value.location()))
             }
-            Value::List(items) => items.iter().try_for_each(|item| self.value(item)),
-            Value::Object(fields) => fields.iter().try_for_each(|(_, field)| self.value(field)),
-            _ => Ok(()),
+            Value::String(text) => Ok(1 + text.len() as u64 / 64),
+            Value::List(items) => items.iter().try_fold(1, |sum, item| Ok(sum + self.value(item)?)),
+            Value::Object(fields) => {
+                fields.iter().try_fold(1, |sum, (_, field)| Ok(sum + self.value(field)?))
+            }
+            _ => Ok(1),
         }
     }
 

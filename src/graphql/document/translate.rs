@@ -26,8 +26,6 @@ pub(super) struct Translated {
     pub(super) document: engine::ExecutableDocument,
     /// Whether it selects marks.
     pub(super) marks: bool,
-    /// How many fields it selects.
-    pub(super) fields: u64,
 }
 
 impl<'a> Translation<'a> {
@@ -38,7 +36,7 @@ impl<'a> Translation<'a> {
     /// One operation, and no other.
     pub(super) fn operation(&self, operation: &Node<executable::Operation>) -> Result<Translated> {
         let at = self.at(operation.location());
-        let mut reached = Reached::default();
+        let mut marks = false;
         let root = &operation.selection_set;
         let definition = engine::OperationDefinition {
             ty: kind(operation.operation_type),
@@ -50,8 +48,8 @@ impl<'a> Translation<'a> {
             directives: self.directives(&operation.directives)?,
             // A subscription selects one field, and that always.
             selection_set: match operation.operation_type {
-                executable::OperationType::Subscription => self.set(root, &root.ty, at, &mut reached)?,
-                _ => self.object(root, at, &mut reached)?,
+                executable::OperationType::Subscription => self.set(root, &root.ty, at, &mut marks)?,
+                _ => self.object(root, at, &mut marks)?,
             },
         };
         let definition = Positioned::new(definition, at);
@@ -62,7 +60,7 @@ impl<'a> Translation<'a> {
             }
         };
         let document = engine::ExecutableDocument { operations, fragments: HashMap::new() };
-        Ok(Translated { document, marks: reached.marks, fields: reached.fields })
+        Ok(Translated { document, marks })
     }
 
     fn variable(
@@ -100,12 +98,12 @@ impl<'a> Translation<'a> {
         &self,
         set: &executable::SelectionSet,
         at: Pos,
-        reached: &mut Reached,
+        marks: &mut bool,
     ) -> Result<Positioned<engine::SelectionSet>> {
-        let mut translated = self.set(set, &set.ty, at, reached)?;
+        let mut translated = self.set(set, &set.ty, at, marks)?;
         if !set.selections.is_empty() && !selects_something(&translated.node) {
             translated.node.items.push(Positioned::new(complete::mark(at), at));
-            reached.marks = true;
+            *marks = true;
         }
         Ok(translated)
     }
@@ -116,22 +114,22 @@ impl<'a> Translation<'a> {
         set: &executable::SelectionSet,
         of: &Name,
         at: Pos,
-        reached: &mut Reached,
+        marks: &mut bool,
     ) -> Result<Positioned<engine::SelectionSet>> {
         let mut items = Vec::with_capacity(set.selections.len());
         for selection in &set.selections {
             match selection {
-                Selection::Field(field) => items.push(self.field(field, reached)?),
+                Selection::Field(field) => items.push(self.field(field, marks)?),
                 Selection::FragmentSpread(spread) => {
                     let Some(fragment) = self.document.fragments.get(&spread.fragment_name) else { continue };
                     let (at, on) = (self.at(spread.location()), Some(fragment.type_condition()));
                     let directives = &spread.directives;
-                    items.extend(self.part(&fragment.selection_set, (on, directives), of, at, reached)?);
+                    items.extend(self.part(&fragment.selection_set, (on, directives), of, at, marks)?);
                 }
                 Selection::InlineFragment(inline) => {
                     let (at, on) = (self.at(inline.location()), inline.type_condition.as_ref());
                     let directives = &inline.directives;
-                    items.extend(self.part(&inline.selection_set, (on, directives), of, at, reached)?);
+                    items.extend(self.part(&inline.selection_set, (on, directives), of, at, marks)?);
                 }
             }
         }
@@ -146,7 +144,7 @@ impl<'a> Translation<'a> {
         (on, directives): (Option<&Name>, &ast::DirectiveList),
         of: &Name,
         at: Pos,
-        reached: &mut Reached,
+        marks: &mut bool,
     ) -> Result<Option<Positioned<engine::Selection>>> {
         let applies = on.is_none_or(|on| on == of || self.schema.is_subtype(on, of));
         if !applies && self.schema.get_object(of).is_some() {
@@ -156,7 +154,7 @@ impl<'a> Translation<'a> {
         let translated = engine::InlineFragment {
             type_condition: condition.map(|on| self.condition(on, at)),
             directives: self.directives(directives)?,
-            selection_set: self.set(set, condition.unwrap_or(of), at, reached)?,
+            selection_set: self.set(set, condition.unwrap_or(of), at, marks)?,
         };
         Ok(Some(Positioned::new(engine::Selection::InlineFragment(Positioned::new(translated, at)), at)))
     }
@@ -164,16 +162,15 @@ impl<'a> Translation<'a> {
     fn field(
         &self,
         field: &Node<executable::Field>,
-        reached: &mut Reached,
+        marks: &mut bool,
     ) -> Result<Positioned<engine::Selection>> {
         let at = self.at(field.location());
-        reached.fields += 1;
         let translated = engine::Field {
             alias: field.alias.as_ref().map(|alias| Positioned::new(self.name(alias), at)),
             name: Positioned::new(self.name(&field.name), at),
             arguments: self.arguments(&field.arguments)?,
             directives: self.directives(&field.directives)?,
-            selection_set: self.object(&field.selection_set, at, reached)?,
+            selection_set: self.object(&field.selection_set, at, marks)?,
         };
         Ok(Positioned::new(engine::Selection::Field(Positioned::new(translated, at)), at))
     }
@@ -252,13 +249,4 @@ fn selects_something(set: &engine::SelectionSet) -> bool {
         }
         engine::Selection::FragmentSpread(_) => false,
     })
-}
-
-/// What an operation has come to while it is translated.
-#[derive(Default)]
-struct Reached {
-    /// Whether an object has a mark.
-    marks: bool,
-    /// How many fields are selected.
-    fields: u64,
 }
