@@ -317,9 +317,9 @@ impl Entrance {
     }
 }
 
-/// How long a turn to ask for the schema lasts: it is for the processor, and what is not done by then waits for the store,
-/// for other things that it asks for.
-const TURN: Duration = Duration::from_secs(1);
+/// How long a turn to ask for the schema lasts: it is for the processor, which the schema takes without a pause. What is not
+/// done by then waits for the store, for other things that it asks for.
+const TURN: Duration = Duration::from_millis(50);
 
 /// There is too much at once for one client, or for those of one tree: later the same is answered.
 const THROTTLED: &str = "THROTTLED";

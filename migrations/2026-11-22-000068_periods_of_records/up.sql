@@ -1,9 +1,7 @@
--- Replicas of the release before cannot log time that reaches a limit: it is refused as a whole.
-
--- In the order in which who takes something in and who sends e-mail holds them: nobody waits for what is held here while
--- this waits for what they hold.
+-- In the order in which who takes something in, or logs time, holds them: nobody waits for what is held here while this
+-- waits for what they hold.
 LOCK TABLE offering_promise IN SHARE ROW EXCLUSIVE MODE;
-LOCK TABLE limit_notification, breach_key IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE breach_key, limit_notification IN ACCESS EXCLUSIVE MODE;
 
 -- A week and a month may begin at one instant: of a limit, the period is part of what is recorded once, and told its
 -- contact once (rules B1, L2). Empty of a clock, and of what was recorded before it was kept.

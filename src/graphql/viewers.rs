@@ -241,7 +241,15 @@ impl Viewers {
         }
         let viewer = Arc::new(match ServiceToken::read(token) {
             // The secret of a token is never another: who was seen to know it once is only looked up anew.
-            Some(own) => self.of_service_token(&own?, self.remembered(&hash).is_some()).await?,
+            Some(own) => match self.of_service_token(&own?, self.remembered(&hash).is_some()).await? {
+                Some(viewer) => viewer,
+                None => {
+                    // A token that was revoked is one of those that are made up.
+                    self.known.remove(&hash);
+                    self.held.remove(&hash);
+                    return Err(REFUSED);
+                }
+            },
             None => {
                 let claims = self.verifier.verify(token, self.store.now()).await?;
                 viewer::by_login(&self.store.conn(), &claims.subject, Some(claims.ends_at))
@@ -255,15 +263,15 @@ impl Viewers {
         Ok(viewer)
     }
 
-    async fn of_service_token(&self, own: &ServiceToken, proved: bool) -> Result<Viewer, Error> {
+    async fn of_service_token(&self, own: &ServiceToken, proved: bool) -> Result<Option<Viewer>, Error> {
         if !proved {
             let _unproved = self.unproved.acquire().await.map_err(Error::internal)?;
             let hash = viewer::secret_hash(&self.store.conn(), own.id).await?;
             if !hash.is_some_and(|hash| own.proves(&hash)) {
-                return Err(REFUSED);
+                return Ok(None);
             }
         }
-        viewer::by_service_token(&self.store.conn(), own.id).await?.ok_or(REFUSED)
+        Ok(viewer::by_service_token(&self.store.conn(), own.id).await?)
     }
 
     /// A viewer, with the rights of now and after each change of rights: none of them once the person or token is

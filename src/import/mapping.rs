@@ -208,8 +208,8 @@ impl Mapping {
 /// The zone that all instants of a form name in plain letters.
 fn named_by(format: &str) -> Result<Option<Tz>, Error> {
     let items: Vec<Item<'_>> = StrftimeItems::new(format).collect();
-    // An offset beside it does; all forms of one end in a small z.
-    if items.contains(&Item::Fixed(Fixed::TimezoneName)) && !format.contains('z') {
+    let offset = ["%z", "%:z", "%::z", "%:::z", "%#z", "%+"].iter().any(|offset| format.contains(offset));
+    if items.contains(&Item::Fixed(Fixed::TimezoneName)) && !offset {
         return Err(Error::Settings(format!(
             "the times of the form {format:?} name their zone by letters, of which %Z does not tell which one is meant: \
              --time-zone names it, or %z reads an offset"

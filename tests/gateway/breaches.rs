@@ -986,3 +986,31 @@ async fn b4_what_was_recorded_just_before_a_right_was_given_is_told_however_late
     recorded.sort_unstable();
     assert_eq!(told, recorded);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_of_several_changes_of_rights_while_nobody_reads_the_first_counts() {
+    let scene = Scene::new().await;
+    let store = Store::new(pool(&scene.database.url, 1).unwrap());
+    store.synchronize().await.unwrap();
+    let replica = scene.replica();
+    let (known, mine) = watch::channel(rights(viewer(OTHER)));
+    let mut items: Items =
+        Box::pin(replica.feed().subscribe(Filter::default(), mine, Some("0")).await.unwrap());
+    for (sla, count, logged) in [(SLA, 3, 3), (OTHER_SLA, 2, 5)] {
+        scene.chats(sla, count, "now()").await;
+        scene.logged(logged).await;
+    }
+    let mut told = ids(&take(&mut items, 2).await);
+    // For longer than it is looked back.
+    for rest in [11, 0] {
+        known.send(Rights { viewer: Arc::new(viewer(ROOT)), since: store.now() }).unwrap();
+        sleep(Duration::from_secs(rest)).await;
+    }
+    let late = timeout(Duration::from_secs(20), take(&mut items, 3)).await.expect("they are not told");
+    told.extend(ids(&late));
+    silent(&mut items).await;
+    told.sort_unstable();
+    let mut recorded = scene.recorded().await;
+    recorded.sort_unstable();
+    assert_eq!(told, recorded);
+}

@@ -212,7 +212,13 @@ fn a_hostile_document_is_refused_fast_and_kills_nothing() {
             "a long text in a fragment that is spread 625 times",
             spread(&format!("name: \"{}\"", "x".repeat(50_000))),
         ),
-        ("a list in a fragment that is spread 625 times", spread(&format!("not: [{}]", "\"\"".repeat(200)))),
+        ("a list in a fragment that is spread 625 times", spread(&format!("not: [{}]", "\"a\"".repeat(200)))),
+        ("a long name in a fragment that is spread 189 times", {
+            let (b, a, name) = ("...B ".repeat(21), "...A ".repeat(9), "x".repeat(50_000));
+            format!(
+                "{{ thing {{ {b} }} }} fragment B on Thing {{ {a} }} fragment A on Thing {{ {name}: id }}"
+            )
+        }),
         (
             "pages of pages of pages",
             "{ things(first: 100) { things(first: 100) { things(first: 100) { id } } } }".into(),

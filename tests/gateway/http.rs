@@ -617,3 +617,16 @@ async fn who_waits_for_the_schema_takes_no_place_of_what_runs() {
     assert_eq!(other.status, StatusCode::OK, "{}", other.body);
     waiting.iter().for_each(JoinHandle::abort);
 }
+
+#[tokio::test]
+async fn a_turn_to_ask_for_the_schema_is_as_long_as_that_takes_and_not_what_else_is_asked_for() {
+    let door = router(Toy::new(), HttpConfig { concurrency: 8, ..HttpConfig::default() });
+    let slow = "{ slow(ms: 60000) ... on Query { __schema { queryType { name } } } }";
+    let slow = spawned(&door, Some("good1"), slow, 4);
+    let mut schema = spawned(&door, Some("good2"), "{ __schema { queryType { name } } }", 1);
+    let answer = tokio::time::timeout(Duration::from_secs(8), first(&mut schema))
+        .await
+        .expect("it waits for what is slow");
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    slow.iter().for_each(JoinHandle::abort);
+}

@@ -432,10 +432,12 @@ async fn attainment_is_counted_on_indexes_and_so_is_what_a_simulation_reads() {
     assert_eq!(data["simulateSlaTerms"]["replayed"], 144);
     assert_eq!(data["serviceOffering"]["attainment"]["total"]["resolution"]["excluded"], 144);
     // A connection tells all its numbers at its end.
-    let end =
+    let others =
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-        AND backend_type = 'client backend' AND pg_terminate_backend(pid)";
-    let ended: Vec<i32> = client.query(end, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        AND backend_type = 'client backend'";
+    let ended: Vec<i32> = client.query(others, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let end = "SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) pid";
+    client.query(end, &[&ended]).await.unwrap();
     let open = "SELECT FROM pg_stat_activity WHERE pid = ANY($1)";
     let begun = std::time::Instant::now();
     while !client.query(open, &[&ended]).await.unwrap().is_empty() {

@@ -16,7 +16,8 @@ pub struct Limits {
     /// Fields, spreads and inline fragments.
     pub selections: u64,
     /// Values in the text of arguments, those of a fragment as often as it is spread, and each again for 64 bytes of a long
-    /// text: an operation is kept with its fragments expanded. More than a document has room for that spreads none twice.
+    /// text or name: an operation is kept with its fragments expanded. More than a document has room for that spreads none
+    /// twice.
     pub literals: u64,
     /// Fields with an alias.
     pub aliases: u64,

@@ -19,6 +19,8 @@ const TYPE_COST: u64 = 100;
 const MUTATION_COST: u64 = 10;
 /// A replay of thousands of clocks, whatever is selected of its answer.
 const SIMULATION_COST: u64 = 10_000;
+/// For how many bytes of a text or a name it counts as one more value.
+const LONG: u64 = 64;
 /// The introspection lists that lead from types to types, and how often they may be nested: each level
 /// multiplies the answer by the number of types.
 const INTROSPECTION_LISTS: [&str; 4] = ["fields", "interfaces", "possibleTypes", "inputFields"];
@@ -218,7 +220,7 @@ impl<'a> Walk<'a> {
     }
 
     fn field(&mut self, field: &'a Node<Field>, level: usize) -> Result<Measure, ServerError> {
-        let mut literals = 0_u64;
+        let mut literals = field.alias.as_ref().map_or(0, |alias| alias.len() as u64 / LONG);
         for argument in &field.arguments {
             literals = literals.saturating_add(self.value(&argument.value)?);
         }
@@ -373,7 +375,8 @@ impl<'a> Walk<'a> {
             Value::String(text) if text.len() > string_bytes => {
                 Err(self.refused(too_long_string(string_bytes), value.location()))
             }
-            Value::String(text) => Ok(1 + text.len() as u64 / 64),
+            Value::String(text) => Ok(1 + text.len() as u64 / LONG),
+            Value::Variable(name) | Value::Enum(name) => Ok(1 + name.len() as u64 / LONG),
             Value::List(items) => items.iter().try_fold(1, |sum, item| Ok(sum + self.value(item)?)),
             Value::Object(fields) => {
                 fields.iter().try_fold(1, |sum, (_, field)| Ok(sum + self.value(field)?))
