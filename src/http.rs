@@ -319,7 +319,7 @@ impl Entrance {
 
 /// How long a turn to ask for the schema lasts: it is for the processor, which the schema takes without a pause. What is not
 /// done by then waits for the store, for other things that it asks for.
-const TURN: Duration = Duration::from_millis(50);
+const TURN: Duration = Duration::from_millis(100);
 
 /// There is too much at once for one client, or for those of one tree: later the same is answered.
 const THROTTLED: &str = "THROTTLED";
