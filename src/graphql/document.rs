@@ -370,9 +370,8 @@ impl Operation {
     /// this operation only.
     #[must_use]
     pub fn into_request(self) -> Request {
-        let mut document = self.translated.document.clone();
         let mut variables = self.variables;
-        let lists = complete::prepare(&mut document, &mut variables, self.size.lists);
+        let (document, lists) = complete::prepare(&self.translated, &mut variables, self.size.lists);
         let mut request = Request::new("").variables(variables).data(lists);
         request.set_parsed_query(document);
         request

@@ -17,7 +17,7 @@ use async_graphql::{
 };
 use async_graphql_value as value;
 
-use super::Lists;
+use super::{Lists, translate::Translated};
 
 /// Puts null where a field failed, or where the nearest nullable value around it is. The engine drops the field, and
 /// makes an object null of which every field failed.
@@ -187,18 +187,15 @@ pub(super) fn unmark(value: &mut Value) {
     }
 }
 
-/// Has a document mean to the engine what it says, and its variables that were not sent what their defaults are. Gives what
-/// the items of its lists count that are no pages, by the places where they are then.
+/// Has an operation mean to the engine what it says, and its variables that were not sent what their defaults are. Gives
+/// what the items of its lists count that are no pages, by the places where they are then.
 pub(super) fn prepare(
-    document: &mut engine::ExecutableDocument,
+    translated: &Translated,
     variables: &mut Variables,
-    lists: Arc<Lists>,
-) -> Arc<Lists> {
-    let operation = match &mut document.operations {
-        engine::DocumentOperations::Single(operation) => Some(operation),
-        engine::DocumentOperations::Multiple(operations) => operations.values_mut().next(),
-    };
-    let Some(operation) = operation.map(|operation| &mut operation.node) else { return lists };
+    mut lists: Arc<Lists>,
+) -> (engine::ExecutableDocument, Arc<Lists>) {
+    let mut document = translated.document.clone();
+    let Some(operation) = only(&mut document) else { return (document, lists) };
     let mut unsent = HashSet::new();
     for engine::VariableDefinition { name, default_value, .. } in
         operation.variable_definitions.iter().map(|definition| &definition.node)
@@ -217,9 +214,54 @@ pub(super) fn prepare(
     if !unsent.is_empty() {
         strip(&mut root.items, &unsent);
     }
-    let mut merging = Merging { variables, lists, places: HashMap::new() };
-    merging.set(root);
-    merging.lists
+    let now;
+    let merged = match &translated.merged {
+        Some(merged) => merged,
+        None => {
+            now = merge(root, variables);
+            &now
+        }
+    };
+    for (places, stands) in merged {
+        let counts = places.iter().filter_map(|place| lists.get(place));
+        if let Some(count) = counts.copied().reduce(u64::saturating_add) {
+            Arc::make_mut(&mut lists).insert(*stands, count);
+        }
+    }
+    (document, lists)
+}
+
+/// Merges what an operation selects for all who ask for it; none where that depends on their variables.
+pub(super) fn merge_once(document: &mut engine::ExecutableDocument) -> Option<Merged> {
+    let root = &mut only(document)?.selection_set.node;
+    (!varies(root)).then(|| merge(root, &Variables::default()))
+}
+
+/// The operation of a document that has no other.
+fn only(document: &mut engine::ExecutableDocument) -> Option<&mut engine::OperationDefinition> {
+    let operation = match &mut document.operations {
+        engine::DocumentOperations::Single(operation) => Some(operation),
+        engine::DocumentOperations::Multiple(operations) => operations.values_mut().next(),
+    };
+    operation.map(|operation| &mut operation.node)
+}
+
+/// Whether variables decide what is left out.
+fn varies(set: &engine::SelectionSet) -> bool {
+    let by_variable = |directive: &Positioned<engine::Directive>| {
+        let given = directive.node.get_argument("if");
+        given.is_some_and(|given| matches!(given.node, value::Value::Variable(_)))
+    };
+    set.items.iter().any(|selection| {
+        let (directives, below) = match &selection.node {
+            engine::Selection::Field(field) => (&field.node.directives, Some(&field.node.selection_set)),
+            engine::Selection::InlineFragment(inline) => {
+                (&inline.node.directives, Some(&inline.node.selection_set))
+            }
+            engine::Selection::FragmentSpread(spread) => (&spread.node.directives, None),
+        };
+        directives.iter().any(by_variable) || below.is_some_and(|below| varies(&below.node))
+    })
 }
 
 /// Where a field of a document stands, as [`prepare`] leaves it: the same place is the same selection.
@@ -227,14 +269,21 @@ pub(in crate::graphql) fn place(ctx: &Context<'_>) -> Pos {
     ctx.item.node.name.pos
 }
 
+/// The places of a field that is selected in several, and the one that stands for them.
+pub(super) type Merged = HashMap<Vec<Pos>, Pos>;
+
 /// Brings together what is selected of the same field in several places. The engine would do a mutation as often as it is
 /// selected, read a list anew for each place and put the rows of both together, and follow nothing where the field of a
 /// subscription stands in a fragment.
+fn merge(root: &mut engine::SelectionSet, variables: &Variables) -> Merged {
+    let mut merging = Merging { variables, merged: Merged::new() };
+    merging.set(root);
+    merging.merged
+}
+
 struct Merging<'a> {
     variables: &'a Variables,
-    lists: Arc<Lists>,
-    /// The place that stands for several.
-    places: HashMap<Vec<Pos>, Pos>,
+    merged: Merged,
 }
 
 /// What is selected of an object: fields by their response keys, each with its places, and what is selected of one of a
@@ -298,16 +347,8 @@ impl Merging<'_> {
 
     /// The one place of a field that was in several; no text has it.
     fn place(&mut self, places: Vec<Pos>) -> Pos {
-        if let Some(known) = self.places.get(&places) {
-            return *known;
-        }
-        let next = Pos { line: 0, column: self.places.len() };
-        let counts = places.iter().filter_map(|place| self.lists.get(place));
-        if let Some(count) = counts.copied().reduce(u64::saturating_add) {
-            Arc::make_mut(&mut self.lists).insert(next, count);
-        }
-        self.places.insert(places, next);
-        next
+        let next = Pos { line: 0, column: self.merged.len() };
+        *self.merged.entry(places).or_insert(next)
     }
 }
 

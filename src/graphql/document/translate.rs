@@ -26,6 +26,8 @@ pub(super) struct Translated {
     pub(super) document: engine::ExecutableDocument,
     /// Whether it selects marks.
     pub(super) marks: bool,
+    /// What it selects in several places, brought together; none where that depends on variables.
+    pub(super) merged: Option<complete::Merged>,
 }
 
 impl<'a> Translation<'a> {
@@ -59,8 +61,9 @@ impl<'a> Translation<'a> {
                 engine::DocumentOperations::Multiple(HashMap::from([(self.name(name), definition)]))
             }
         };
-        let document = engine::ExecutableDocument { operations, fragments: HashMap::new() };
-        Ok(Translated { document, marks })
+        let mut document = engine::ExecutableDocument { operations, fragments: HashMap::new() };
+        let merged = complete::merge_once(&mut document);
+        Ok(Translated { document, marks, merged })
     }
 
     fn variable(
