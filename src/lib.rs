@@ -15,7 +15,7 @@
 //! | [`http`] | requests, websockets, event streams, pages, health | `graphql`, `access`, `error`, `metrics` |
 //! | [`webhook`], [`mail`] | what leaves the house by itself: signed deliveries of the log, messages of limits | `breach`, `store`, `error`, `metrics` |
 //! | [`import`] | files of other systems, taken in as requests and events | `access`, `clock`, `store`, `error` |
-//! | [`sample`] | worlds to explore, and a large store to measure on | `access`, `clock` |
+//! | [`sample`] | worlds to explore, and a large store to measure on | `access`, `clock`, `store::promise` |
 //! | [`postgres`] | a Postgres of the gateway's own, for `run` and for tests | nothing |
 //!
 //! A test (`rooms`) reads this table and the paths that sources name, and holds the one to the other. The binary puts the

@@ -25,6 +25,7 @@ use std::fmt;
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio_postgres::Client;
 
+use crate::store::promise;
 pub use scale::scale;
 use world::World;
 
@@ -101,6 +102,7 @@ pub async fn load(client: &mut Client, now: DateTime<Utc>, progress: Progress<'_
                    WHERE root_id = $1::text::uuid AND id = $2::text::uuid";
         transaction.execute(set, &[&root.to_string(), &tenant.to_string(), &sla.to_string()]).await?;
     }
+    transaction.execute(&promise::remember_all(), &[&now.to_rfc3339()]).await?;
     transaction.execute("UPDATE breach_log_head SET pos = $1 WHERE shard = 0", &[&head]).await?;
     transaction.commit().await?;
     // Of the server's own tables, it would be told of each that only a superuser may analyze them.

@@ -15,7 +15,7 @@ pub mod migrations;
 pub mod noun;
 pub mod page;
 pub mod partition;
-mod promise;
+pub(crate) mod promise;
 pub mod reference;
 pub mod replay;
 pub mod root;

@@ -7,7 +7,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, related, required};
 use super::page::object;
 use super::scalar::DateTime;
-use super::word::NotificationState;
+use super::word::{NotificationState, SlaLimitTimePeriod};
 use super::{Breach, SlaLimit, Tenant};
 use crate::store::word;
 
@@ -74,6 +74,16 @@ object! {
     /// When the period began in which the limit was reached.
     async fn period_start(&self) -> DateTime {
         self.0.period_start.into()
+    }
+
+    /// Of what kind that period was: a week and a month may begin together.
+    async fn time_period(&self) -> SlaLimitTimePeriod {
+        self.0.time_period.into()
+    }
+
+    /// How many hours the limit allowed when it was reached.
+    async fn time_limit_in_hours(&self) -> i32 {
+        self.0.hours
     }
 
     /// The address it goes to: the limit's contact when it was reached.

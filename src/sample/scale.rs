@@ -17,6 +17,7 @@ use super::copy::{Out, copy};
 use super::random::{key, key_with, mixed};
 use super::shelf::Shelf;
 use super::{Error, Progress, Summary};
+use crate::store::promise;
 
 /// How many tenants a root has, itself counted.
 const TENANTS: usize = 10;
@@ -340,6 +341,7 @@ pub async fn scale(
     let rows = load.rows;
     transaction.execute("UPDATE breach_log_head SET pos = $1 WHERE shard = 0", &[&head]).await?;
     shelf.empty(&transaction, progress).await?;
+    transaction.execute(&promise::remember_all(), &[&now.to_rfc3339()]).await?;
     transaction.commit().await?;
     progress("statistics", 0, 1);
     // Vacuumed too: the first readers would otherwise pay for what the load left to be tidied.

@@ -153,7 +153,7 @@ pub async fn downtimes(
     sql.bind(Bind::Time(period.start)).push("), least(w.ends_at, ").bind(Bind::Time(period.end));
     sql.push(")))) AS span FROM (SELECT t.downtime_start_at AS starts_at, coalesce(t.downtime_end_at, ");
     sql.bind(Bind::Time(now)).push(") AS ends_at FROM ").push(of.clocks());
-    sql.push(" AND t.service_hours_id IS NOT NULL AND t.accountability <> 'sla_not_affected' AND t.downtime_start_at < ");
+    sql.push(" AND t.impact = 'top' AND t.accountability <> 'sla_not_affected' AND t.downtime_start_at < ");
     sql.bind(Bind::Time(period.end));
     within(affected_sla::Row::TARGET, "t", reach, false, &mut sql);
     sql.push(") w WHERE w.starts_at < w.ends_at AND w.ends_at > ")

@@ -34,6 +34,10 @@ noun! {
         sla_limit_id: Uuid,
         /// When the period began in which it was reached.
         period_start: DateTime<Utc>,
+        /// Of what kind the limit's period was then.
+        time_period: TimePeriod,
+        /// How many hours the limit allowed then.
+        hours: i32,
         /// The address, as of then.
         contact: String,
         /// What became of it.

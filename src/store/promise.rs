@@ -50,6 +50,16 @@ const CURRENT: &str = "SELECT o.root_id, o.tenant_id, o.id, jsonb_build_object( 
             WHERE w.root_id = o.root_id AND w.service_offering_id = o.id)) \
     ) AS content FROM service_offering o";
 
+/// The statement that remembers what offerings promise of which nothing is remembered yet, from an instant on that it is
+/// given as text. For who writes rows as they are: without it the first edit would move what runs.
+pub(crate) fn remember_all() -> String {
+    format!(
+        "INSERT INTO offering_promise (root_id, tenant_id, service_offering_id, since, content) \
+         SELECT n.root_id, n.tenant_id, n.id, $1::text::timestamptz, n.content FROM ({CURRENT} \
+         WHERE NOT EXISTS (SELECT FROM offering_promise p WHERE p.root_id = o.root_id AND p.service_offering_id = o.id)) n"
+    )
+}
+
 /// What an offering promised from an instant on.
 pub(super) struct Entry {
     since: DateTime<Utc>,

@@ -258,6 +258,25 @@ async fn c10_availability_takes_downtimes_of_top_requests_in_service_hours_each_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c10_a_downtime_counts_that_is_told_after_its_calendar_was_replaced_and_deleted() {
+    let app = world().await;
+    written(&app, "requestRegister", with(ticket(), json!({ "impact": null }))).await;
+    let replaced = format!(
+        "UPDATE offering_promise SET since = '2026-01-01Z';
+         INSERT INTO calendar (root_id, id, tenant_id, name) SELECT root_id, '{next}', tenant_id, 'The next' FROM calendar;
+         UPDATE calendar_hours SET calendar_id = '{next}'; UPDATE offering_target SET support_hours_id = '{next}';
+         UPDATE service_offering SET service_hours_id = '{next}'; DELETE FROM calendar WHERE id = '{office}'",
+        next = key(351),
+        office = key(50)
+    );
+    app.database.client().await.batch_execute(&replaced).await.unwrap();
+    let down = json!({ "impact": "TOP", "downtimeStartAt": "2026-03-02T11:00:00Z", "downtimeEndAt": "2026-03-02T12:00:00Z" });
+    written(&app, "requestRegister", with(ticket(), down)).await;
+    let availability = "availability { downtimeMinutes }";
+    assert_eq!(march(&app, 80, availability).await["availability"], json!({ "downtimeMinutes": 60 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn buckets_follow_the_wall_of_their_zone_and_there_are_at_most_four_hundred() {
     let app = world().await;
     let ask = async |arguments: &str| {

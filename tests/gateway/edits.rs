@@ -326,6 +326,35 @@ async fn c2_an_edit_is_in_force_from_its_commit_on_and_moves_nothing_that_was_ta
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c2_an_edit_of_an_offering_of_the_sample_moves_none_of_its_targets() {
+    let app = App::sampled().await;
+    let operator = "operator@example.com";
+    let running = "{ affectedSlas(filter: { nextTarget: { eq: RESOLUTION } }) { nodes {
+        uuid resolutionTargetAt request { uuid } sla { serviceOffering { uuid targets { supportHours { uuid } } } } } } }";
+    let running = app.data(operator, running, json!({})).await;
+    let before = &running["affectedSlas"]["nodes"][0];
+    let offering = &before["sla"]["serviceOffering"];
+    let minute = json!({ "kind": "MINUTES", "minutes": 1 });
+    let hours = &offering["targets"][0]["supportHours"]["uuid"];
+    let targets = ["LOW", "MEDIUM", "HIGH", "TOP"].map(
+        |impact| json!({ "impact": impact, "response": minute, "resolution": minute, "supportHoursId": hours }),
+    );
+    let edit = "mutation($edit: ServiceOfferingUpdateInput!, $event: RequestRecordInput!, $clock: ID!) {
+        serviceOfferingUpdate(input: $edit) { errors { message } }
+        requestRecord(input: $event) { errors { message } request { affectedSlas(filter: { id: { eq: $clock } }) {
+          nodes { resolutionTargetAt } } } } }";
+    let told = json!({
+        "edit": { "id": offering["uuid"], "targets": targets },
+        "event": { "requestId": before["request"]["uuid"], "eventKey": "told", "desiredCompletionAt": "2027-03-01T12:00:00Z" },
+        "clock": before["uuid"],
+    });
+    let after = app.data(operator, edit, told).await;
+    assert_eq!(after["serviceOfferingUpdate"]["errors"], json!([]));
+    let after = &after["requestRecord"]["request"]["affectedSlas"]["nodes"][0];
+    assert_eq!(after["resolutionTargetAt"], before["resolutionTargetAt"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p4_what_a_rival_registers_first_is_renamed_with_an_entry_in_the_audit_log() {
     let app = edited().await;
     let client = app.database.client().await;
