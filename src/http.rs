@@ -29,7 +29,7 @@ use async_graphql::{Response as Answer, ServerError};
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get},
@@ -405,13 +405,12 @@ impl RequestErrors {
 }
 
 /// Whether a page of this request's `Origin` may use the gateway. Programs other than browsers send none.
-fn origin_allowed(headers: &HeaderMap, uri: &Uri, allowed: &[String]) -> bool {
+fn origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let Some(origin) = text(header::ORIGIN) else { return !headers.contains_key(header::ORIGIN) };
     let host = origin.split_once("://").map(|(_, host)| host);
     allowed.iter().any(|allowed| allowed == "*" || allowed == origin)
-        // HTTP/2 has the host in the address of the request.
-        || host.is_some() && host == text(header::HOST).or(uri.authority().map(Authority::as_str))
+        || host.is_some() && host == text(header::HOST)
 }
 
 fn other_origin() -> Response {
@@ -424,7 +423,7 @@ fn other_origin() -> Response {
 async fn preflight(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
     let asks = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if asks && !origin_allowed(request.headers(), request.uri(), &entrance.config.origins) {
+    if asks && !origin_allowed(request.headers(), &entrance.config.origins) {
         return other_origin();
     }
     next.run(request).await
@@ -452,12 +451,11 @@ fn cross_origin(origins: &[String]) -> Option<CorsLayer> {
 
 /// What every answer carries unless its handler said otherwise.
 async fn harden(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
-    let version = request.version();
     let mut response = next.run(request).await;
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     // Whoever keeps the connection would send the next request just when it is closed.
-    if entrance.leaving.is_cancelled() && version <= Version::HTTP_11 && !upgraded {
+    if entrance.leaving.is_cancelled() && !upgraded {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

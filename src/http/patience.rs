@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 const SLOWEST: u32 = 16 * 1024;
 
 /// How long a client may take to read so many bytes.
-pub(super) fn reading_time(bytes: usize) -> Duration {
+fn reading_time(bytes: usize) -> Duration {
     Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / SLOWEST
 }
 

@@ -29,7 +29,7 @@ use axum::{
         FromRequestParts, WebSocketUpgrade,
         ws::{Message, WebSocket},
     },
-    http::{Method, header, request::Parts},
+    http::{header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, Stream, StreamExt};
@@ -77,14 +77,14 @@ const SLOW: Close = (1013, Cow::Borrowed("slow"));
 const SILENT: Close = (1013, Cow::Borrowed("silent"));
 const UNAVAILABLE: Close = (1013, Cow::Borrowed("try again later"));
 
-/// Whether a request asks for a websocket: over HTTP/1.1 by `Upgrade`, over HTTP/2 by `CONNECT`.
+/// Whether a request asks for a websocket.
 pub(super) fn is_wanted(parts: &Parts) -> bool {
     let upgrade = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
-    parts.method == Method::CONNECT || parts.headers.get(header::UPGRADE).is_some_and(upgrade)
+    parts.headers.get(header::UPGRADE).is_some_and(upgrade)
 }
 
 pub(super) async fn upgrade(entrance: Arc<Entrance>, parts: &mut Parts) -> Response {
-    if !origin_allowed(&parts.headers, &parts.uri, &entrance.config.origins) {
+    if !origin_allowed(&parts.headers, &entrance.config.origins) {
         return other_origin();
     }
     let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
