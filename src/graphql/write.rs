@@ -5,7 +5,7 @@ mod declare;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputType, Result};
+use async_graphql::{Context, ID, InputType, Result, Value, indexmap::IndexMap};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -223,8 +223,25 @@ pub(super) fn mark(input: &impl InputType, key: Option<&str>, mistakes: &mut Mis
         // It cannot be kept, and nothing will be written.
         return None;
     }
-    let input_hash = Sha256::digest(input.to_value().to_string()).into();
+    let input_hash = Sha256::digest(said(input.to_value()).to_string()).into();
     Some(Mark { key: key.to_owned(), input_hash })
+}
+
+/// What an input says, whatever else it could say, and in whatever order: a retry may come to the release before or after.
+fn said(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut said: IndexMap<_, _> = fields
+                .into_iter()
+                .filter(|(_, value)| *value != Value::Null)
+                .map(|(name, value)| (name, self::said(value)))
+                .collect();
+            said.sort_unstable_keys();
+            Value::Object(said)
+        }
+        Value::List(items) => Value::List(items.into_iter().map(said).collect()),
+        other => other,
+    }
 }
 
 /// Changes an object.
@@ -388,4 +405,48 @@ pub(super) fn keys<T: Entity>(draft: &mut Draft, spot: Spot, ids: &[ID]) -> Vec<
         }
     }
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::InputObject;
+
+    use super::*;
+
+    #[derive(InputObject)]
+    struct Part {
+        amount: i32,
+        unit: Option<String>,
+    }
+
+    #[derive(InputObject)]
+    struct Before {
+        name: String,
+        parts: Vec<Part>,
+        code: Option<String>,
+    }
+
+    /// The same with fields of the next release, and in another order.
+    #[derive(InputObject)]
+    struct After {
+        color: Option<String>,
+        code: Option<String>,
+        name: String,
+        parts: Vec<Part>,
+    }
+
+    fn hash(input: &impl InputType) -> [u8; 32] {
+        mark(input, Some("1"), &mut Mistakes::default()).unwrap().input_hash
+    }
+
+    #[test]
+    fn a_retry_is_known_by_what_its_input_says_whatever_release_reads_it() {
+        let (name, code) = ("Hotline".to_owned(), Some("A".to_owned()));
+        let parts = || vec![Part { amount: 1, unit: None }, Part { amount: 2, unit: Some("h".to_owned()) }];
+        let before = Before { name: name.clone(), parts: parts(), code: code.clone() };
+        let after = |code: Option<String>, parts| After { color: None, code, name: name.clone(), parts };
+        assert_eq!(hash(&before), hash(&after(code.clone(), parts())));
+        assert_ne!(hash(&before), hash(&after(None, parts())));
+        assert_ne!(hash(&before), hash(&after(code, parts().into_iter().rev().collect())));
+    }
 }
