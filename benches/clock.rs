@@ -1,6 +1,6 @@
 //! What the clock costs: a target a year and ten years away, a history of fifty events, an explanation of a year.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -64,9 +64,8 @@ fn histories(criterion: &mut Criterion) {
     let facts = Facts {
         started_at: start(),
         zone: Tz::Europe__Berlin,
-        instances: BTreeSet::new(),
+        instances: BTreeMap::new(),
         below: BTreeMap::new(),
-        teams: BTreeSet::new(),
         applies: true,
         promised: vec![InForce { from: DateTime::<Utc>::UNIX_EPOCH, targets }],
     };

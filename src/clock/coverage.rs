@@ -157,8 +157,8 @@ pub fn above(instance: Uuid, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
 }
 
 /// The instances that one of these uses, directly or not, and what their failure does to it.
-pub fn below(instances: &BTreeSet<Uuid>, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
-    reach(instances, uses, |edge| (edge.upper, edge.lower))
+pub fn below<'a>(instances: impl IntoIterator<Item = &'a Uuid>, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
+    reach(&instances.into_iter().copied().collect(), uses, |edge| (edge.upper, edge.lower))
 }
 
 /// Follows the relations. An instance reached by a path of nothing but DOWN is down, any other one degraded.

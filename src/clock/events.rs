@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::targets::Impact;
 
 words! {
-    /// Where a request stands (domain §5). A chat or call uses ASSIGNED (queued), IN_PROGRESS (taken, answered),
+    /// Where a request stands. A chat or call uses ASSIGNED (queued), IN_PROGRESS (taken, answered),
     /// COMPLETED and DECLINED (abandoned).
     pub enum Status {
         /// The team sent it back; a chat or call was abandoned.

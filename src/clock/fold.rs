@@ -1,4 +1,4 @@
-//! From the history of a request to the state of one affected SLA (domain §5).
+//! From the history of a request to the state of one affected SLA (rules C1 to C10).
 //!
 //! [`fold`] is a function of frozen facts and a set of events; it knows no `now`. What depends on the moment of
 //! asking (breached or not, colour, outcome) are methods of its answer that take it.
@@ -27,14 +27,13 @@ pub struct Facts {
     pub started_at: DateTime<Utc>,
     /// The time zone of the offering.
     pub zone: Tz,
-    /// The affected service instance; of an SLA on a service as a whole, the instances of that service. None at all where
-    /// the SLA applies whatever it covers and names none: every request then concerns it.
-    pub instances: BTreeSet<Uuid>,
+    /// The affected service instance with its support and first-line teams; of an SLA on a service as a whole, the instances
+    /// of that service, each with its own. None at all where the SLA applies whatever it covers and names none: every request
+    /// then concerns it.
+    pub instances: BTreeMap<Uuid, BTreeSet<Uuid>>,
     /// The instances below the affected ones, with what their failure does to them: see
     /// [`coverage::below`](super::coverage::below).
     pub below: BTreeMap<Uuid, Effect>,
-    /// The support and first-line teams of the affected instances.
-    pub teams: BTreeSet<Uuid>,
     /// Whether the SLA applies at all: not if an event told late has shown that it never did (rule X14). It promises
     /// nothing then.
     pub applies: bool,
@@ -191,7 +190,7 @@ impl<'a> Replay<'a> {
         }
         let Facts { instances, below, .. } = self.facts;
         match self.now.instance {
-            Some(requested) if !instances.is_empty() && !instances.contains(&requested) => {
+            Some(requested) if !instances.is_empty() && !instances.contains_key(&requested) => {
                 below.get(&requested).map_or(Relation::Elsewhere, |effect| Relation::Below(*effect))
             }
             _ => Relation::Same,
@@ -202,7 +201,7 @@ impl<'a> Replay<'a> {
     fn observe(&mut self, at: DateTime<Utc>, group: &[&Event]) {
         let relation = self.relation();
         self.assign_impact(at, relation);
-        if self.response_at.is_none() && self.responds(relation, group) {
+        if self.response_at.is_none() && self.responds(at, relation, group) {
             self.response_at = Some(at);
         }
         self.resolution_at = match self.now.status {
@@ -219,7 +218,7 @@ impl<'a> Replay<'a> {
         let impact = match relation {
             Relation::Same => self.now.impact,
             Relation::Below(effect) => self.now.impact.map(|impact| impact.seen_through(effect)),
-            Relation::Elsewhere => self.impact.or(self.now.impact),
+            Relation::Elsewhere => self.impact,
         };
         let recalculate = std::mem::take(&mut self.now.recalculate);
         if impact != self.impact || recalculate {
@@ -233,13 +232,22 @@ impl<'a> Replay<'a> {
 
     /// Rule C5. A status counts also when another one followed it at the same instant: sources that tell time by
     /// the minute would otherwise lose responses.
-    fn responds(&self, relation: Relation, group: &[&Event]) -> bool {
-        let teams = &self.facts.teams;
-        let foreign_team = self.now.team.is_some_and(|team| !teams.is_empty() && !teams.contains(&team));
+    fn responds(&self, at: DateTime<Utc>, relation: Relation, group: &[&Event]) -> bool {
+        let assigned =
+            at == self.facts.started_at || group.iter().any(|event| matches!(event.change, Change::Team(_)));
         relation != Relation::Same
             || self.now.status.is_response()
             || group.iter().any(|event| event.change.status().is_some_and(Status::is_response))
-            || foreign_team
+            || assigned && self.now.team.is_some_and(|team| self.is_foreign(team))
+    }
+
+    /// Whether a team is none of those that support the affected instance, if any do: of a service as a whole, the instance
+    /// on which the request is, wherever it goes later.
+    fn is_foreign(&self, team: Uuid) -> bool {
+        let here = |instance| self.now.instance.is_none_or(|here| here == instance);
+        let instances = self.facts.instances.iter().filter(|(instance, _)| here(**instance));
+        let mut supporting = instances.flat_map(|(_, teams)| teams).peekable();
+        supporting.peek().is_some() && supporting.all(|own| *own != team)
     }
 
     fn stop_resolution(&mut self, at: DateTime<Utc>, relation: Relation) {
@@ -472,10 +480,11 @@ impl<S: AsRef<Stop>> Clock<'_, S> {
             let used_up = used_up.filter(|used_up| !used_up.provisional)?;
             self.actual_at.is_none_or(|actual| actual > used_up.at).then_some(used_up.at)
         };
-        let phases = [
-            (BreachPhase::Warning, due(self.target_at(warning.of(amount)))),
-            (BreachPhase::Breached, due(self.breaches_at(amount))),
-        ];
+        let breached = due(self.breaches_at(amount));
+        // Of what is kept already nobody need be warned, whatever target it has got since.
+        let kept = self.actual_at.is_some() && breached.is_none();
+        let warned = due(self.target_at(warning.of(amount))).filter(|_| !kept);
+        let phases = [(BreachPhase::Warning, warned), (BreachPhase::Breached, breached)];
         for (phase, at) in phases {
             pending.extend(at.map(|at| Deadline { kind, phase, at, target_at: target.at }));
         }

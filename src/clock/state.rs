@@ -40,7 +40,7 @@ words! {
 }
 
 words! {
-    /// What was breached (domain §7).
+    /// What was breached.
     pub enum BreachKind {
         /// The response target of an affected SLA.
         Response = "response",
@@ -56,7 +56,7 @@ words! {
 }
 
 words! {
-    /// What a record of the breach log says (domain §7).
+    /// What a record of the breach log says.
     pub enum BreachPhase {
         /// The share of the target after which a warning is due is used up (rule C11).
         Warning = "warning",

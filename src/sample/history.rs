@@ -1,7 +1,7 @@
 //! What happened to requests, and the clocks that follow from it: every state, breach and deadline of the sample
 //! comes out of [`crate::clock`], as it would have in service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -140,17 +140,17 @@ impl World {
         let (tenant, sla) = (promise.tenant, promise.sla);
         let (started_at, updated_at) = (story.steps[0].at, story.steps[story.steps.len() - 1].at);
         let instance = promise.instance;
-        let instances: BTreeSet<Uuid> = instance.iter().map(|instance| instance.id).collect();
         let teams = [
             instance.and_then(|instance| instance.support_team),
             instance.and_then(|instance| instance.first_line_team),
         ];
+        let instances: BTreeMap<Uuid, BTreeSet<Uuid>> =
+            instance.iter().map(|instance| (instance.id, teams.into_iter().flatten().collect())).collect();
         let facts = Facts {
             started_at,
             zone: promise.offering.zone,
-            below: below(&instances, &self.uses),
+            below: below(instances.keys(), &self.uses),
             instances,
-            teams: teams.into_iter().flatten().collect(),
             applies: true,
             promised: vec![InForce { from: started_at, targets: promise.offering.targets.clone() }],
         };

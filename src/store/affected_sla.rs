@@ -1,7 +1,7 @@
 //! An affected SLA: one clock, what one promise means for one request (rules C1 to C12).
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -413,30 +413,25 @@ impl Frozen {
         }
     }
 
-    /// The instances that it is about, and the teams that support them: of its own, those of when it was made.
-    fn affected(&self, around: Around<'_>) -> (BTreeSet<Uuid>, BTreeSet<Uuid>) {
-        let own = self.service_instance_id;
-        let mut instances: BTreeSet<Uuid> = own.into_iter().collect();
-        let mut teams: BTreeSet<Uuid> =
-            [self.support_team_id, self.first_line_team_id].into_iter().flatten().collect();
-        if let Some(own) = own.filter(|_| self.of_service) {
-            for (id, other) in around.of_same_service(own) {
-                instances.insert(id);
-                teams.extend(other.team_ids.iter().flatten());
-            }
-        }
-        (instances, teams)
+    /// The instances that it is about, each with the teams that support it: of its own, those of when it was made.
+    fn affected(&self, around: Around<'_>) -> BTreeMap<Uuid, BTreeSet<Uuid>> {
+        let Some(own) = self.service_instance_id else { return BTreeMap::new() };
+        let others = around.of_same_service(own).filter(|_| self.of_service);
+        let mut instances: BTreeMap<Uuid, BTreeSet<Uuid>> =
+            others.map(|(id, other)| (id, other.team_ids.iter().flatten().copied().collect())).collect();
+        let teams = [self.support_team_id, self.first_line_team_id];
+        instances.insert(own, teams.into_iter().flatten().collect());
+        instances
     }
 
     /// The same as the clock's rules take it.
     pub(super) fn facts(&self, promised: Vec<InForce>, around: Around<'_>) -> Facts {
-        let (instances, teams) = self.affected(around);
+        let instances = self.affected(around);
         Facts {
             started_at: self.started_at,
             zone: self.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::UTC),
-            below: coverage::below(&instances, around.uses),
+            below: coverage::below(instances.keys(), around.uses),
             instances,
-            teams,
             applies: self.applies,
             promised,
         }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry::Vacant;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -95,13 +95,12 @@ impl Offer {
         }
         let mut facts = Facts { zone: self.zone, ..frozen.facts(vec![promised], around) };
         if let Some(instance) = &self.instance {
-            facts.instances = BTreeSet::from([instance.id]);
-            facts.below = coverage::below(&facts.instances, around.uses);
             let teams = match frozen.service_instance_id == Some(instance.id) {
                 true => [frozen.support_team_id, frozen.first_line_team_id],
                 false => [instance.support_team_id, instance.first_line_team_id],
             };
-            facts.teams = teams.into_iter().flatten().collect();
+            facts.instances = BTreeMap::from([(instance.id, teams.into_iter().flatten().collect())]);
+            facts.below = coverage::below(facts.instances.keys(), around.uses);
         }
         facts
     }

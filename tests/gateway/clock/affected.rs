@@ -1,4 +1,4 @@
-//! Affected SLAs rule by rule (domain §5).
+//! Affected SLAs rule by rule (rules C1 to C12).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,9 +43,8 @@ pub(super) fn facts_with(targets: OfferingTargets) -> Facts {
     Facts {
         started_at: at("2024-01-22T10:00:00Z"),
         zone: Tz::UTC,
-        instances: BTreeSet::from([INSTANCE]),
+        instances: BTreeMap::from([(INSTANCE, BTreeSet::from([SUPPORT, FIRST_LINE]))]),
         below: BTreeMap::from([(LOWER, Effect::Degraded)]),
-        teams: BTreeSet::from([SUPPORT, FIRST_LINE]),
         applies: true,
         promised: vec![InForce { from: DateTime::<Utc>::UNIX_EPOCH, targets: Arc::new(targets) }],
     }
@@ -133,6 +132,39 @@ fn c4_time_in_which_the_sla_was_not_affected_does_not_count_against_it() {
     assert_eq!(state.accountability, Accountability::Provider);
     assert_eq!(state.stops[0].cause, StopCause::NotAffected);
     assert_eq!(state.resolution.target_at, Some(at("2024-01-23T10:30:00Z")));
+}
+
+#[test]
+fn c4_an_impact_that_is_first_assigned_when_the_request_is_elsewhere_promises_nothing_here() {
+    let start = "2024-01-22T10:00:00Z";
+    for assigned in ["10:30", "10:45"] {
+        let events = [
+            event(1, start, Change::Instance(Some(INSTANCE))),
+            event(2, &monday("10:30"), Change::Instance(Some(ELSEWHERE))),
+            event(3, &monday(assigned), Change::Impact(Some(Impact::Top))),
+        ];
+        let state = fold(&usual(), &events, WarningShare::default());
+        assert_eq!(state.accountability, Accountability::SlaNotAffected);
+        assert_eq!((state.impact, state.response.target_at), (None, None));
+        assert!(state.deadlines.is_empty(), "{:?}", state.deadlines);
+    }
+}
+
+#[test]
+fn c5_of_a_service_as_a_whole_a_team_is_foreign_by_the_instance_on_which_it_was_assigned() {
+    const OTHER: Uuid = Uuid::from_u128(0x1D);
+    const TEAM_OF_OTHER: Uuid = Uuid::from_u128(0xF);
+    let mut facts = usual();
+    facts.instances.insert(OTHER, BTreeSet::from([TEAM_OF_OTHER]));
+    let moved = |at: &str| event(5, &monday(at), Change::Instance(Some(OTHER)));
+    let assigned = |at: &str, team| event(4, &monday(at), Change::Team(Some(team)));
+    let given = |events: [Event; 2]| state(&facts, events).response.actual_at;
+    assert_eq!(given([assigned("10:20", TEAM_OF_OTHER), moved("10:30")]), Some(at(&monday("10:20"))));
+    assert_eq!(given([assigned("10:30", TEAM_OF_OTHER), moved("10:30")]), None);
+    assert_eq!(given([moved("10:20"), assigned("10:30", TEAM_OF_OTHER)]), None);
+    assert_eq!(given([moved("10:20"), assigned("10:30", SUPPORT)]), Some(at(&monday("10:30"))));
+    // Where it goes is no assignment.
+    assert_eq!(given([assigned("10:20", SUPPORT), moved("10:30")]), None);
 }
 
 #[test]
@@ -364,6 +396,19 @@ fn c11_a_warning_comes_once_per_target_at_its_share() {
     assert_eq!(paused_after.resolution.target_at, Some(at(&monday("15:30"))));
     let done_before = state(&usual(), [becomes(4, &monday("13:12"), Status::Completed)]);
     assert!(warnings(&done_before).is_empty());
+}
+
+#[test]
+fn c11_nobody_is_warned_of_a_target_that_a_response_given_before_has_kept() {
+    let mut facts = usual();
+    let [tight, usual] = [30, 60].map(|minutes| promise(office(), minutes, 240));
+    let targets = OfferingTargets { high: tight, ..OfferingTargets::uniform(usual, None) };
+    facts.promised[0].targets = Arc::new(targets);
+    let responded = becomes(4, &monday("10:29"), Status::InProgress);
+    let raised = event(5, &monday("10:50"), Change::Impact(Some(Impact::High)));
+    let state = state(&facts, [responded, raised]);
+    assert_eq!(state.response.target_at, Some(at(&monday("10:30"))));
+    assert!(state.deadlines.iter().all(|deadline| deadline.kind == BreachKind::Resolution));
 }
 
 #[test]
