@@ -19,7 +19,7 @@ use crate::error::Error;
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident = $wire:literal),* $(,)?) => {
-        /// A right, granted by a role in a tenant and inherited by its descendants (domain §8).
+        /// A right, granted by a role in a tenant and inherited by its descendants (rule P1).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Permission { $($(#[$doc])* $name),* }
@@ -61,7 +61,8 @@ permissions! {
     RequestsRead = "requests:read",
     /// Register requests and record their events and time entries.
     RequestsWrite = "requests:write",
-    /// List services, offerings, instances, calendars, organizations, sites, teams, people and projects.
+    /// List the catalogue: services, offerings with their standard service requests, instances, calendars, organizations,
+    /// sites, teams, people and projects.
     CatalogRead = "catalog:read",
     /// Write them.
     CatalogWrite = "catalog:write",

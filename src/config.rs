@@ -1,6 +1,6 @@
 //! Flags and environment, made into one typed [`Config`]. Nothing else in the gateway reads the environment.
 //!
-//! Every flag is also an environment variable; a flag wins. The doc comments are the text of `--help`.
+//! Every flag of more than one command is also an environment variable; a flag wins. The doc comments are the text of `--help`.
 
 use std::fmt;
 use std::net::SocketAddr;

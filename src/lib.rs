@@ -21,6 +21,8 @@
 //! A test (`rooms`) reads this table and the paths that sources name, and holds the one to the other. The binary puts the
 //! rooms together.
 //!
+//! What they all follow is written down in [`rules`]: a comment that cites "rule C5" means the one of that number.
+//!
 //! # One operation
 //!
 //! `http` turns credentials into a [`access::Viewer`] and hands request, socket or event stream to one
@@ -58,6 +60,8 @@ pub mod import;
 pub mod mail;
 pub mod metrics;
 pub mod postgres;
+#[doc = include_str!("rules.md")]
+pub mod rules {}
 pub mod sample;
 pub mod store;
 pub mod webhook;

@@ -62,7 +62,8 @@ pub(super) use entity;
 
 macro_rules! kinds {
     ($($kind:ident = $tag:literal),* $(,)?) => {
-        /// The kinds of ids. A tag, once given out, is never given another meaning.
+        /// The kinds of ids. A tag, once given out, is never given another meaning: the next new one is one more than the
+        /// greatest.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each is named after its type")]
         pub enum Kind { $($kind = $tag),* }

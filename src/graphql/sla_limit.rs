@@ -84,7 +84,7 @@ order! {
 
 object! {
     /// A budget of hours of a project per week or month. When it is used up, a breach of kind LIMIT is recorded and
-    /// the contact is told.
+    /// the contact is told: of every period in which time is logged, but of none that had ended before the limit was made.
     impl SlaLimit {
         /// Its records of the breach log, the newest first. Needs `breaches:read`: else it is null, with an error.
         breaches: Breach [BreachFilter, BreachOrder] under store::breach::UNDER_LIMIT;

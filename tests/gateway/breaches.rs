@@ -770,6 +770,17 @@ async fn b4_a_subscriber_sees_only_tenants_within_reach_and_only_as_long() {
     assert_eq!(replica.figures().subscriptions, 1, "and leaves nothing behind");
 }
 
+/// With three more, a subscriber was told of everything, and of nothing twice.
+async fn told_all(scene: &Scene, items: &mut Items, mut told: Vec<Uuid>) {
+    let late = timeout(Duration::from_secs(20), take(items, 3)).await.expect("they are not told");
+    told.extend(ids(&late));
+    silent(items).await;
+    told.sort_unstable();
+    let mut recorded = scene.recorded().await;
+    recorded.sort_unstable();
+    assert_eq!(told, recorded);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn b4_what_was_recorded_just_before_a_replica_knew_of_the_right_to_it_is_told_and_nothing_twice() {
     let scene = Scene::new().await;
@@ -976,15 +987,9 @@ async fn b4_what_was_recorded_just_before_a_right_was_given_is_told_however_late
     let (known, mine) = watch::channel(rights(viewer(OTHER)));
     let mut items: Items =
         Box::pin(replica.feed().subscribe(Filter::default(), mine, Some("0")).await.unwrap());
-    let mut told = ids(&take(&mut items, 2).await);
+    let told = ids(&take(&mut items, 2).await);
     known.send(rights(viewer(ROOT))).unwrap();
-    let late = timeout(Duration::from_secs(20), take(&mut items, 3)).await.expect("they are not told");
-    told.extend(ids(&late));
-    silent(&mut items).await;
-    told.sort_unstable();
-    let mut recorded = scene.recorded().await;
-    recorded.sort_unstable();
-    assert_eq!(told, recorded);
+    told_all(&scene, &mut items, told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1000,17 +1005,11 @@ async fn b4_of_several_changes_of_rights_while_nobody_reads_the_first_counts() {
         scene.chats(sla, count, "now()").await;
         scene.logged(logged).await;
     }
-    let mut told = ids(&take(&mut items, 2).await);
+    let told = ids(&take(&mut items, 2).await);
     // For longer than it is looked back.
     for rest in [11, 0] {
         known.send(Rights { viewer: Arc::new(viewer(ROOT)), since: store.now() }).unwrap();
         sleep(Duration::from_secs(rest)).await;
     }
-    let late = timeout(Duration::from_secs(20), take(&mut items, 3)).await.expect("they are not told");
-    told.extend(ids(&late));
-    silent(&mut items).await;
-    told.sort_unstable();
-    let mut recorded = scene.recorded().await;
-    recorded.sort_unstable();
-    assert_eq!(told, recorded);
+    told_all(&scene, &mut items, told).await;
 }

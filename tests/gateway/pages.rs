@@ -280,6 +280,7 @@ fn ids(rows: &[Row]) -> Vec<&str> {
 
 /// Pages of several sizes from several places of a list, in both directions.
 async fn pages_from(app: &App, list: &List<'_>, order: &str, rows: &[Row], spots: &[usize]) {
+    assert!(!spots.is_empty(), "{} is empty: add one to the sample", list.name());
     let mut selections = String::new();
     for (nth, at) in spots.iter().enumerate() {
         let (size, field) = ([1, 2, 7][nth % 3], &list.field.name);

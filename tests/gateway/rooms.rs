@@ -15,7 +15,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("diesel", &["store"]),
     ("diesel_async", &["store"]),
     ("diesel_migrations", &["store"]),
-    ("hyper", &["access", "webhook"]),
+    ("hyper", &["access", "http", "webhook"]),
     ("hyper_rustls", &["access"]),
     ("hyper_util", &["access", "http", "webhook"]),
     ("indicatif", &["main", "sample"]),
@@ -359,4 +359,44 @@ fn the_reader_of_paths_reads_what_rust_allows() {
             "std::env",
         ]
     );
+}
+
+/// Whether a word is the number of a rule.
+fn is_rule(word: &str) -> bool {
+    let digits = word.strip_prefix(['X', 'S', 'O', 'C', 'L', 'B', 'P']);
+    digits.is_some_and(|digits| (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The files below a folder of the project.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn every_rule_that_is_cited_is_among_the_rules_and_every_rule_is_cited() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rules = std::fs::read_to_string(root.join("src/rules.md")).unwrap();
+    let known: BTreeSet<&str> =
+        rules.lines().filter_map(|line| line.strip_prefix("- **")?.split("**").next()).collect();
+    let mut cited = BTreeSet::new();
+    for path in ["src", "migrations", "tests"].iter().flat_map(|folder| files(&root.join(folder))) {
+        if path.extension().is_none_or(|kind| kind != "rs" && kind != "sql") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let comments = text.lines().filter(|line| line.trim_start().starts_with(['/', '-']));
+        let words = comments.flat_map(|line| line.split(|c: char| !c.is_alphanumeric()));
+        let mut found: BTreeSet<String> = words.filter(|word| is_rule(word)).map(str::to_owned).collect();
+        let names = text.lines().filter_map(|line| line.trim_start_matches("async ").strip_prefix("fn "));
+        found.extend(names.flat_map(|name| {
+            name.split('_').map(str::to_ascii_uppercase).take_while(|word| is_rule(word)).collect::<Vec<_>>()
+        }));
+        for rule in found {
+            assert!(known.contains(rule.as_str()), "{}: {rule} is not in src/rules.md", path.display());
+            cited.insert(rule);
+        }
+    }
+    let idle: Vec<_> = known.iter().filter(|rule| !cited.contains(**rule)).collect();
+    assert!(idle.is_empty(), "{idle:?}");
 }

@@ -430,7 +430,7 @@ async fn four_me_slas_are_refused_by_the_rules_of_their_fields_on_create_and_upd
     let mut scheduled = right.clone();
     scheduled["status"] = json!("SCHEDULED_FOR_ACTIVATION");
     assert_eq!(seed.mutate(&manager, "slaCreate", scheduled.clone()).await, expected);
-    scheduled["startDate"] = json!("2030-01-01");
+    scheduled["startDate"] = json!("2999-01-01");
     scheduled = with(scheduled, json!({ "source": "scheduled", "sourceId": "1", "upsert": true }));
     assert_eq!(seed.mutate(&manager, "slaCreate", scheduled.clone()).await, set(&[]));
     // Where it has one already, it need not be said again, and it cannot be emptied.
@@ -441,7 +441,7 @@ async fn four_me_slas_are_refused_by_the_rules_of_their_fields_on_create_and_upd
     let own = &data["slas"]["nodes"][0];
     assert_eq!(
         (&own["startDate"], &own["status"]),
-        (&json!("2030-01-01"), &json!("SCHEDULED_FOR_ACTIVATION"))
+        (&json!("2999-01-01"), &json!("SCHEDULED_FOR_ACTIVATION"))
     );
     let emptied = |rest: Value| with(json!({ "id": own["id"], "startDate": null }), rest);
     assert_eq!(seed.mutate(&manager, "slaUpdate", emptied(json!({}))).await, expected);

@@ -263,7 +263,7 @@ fn said<T>(mistakes: &mut Mistakes, spot: Spot, value: MaybeUndefined<T>) -> Opt
     value.take()
 }
 
-/// What it takes to write SLAs of a kind (domain §8).
+/// What it takes to write SLAs of a kind.
 pub(super) fn permission(kind: SlaKind) -> access::Permission {
     match kind {
         SlaKind::Service => access::Permission::SlasWrite,

@@ -33,7 +33,8 @@ inputs! {
     required {
         /// Its name, 1 to 160 characters.
         name: String => name(160),
-        /// Where records are posted: a URL of https, at most 2000 characters, without name and password.
+        /// Where records are posted: a URL of https, at most 2000 characters, without name and password. One of http is taken,
+        /// and fails as its `lastError` tells where the gateway does not run with `--webhook-allow-private`.
         url: String => url,
     }
     defaulted {
