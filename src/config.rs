@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use chrono_tz::Tz;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
@@ -236,7 +236,7 @@ pub struct ImportRequests {
     pub time_zone: Option<Tz>,
 
     /// Make the people and teams that the file names and the tenant does not know.
-    #[arg(long, env = "SLA_GATEWAY_IMPORT_CREATE_MISSING", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_CREATE_MISSING", value_parser = BoolishValueParser::new())]
     pub create_missing: bool,
 
     /// How the file is written; else it is seen by how it begins.
@@ -244,7 +244,7 @@ pub struct ImportRequests {
     pub format: Option<ImportFormat>,
 
     /// Write nothing, only tell how the file is understood: what was taken in in a wrong zone is not taken back.
-    #[arg(long, env = "SLA_GATEWAY_IMPORT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SLA_GATEWAY_IMPORT_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
 
     /// The store.
@@ -341,12 +341,12 @@ pub struct Server {
     pub log_months: u32,
 
     /// Tells figures of this process under /metrics, to whoever asks.
-    #[arg(long, env = "SLA_GATEWAY_METRICS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SLA_GATEWAY_METRICS", value_parser = BoolishValueParser::new())]
     pub metrics: bool,
 
     /// Lets webhooks be sent to addresses of private networks and of this machine, and unencrypted. Only where all who may
     /// make webhooks are trusted with the network of the gateway.
-    #[arg(long, env = "SLA_GATEWAY_WEBHOOK_ALLOW_PRIVATE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SLA_GATEWAY_WEBHOOK_ALLOW_PRIVATE", value_parser = BoolishValueParser::new())]
     pub webhook_allow_private: bool,
 
     /// How many hours a webhook may fail before it is given up.

@@ -87,7 +87,9 @@ impl Error {
                  by a copy that did not know of it. Read the list anew and follow from its feedCursor, or resume from \
                  {oldest:?}, the oldest cursor there is."
             ),
-            Self::Timeout => "The operation took too long and was stopped: ask for less at a time.".into(),
+            Self::Timeout => "The operation took too long: ask for less at a time. Nobody can tell whether a write was \
+                              done: its clientMutationId says what makes it safe to send again."
+                .into(),
             Self::Unavailable => "The store cannot be reached just now: try again in a moment. Nobody can tell whether a \
                                   write was done: its clientMutationId says what makes it safe to send again."
                 .into(),

@@ -433,7 +433,10 @@ impl Gateway {
             let _one_at_a_time = self.0.counting.lock().await;
             deadline::backlog(&store.conn()).await
         };
-        if let Ok(Ok(Backlog { overdue, oldest, pending, head })) = timeout(COUNTING, backlog).await {
+        let backlog = timeout(COUNTING, backlog).await.ok().and_then(Result::ok);
+        let help = "1 if the store has told the figures of what waits in it, which are missing otherwise";
+        page.gauge("sla_store_answers", help, i64::from(backlog.is_some()));
+        if let Some(Backlog { overdue, oldest, pending, head }) = backlog {
             page.gauge("sla_scheduler_overdue_rows", "Deadlines that are due and not recorded", overdue);
             let help = "For how long the oldest of them has been due";
             page.gauge("sla_scheduler_oldest_overdue_seconds", help, oldest.as_secs_f64());

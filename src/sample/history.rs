@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::random::key;
 use super::rows::Table;
+use super::slas::ServicePromise;
 use super::world::{Person, Tenant, World, merge};
 use crate::clock::coverage::{below, concerned};
 use crate::clock::events::{Change, Event, Status};
@@ -128,6 +129,12 @@ impl World {
         let coverings: Vec<_> = self.promises.iter().map(|promise| promise.covering.clone()).collect();
         let concerned = concerned(&coverings, &requester, instance, &self.uses);
         let events = events(request, steps);
+        let above = self.above.get(&story.tenant.id).cloned().unwrap_or_default();
+        let applies = |promise: &ServicePromise| {
+            promise.tenant.id == story.tenant.id || promise.shared && above.contains(&promise.tenant.id)
+        };
+        let concerned: Vec<usize> =
+            concerned.into_iter().filter(|index| applies(&self.promises[*index])).collect();
         for index in concerned {
             let clock = self.clock(index, &story, request, &events);
             self.rows.add(Table::AffectedSla, clock);
@@ -137,7 +144,7 @@ impl World {
     /// The affected SLA of one promise, and what the breach log says of it.
     fn clock(&mut self, promise: usize, story: &Story<'_>, request: Uuid, events: &[Event]) -> Value {
         let promise = &self.promises[promise];
-        let (tenant, sla) = (promise.tenant, promise.sla);
+        let (tenant, sla) = (story.tenant, promise.sla);
         let (started_at, updated_at) = (story.steps[0].at, story.steps[story.steps.len() - 1].at);
         let instance = promise.instance;
         let teams = [
@@ -187,10 +194,9 @@ impl World {
             "provider_was_not_accountable": state.provider_was_not_accountable,
             "created_at": started_at, "updated_at": updated_at,
         });
-        if let Some((_, _, own)) = SHOWN
-            .iter()
-            .find(|(request, number, _)| *request == story.number && tenant.key(Table::Sla, *number) == sla)
-        {
+        if let Some((_, _, own)) = SHOWN.iter().find(|(request, number, _)| {
+            *request == story.number && promise.tenant.key(Table::Sla, *number) == sla
+        }) {
             merge(&mut row, json!({ "source": tenant.source, "source_id": own }));
         }
         self.falls_due(tenant, id, sla, &state.deadlines);

@@ -14,6 +14,8 @@ use crate::clock::coverage::{Coverage, CoverageKind, Covering};
 /// An active SLA with service terms, with all that a clock freezes of it (rule C2).
 pub(super) struct ServicePromise {
     pub(super) tenant: Tenant,
+    /// Whether it is one of the tenants below too (rule S5).
+    pub(super) shared: bool,
     pub(super) sla: Uuid,
     pub(super) version: Uuid,
     pub(super) offering: Offering,
@@ -130,6 +132,7 @@ impl World {
         if sla.status == "active" {
             self.promises.push(ServicePromise {
                 tenant,
+                shared: sla.shared,
                 sla: id,
                 version,
                 offering: sla.offering.clone(),

@@ -284,6 +284,7 @@ pub(super) fn add(world: &mut World) -> Result<(), Error> {
             ServiceSla {
                 instance: Some(blackberry_server),
                 coverage: covers(CoverageKind::Organizations, [customer]),
+                shared: true,
                 customer_rep: Some(&rep),
                 created_at: smart_phones,
                 ..ServiceSla::new(number, name, &blackberry, customer)
@@ -295,6 +296,7 @@ pub(super) fn add(world: &mut World) -> Result<(), Error> {
         ServiceSla {
             instance: Some(new_york_network),
             coverage: covers(CoverageKind::OrganizationsAndDescendants, [hq_org]),
+            shared: true,
             manager: Some(&slm),
             start_date: date(2016, 1, 1),
             ..ServiceSla::new(
@@ -337,6 +339,7 @@ pub(super) fn add(world: &mut World) -> Result<(), Error> {
         ServiceSla {
             instance: Some(domain_controllers),
             coverage: covers(CoverageKind::ServiceInstances, [new_york_network.id]),
+            shared: true,
             manager: Some(&slm),
             ..ServiceSla::new(36, "Directory for the New York Network", &directory, it)
         },
@@ -346,6 +349,7 @@ pub(super) fn add(world: &mut World) -> Result<(), Error> {
         ServiceSla {
             instance: Some(backbone_east),
             coverage: covers(CoverageKind::ServiceInstances, [new_york_network.id]),
+            shared: true,
             notice_date: today.checked_add_days(Days::new(40)),
             expiry_date: today.checked_add_days(Days::new(130)),
             start_date: date(2016, 6, 1),
@@ -413,7 +417,7 @@ pub(super) fn add(world: &mut World) -> Result<(), Error> {
         number: 70_473,
         channel: "ticket",
         subject: "Windows password reset required",
-        requester: &head_office[0],
+        requester: &reader,
         sla: None,
         steps: vec![
             Step {
@@ -455,9 +459,8 @@ pub(super) fn add(world: &mut World) -> Result<(), Error> {
     });
 
     // What happened lately, and what is happening.
-    let everybody: Vec<_> =
-        head_office.iter().chain(&accountants).chain(&engineers).chain(&callers).collect();
-    let in_new_york: Vec<_> = head_office.iter().chain(&accountants).collect();
+    let in_wna: Vec<_> = agents.iter().chain([&manager, &reader, &slm]).collect();
+    let in_new_york: Vec<_> = head_office.iter().collect();
     let in_houston: Vec<_> = engineers.iter().collect();
     let accountants: Vec<_> = accountants.iter().collect();
     let in_seattle: Vec<_> = callers.iter().collect();
@@ -465,7 +468,7 @@ pub(super) fn add(world: &mut World) -> Result<(), Error> {
         Scene {
             tenant: wna,
             instance: service_desk,
-            requesters: &everybody,
+            requesters: &in_wna,
             subjects: &[
                 "Locked out after holiday",
                 "How do I share a calendar?",

@@ -27,7 +27,8 @@ pub(super) struct World {
     pub(super) promises: Vec<ServicePromise>,
     pub(super) uses: Vec<Uses>,
     pub(super) breaches: Vec<BreachRecord>,
-    above: HashMap<Uuid, Vec<Uuid>>,
+    /// Each tenant and those above it, by the tenant.
+    pub(super) above: HashMap<Uuid, Vec<Uuid>>,
     /// The tenant of each organization, and the organizations above it.
     pub(super) organizations: HashMap<Uuid, (Uuid, BTreeSet<Uuid>)>,
     /// (team, instance that it supports)

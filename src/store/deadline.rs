@@ -31,7 +31,8 @@ pub struct Claim {
 /// Claiming and recording are one statement, so that a crash leaves either the deadline or its record, never both
 /// and never neither (rule B1). A row that a rival holds is skipped, not waited for. `MATERIALIZED`, since a planner
 /// that ran the LIMIT twice would claim more than it records. A row that a recalculation moved meanwhile is looked
-/// at again in its new state once its lock is had, and left alone if it is no longer due. What is locked is deleted
+/// at again in its new state once its lock is had, and left alone if it is no longer due. Keys are made in the order in which
+/// things fell due. What is locked is deleted
 /// where it stands: joined by its key, it was looked for along all that are due.
 const OLDEST: &str = "WITH RECURSIVE oldest AS MATERIALIZED ( \
       SELECT ctid AS place, root_id, tenant_id, affected_sla_id, sla_id, kind, phase, target_at, due_at \
@@ -51,7 +52,7 @@ const CLAIM: &str = "), \
       WHERE d.root_id = first.root_id AND d.affected_sla_id = first.affected_sla_id AND d.kind = first.kind \
         AND d.phase = first.phase AND d.due_at = first.due_at FOR UPDATE SKIP LOCKED) d), \
     due AS MATERIALIZED (SELECT claimed.*, uuid_v7() AS breach_id \
-      FROM (SELECT * FROM oldest UNION SELECT * FROM of_each) claimed), \
+      FROM (SELECT * FROM oldest UNION SELECT * FROM of_each ORDER BY due_at, phase DESC) claimed), \
     gone AS (DELETE FROM deadline WHERE ctid = ANY(ARRAY(SELECT place FROM due))), \
     fresh AS (INSERT INTO breach_key (root_id, tenant_id, subject_id, kind, phase, due_at, breach_id) \
       SELECT root_id, tenant_id, affected_sla_id, kind, phase, due_at, breach_id FROM due \

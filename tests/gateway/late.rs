@@ -229,6 +229,28 @@ async fn o2_a_request_asked_before_the_catalogue_told_what_it_is_made_from_has_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b2_what_is_recorded_at_once_is_listed_in_the_order_in_which_it_was_due() {
+    let app = world().await;
+    let rows: Vec<Value> = (0..20).map(|_| ticket()).collect();
+    let query = "mutation($rows: [RequestRegisterInput!]!) { requestRegisterMany(input: { rows: $rows }) { written } }";
+    app.data("agent", query, json!({ "rows": rows })).await;
+    recorded(&app, 100).await;
+    let query = "{ affectedSlas(first: 100) { nodes { breaches { kind phase } } } }";
+    let data = app.data("agent", query, json!({})).await;
+    let mut both = 0;
+    for node in data["affectedSlas"]["nodes"].as_array().unwrap() {
+        for kind in ["RESPONSE", "RESOLUTION"] {
+            let records = node["breaches"].as_array().unwrap().iter();
+            let phases: Vec<&Value> =
+                records.filter(|record| record["kind"] == kind).map(|record| &record["phase"]).collect();
+            both += usize::from(phases.len() == 2);
+            assert!(phases != ["BREACHED", "WARNING"], "{node}");
+        }
+    }
+    assert!(both >= 20, "{data}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c2_x14_what_is_told_late_is_measured_by_a_calendar_that_was_replaced_and_deleted_since() {
     let app = world().await;
     let before = written(&app, "requestRegister", with(ticket(), json!({ "impact": null }))).await;

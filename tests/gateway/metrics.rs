@@ -184,6 +184,7 @@ async fn every_family_of_the_figures_is_well_formed_and_counts_what_it_says() {
             ("sla_scheduler_oldest_overdue_seconds", "gauge"),
             ("sla_scheduler_overdue_rows", "gauge"),
             ("sla_sql_pool_wait_seconds", "histogram"),
+            ("sla_store_answers", "gauge"),
             ("sla_webhook_attempts", "counter"),
             ("sla_ws_connections", "gauge"),
             ("sla_ws_subscriptions", "gauge"),
@@ -244,10 +245,13 @@ async fn figures_are_told_while_the_store_does_not_answer_but_for_those_of_it() 
     let app = App::new().await;
     let router = router(app.gateway.clone(), HttpConfig { metrics: true, ..HttpConfig::default() });
     let of_the_store = "sla_scheduler_overdue_rows";
-    assert!(look(&router).await.contains_key(of_the_store));
+    let answers = |told: &BTreeMap<String, Family>| told["sla_store_answers"].sum("sla_store_answers", &[]);
+    let told = look(&router).await;
+    assert!(told.contains_key(of_the_store) && answers(&told) == 1.0);
     let mut client = app.database.client().await;
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE deadline IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let told = timeout(Duration::from_secs(20), look(&router)).await.expect("they wait for the store");
     assert!(told.contains_key("sla_sql_pool_wait_seconds") && !told.contains_key(of_the_store));
+    assert_eq!(answers(&told), 0.0);
 }

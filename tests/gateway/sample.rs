@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 use sla_gateway::sample::{self, Summary};
 use tokio_postgres::Client;
 
+use crate::app::App;
 use crate::database::Database;
 
 fn now() -> DateTime<Utc> {
@@ -145,6 +147,35 @@ async fn every_request_of_the_sample_has_the_registration_that_it_would_have_got
     let others = "SELECT count(*) FROM request r WHERE NOT EXISTS (SELECT FROM request_event e WHERE e.root_id = r.root_id \
         AND e.request_id = r.id AND e.event_key = 'registered' AND e.occurred_at = r.registered_at)";
     assert_eq!(number(&client, others).await, 0, "registered again, it would be opened again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c1_s5_each_ticket_of_the_sample_has_the_clocks_that_it_would_have_got() {
+    let app = App::sampled().await;
+    let client = app.database.client().await;
+    let tickets = "SELECT r.id::text, json_build_object('tenantId', r.tenant_id, 'subject', r.subject, 'requesterId', r.requester_id,
+        'serviceInstanceId', e.service_instance_id, 'impact', upper(e.impact), 'registeredAt', r.registered_at,
+        'source', 'again', 'sourceId', r.id)::text
+      FROM request r JOIN request_event e ON e.root_id = r.root_id AND e.request_id = r.id AND e.event_key = 'registered'
+      WHERE r.channel = 'ticket' AND r.registered_at < now() ORDER BY r.id";
+    let rows = client.query(tickets, &[]).await.unwrap();
+    assert!(rows.len() > 200, "{}", rows.len());
+    for rows in rows.chunks(100) {
+        let rows: Vec<Value> = rows.iter().map(|row| serde_json::from_str(row.get(1)).unwrap()).collect();
+        let query =
+            "mutation($rows: [RequestRegisterInput!]!) { requestRegisterMany(input: { rows: $rows }) {
+            written results { errors { code path message } } } }";
+        let data = app.data("operator@example.com", query, json!({ "rows": rows })).await;
+        assert_eq!(data["requestRegisterMany"]["written"], rows.len(), "{data}");
+    }
+    let others = "WITH c AS (SELECT r.id, r.source, coalesce(nullif(r.source_id, ''), r.id::text) AS source_id,
+          (SELECT coalesce(json_agg(json_build_array(s.name, a.tenant_id) ORDER BY s.name), '[]')::text FROM affected_sla a
+           JOIN sla s ON s.root_id = a.root_id AND s.id = a.sla_id WHERE a.root_id = r.root_id AND a.request_id = r.id) AS clocks
+        FROM request r)
+      SELECT o.clocks || ' ' || n.clocks FROM c n JOIN c o ON o.id::text = n.source_id
+      WHERE n.source = 'again' AND o.clocks <> n.clocks";
+    let others = texts(&client, others).await;
+    assert!(others.is_empty(), "{} differ: {:?}", others.len(), others.first());
 }
 
 /// Clocks of chats and calls that say what only terms of a service say, and minutes of a call, which has seconds.

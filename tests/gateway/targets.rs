@@ -18,6 +18,19 @@ async fn clock_of_ticket(app: &App, registered_at: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c11_c8_a_clock_that_is_breached_is_past_however_late_its_completion_is_desired() {
+    let app = world().await;
+    let ticket =
+        with(ticket(), json!({ "status": "IN_PROGRESS", "desiredCompletionAt": "2100-01-01T00:00:00Z" }));
+    let request = written(&app, "requestRegister", ticket).await;
+    let query = "query($id: ID!) { request(id: $id) { affectedSlas(filter: { nextTarget: { eq: DESIRED_COMPLETION } }) {
+        nodes { atRisk } } } }";
+    let data = app.data("agent", query, json!({ "id": request["id"] })).await;
+    let clocks = data["request"]["affectedSlas"]["nodes"].as_array().unwrap();
+    assert!(!clocks.is_empty() && clocks.iter().all(|clock| clock["atRisk"] == "PAST"), "{data}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c11_x1_a_target_used_up_at_closing_time_is_past_only_when_breached_at_the_next_opening() {
     let app = world().await;
     // Open around the clock, but closed from an hour ago until tomorrow.
