@@ -308,6 +308,8 @@ fn a_variable_that_is_empty_is_none_and_a_flag_is_on_by_what_people_write() {
         let text = serve(variables);
         assert!(text.contains("cannot connect to Postgres at 127.0.0.1:1"), "{variables:?}: {text}");
     }
+    let text = serve(&[("SLA_GATEWAY_METRICS", "maybe")]);
+    assert!(text.contains("invalid value 'maybe' for '--metrics'"), "{text}");
 }
 
 #[test]
