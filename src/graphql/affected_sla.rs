@@ -298,6 +298,7 @@ object! {
     async fn at_risk(&self, ctx: &Context<'_>) -> Option<AtRiskLevel> {
         let breaches_at = match self.0.next_target {
             word::NextTarget::Response => self.0.response_breaches_at,
+            word::NextTarget::Resolution => self.0.resolution_breaches_at,
             // A desired completion comes after a resolution that may be late already.
             _ => self.0.resolution_breaches_at.into_iter().chain(self.0.next_target_at).min(),
         };

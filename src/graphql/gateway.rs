@@ -48,8 +48,8 @@ struct Inner {
     figures: Counted,
     /// Whether operations could be answered when that was last looked at, and when that was.
     looked: Mutex<Option<(Instant, Result<(), String>)>>,
-    /// Held while what waits in the store is counted.
-    counting: Mutex<()>,
+    /// What waits in the store, if that could be told, and when it was counted; held meanwhile.
+    counting: Mutex<Option<(Instant, Option<Backlog>)>>,
 }
 
 #[derive(Default)]
@@ -428,12 +428,20 @@ impl Gateway {
             "How far the database's clock is ahead of this machine's",
             skew,
         );
-        let backlog = async {
-            // Anybody may ask, and again before there is an answer.
-            let _one_at_a_time = self.0.counting.lock().await;
-            deadline::backlog(&store.conn()).await
+        let backlog = {
+            // Anybody may ask, and again before there is an answer: what was counted since serves all who waited.
+            let asked_at = Instant::now();
+            let mut counted = self.0.counting.lock().await;
+            match *counted {
+                Some((at, backlog)) if at >= asked_at => backlog,
+                _ => {
+                    let backlog = timeout(COUNTING, deadline::backlog(&store.conn())).await;
+                    let backlog = backlog.ok().and_then(Result::ok);
+                    *counted = Some((Instant::now(), backlog));
+                    backlog
+                }
+            }
         };
-        let backlog = timeout(COUNTING, backlog).await.ok().and_then(Result::ok);
         let help = "1 if the store has told the figures of what waits in it, which are missing otherwise";
         page.gauge("sla_store_answers", help, i64::from(backlog.is_some()));
         if let Some(Backlog { overdue, oldest, pending, head }) = backlog {

@@ -228,6 +228,7 @@ pub(super) fn mark(input: &impl InputType, key: Option<&str>, mistakes: &mut Mis
 }
 
 /// What an input says, whatever else it could say, and in whatever order: a retry may come to the release before or after.
+/// (Where a release gives a field with a default of its own, all say that: those retries are refused.)
 fn said(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -39,6 +39,8 @@ pub(super) async fn connections(listener: TcpListener, entrance: Arc<Entrance>, 
         open.spawn(async move {
             let mut connection = pin!(connection);
             let ended = tokio::select! {
+                biased;
+                // A request that has come is answered first.
                 ended = connection.as_mut() => ended,
                 () = shutdown.cancelled() => {
                     connection.as_mut().graceful_shutdown();

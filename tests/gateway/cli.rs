@@ -296,7 +296,7 @@ fn a_variable_that_is_empty_is_none_and_a_flag_is_on_by_what_people_write() {
         let mut serve = gateway(&["serve", "--listen=127.0.0.1:0"]);
         let url = ("DATABASE_URL", "postgres://u@127.0.0.1:1/d");
         serve.envs([url, ("SLA_GATEWAY_TOKEN_SECRET", SECRET)]).envs(variables.iter().copied());
-        refusal(&mut serve)
+        serve
     };
     // It comes as far as to the store.
     for variables in [
@@ -305,11 +305,12 @@ fn a_variable_that_is_empty_is_none_and_a_flag_is_on_by_what_people_write() {
         &[("SLA_GATEWAY_METRICS", "yes")],
         &[("SLA_GATEWAY_METRICS", "false")],
     ] {
-        let text = serve(variables);
+        let text = refusal(&mut serve(variables));
         assert!(text.contains("cannot connect to Postgres at 127.0.0.1:1"), "{variables:?}: {text}");
     }
-    let text = serve(&[("SLA_GATEWAY_METRICS", "maybe")]);
-    assert!(text.contains("invalid value 'maybe' for '--metrics'"), "{text}");
+    let Output { status, stderr, .. } = serve(&[("SLA_GATEWAY_METRICS", "maybe")]).output().unwrap();
+    let text = String::from_utf8(stderr).unwrap();
+    assert!(!status.success() && text.contains("invalid value 'maybe' for '--metrics'"), "{text}");
 }
 
 #[test]

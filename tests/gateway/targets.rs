@@ -7,8 +7,11 @@ use crate::intake::{fields, key, ticket, with, world, written};
 
 /// The clock of a new ticket about the mail server, registered at an instant.
 async fn clock_of_ticket(app: &App, registered_at: &str) -> Value {
-    let request =
-        written(app, "requestRegister", with(ticket(), json!({ "registeredAt": registered_at }))).await;
+    clock_of(app, json!({ "registeredAt": registered_at })).await
+}
+
+async fn clock_of(app: &App, registration: Value) -> Value {
+    let request = written(app, "requestRegister", with(ticket(), registration)).await;
     let query = "query($id: ID!) { request(id: $id) { affectedSlas {
         nodes { responseTargetAt responseBreachesAt nextTarget nextTargetAt atRisk supportHours { name } sla { name } } } } }";
     let data = app.data("agent", query, json!({ "id": request["id"] })).await;
@@ -62,6 +65,13 @@ async fn c11_x1_a_target_used_up_at_closing_time_is_past_only_when_breached_at_t
             "responseTargetAt": closing, "responseBreachesAt": instant("ends_at", "0").await,
             "nextTargetAt": closing, "nextTarget": "RESPONSE", "atRisk": "ORANGE",
         })
+    );
+    // The same of a resolution, of which eight hours are used up then.
+    let taken = json!({ "registeredAt": instant("starts_at", "-8 hours").await, "status": "IN_PROGRESS" });
+    let clock = clock_of(&app, taken).await;
+    assert_eq!(
+        fields(&clock, &["nextTargetAt", "nextTarget", "atRisk"]),
+        json!({ "nextTargetAt": closing, "nextTarget": "RESOLUTION", "atRisk": "ORANGE" })
     );
 }
 
