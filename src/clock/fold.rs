@@ -69,6 +69,8 @@ struct RequestNow {
     impact: Option<Impact>,
     instance: Option<Uuid>,
     team: Option<Uuid>,
+    /// Whether the last events gave it to another team.
+    assigned: bool,
     desired_completion_at: Option<DateTime<Utc>>,
     downtime: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
     not_accountable: bool,
@@ -130,6 +132,7 @@ impl<'a> Replay<'a> {
             impact: None,
             instance: None,
             team: None,
+            assigned: false,
             desired_completion_at: None,
             downtime: (None, None),
             not_accountable: false,
@@ -154,6 +157,7 @@ impl<'a> Replay<'a> {
     }
 
     fn apply(&mut self, group: &[&Event]) {
+        self.now.assigned = false;
         for event in group {
             let now = &mut self.now;
             if let Some(status) = event.change.status() {
@@ -168,7 +172,11 @@ impl<'a> Replay<'a> {
                     now.instance = instance;
                     now.instance_by = Some(event.id);
                 }
-                Change::Team(team) => now.team = team,
+                Change::Team(team) => {
+                    // A source may tell again what it was.
+                    now.assigned |= team != now.team;
+                    now.team = team;
+                }
                 Change::DesiredCompletion(at) => now.desired_completion_at = at,
                 Change::Downtime { start, end } => now.downtime = (start, end),
                 Change::ProviderNotAccountable(yes) => {
@@ -233,8 +241,7 @@ impl<'a> Replay<'a> {
     /// Rule C5. A status counts also when another one followed it at the same instant: sources that tell time by
     /// the minute would otherwise lose responses.
     fn responds(&self, at: DateTime<Utc>, relation: Relation, group: &[&Event]) -> bool {
-        let assigned =
-            at == self.facts.started_at || group.iter().any(|event| matches!(event.change, Change::Team(_)));
+        let assigned = at == self.facts.started_at || self.now.assigned;
         relation != Relation::Same
             || self.now.status.is_response()
             || group.iter().any(|event| event.change.status().is_some_and(Status::is_response))

@@ -416,7 +416,7 @@ impl Frozen {
     /// The instances that it is about, each with the teams that support it: of its own, those of when it was made.
     fn affected(&self, around: Around<'_>) -> BTreeMap<Uuid, BTreeSet<Uuid>> {
         let Some(own) = self.service_instance_id else { return BTreeMap::new() };
-        let others = around.of_same_service(own).filter(|_| self.of_service);
+        let others = self.of_service.then(|| around.of_same_service(own)).into_iter().flatten();
         let mut instances: BTreeMap<Uuid, BTreeSet<Uuid>> =
             others.map(|(id, other)| (id, other.team_ids.iter().flatten().copied().collect())).collect();
         let teams = [self.support_team_id, self.first_line_team_id];

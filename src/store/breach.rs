@@ -189,13 +189,14 @@ pub(super) async fn retract(
     );
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND b.id = ANY(").bind(Bind::Uuids(wrong.to_vec()));
     sql.push(
-        ") RETURNING b.*, uuid_v7() AS retraction), \
+        ") RETURNING b.*), \
+         retracted AS MATERIALIZED (SELECT w.*, uuid_v7() AS retraction FROM (SELECT * FROM wrong ORDER BY target_at, id) w), \
          recorded AS (INSERT INTO breach (root_id, id, tenant_id, kind, phase, sla_id, affected_sla_id, sla_limit_id, \
              target_at, detected_at, retracts_id) \
            SELECT root_id, retraction, tenant_id, kind, 'retracted', sla_id, affected_sla_id, sla_limit_id, target_at, \
-             statement_timestamp(), id FROM wrong) \
-         INSERT INTO breach_pending (root_id, tenant_id, breach_id) SELECT root_id, tenant_id, retraction FROM wrong \
-         ORDER BY target_at, id",
+             statement_timestamp(), id FROM retracted) \
+         INSERT INTO breach_pending (root_id, tenant_id, breach_id) SELECT root_id, tenant_id, retraction FROM retracted \
+         ORDER BY retraction",
     );
     rows(conn, sql).await.map(drop)
 }

@@ -62,7 +62,7 @@ const CLAIM: &str = "), \
       SELECT due.root_id, due.breach_id, due.tenant_id, due.kind, due.phase, due.sla_id, due.affected_sla_id, \
         due.target_at, statement_timestamp() FROM due JOIN fresh USING (breach_id)), \
     queued AS (INSERT INTO breach_pending (root_id, tenant_id, breach_id) \
-      SELECT due.root_id, due.tenant_id, due.breach_id FROM due JOIN fresh USING (breach_id) ORDER BY due.due_at) \
+      SELECT due.root_id, due.tenant_id, due.breach_id FROM due JOIN fresh USING (breach_id) ORDER BY due.breach_id) \
     SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM fresh), \
       (SELECT coalesce(array_agg((extract(epoch FROM statement_timestamp() - due_at) * 1000000)::bigint), '{}') \
         FROM due JOIN fresh USING (breach_id)), \

@@ -248,6 +248,11 @@ async fn b2_what_is_recorded_at_once_is_listed_in_the_order_in_which_it_was_due(
         }
     }
     assert!(both >= 20, "{data}");
+    // And so does the feed tell it.
+    let others = "SELECT count(*) FROM (SELECT breach_id, lag(breach_id) OVER (ORDER BY pos) AS before, \
+        b.detected_at, lag(b.detected_at) OVER (ORDER BY pos) AS then FROM breach_log l JOIN breach b ON b.id = l.breach_id) f \
+        WHERE f.before > f.breach_id AND f.then = f.detected_at";
+    assert_eq!(number(&app, others).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -163,8 +163,13 @@ fn c5_of_a_service_as_a_whole_a_team_is_foreign_by_the_instance_on_which_it_was_
     assert_eq!(given([assigned("10:30", TEAM_OF_OTHER), moved("10:30")]), None);
     assert_eq!(given([moved("10:20"), assigned("10:30", TEAM_OF_OTHER)]), None);
     assert_eq!(given([moved("10:20"), assigned("10:30", SUPPORT)]), Some(at(&monday("10:30"))));
-    // Where it goes is no assignment.
+    // Where it goes is no assignment, and neither is that its team is told again.
     assert_eq!(given([assigned("10:20", SUPPORT), moved("10:30")]), None);
+    for again in ["10:30", "10:40"] {
+        let again = event(6, &monday(again), Change::Team(Some(SUPPORT)));
+        let events = [assigned("10:20", SUPPORT), moved("10:30"), again];
+        assert_eq!(state(&facts, events).response.actual_at, None);
+    }
 }
 
 #[test]
