@@ -51,10 +51,15 @@ pub(crate) async fn prepare(conn: &mut AsyncPgConnection) -> Result<usize, Error
     let schema: String = column::<Text, _>(row, 2)?;
     let mut made = 0;
     for wanted in months(now)?.into_iter().chain(ranges(pos)) {
+        // Before the transaction: whoever holds the default and waits for the table stops, for a deadlock, who locks the
+        // whole table meanwhile.
+        if occupied(conn, &wanted).await? {
+            continue;
+        }
         // One transaction each: the locks of one are not kept while the next waits for its own.
         let outcome = conn
             .transaction(async |conn| {
-                if exists(conn, &schema, &wanted).await? || occupied(conn, &wanted).await? {
+                if exists(conn, &schema, &wanted).await? {
                     return Ok(false);
                 }
                 create(conn, &wanted).await.map(|()| true)

@@ -973,6 +973,29 @@ async fn partitions_are_made_ahead_once_and_what_the_default_holds_stays_there()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_makes_a_partition_and_waits_for_its_table_keeps_nobody_from_the_default() {
+    let scene = Scene::new().await;
+    let mut holder = scene.database.client().await;
+    let held = holder.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE ONLY breach IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let _replica = scene.replica();
+    let waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'breach'::regclass \
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+        AND mode = 'AccessExclusiveLock' AND NOT granted";
+    let begun = Instant::now();
+    while scene.number(waiting).await == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "no partition is made");
+        sleep(Duration::from_millis(5)).await;
+    }
+    // Who locks the whole table takes it next.
+    held.batch_execute(
+        "SET LOCAL lock_timeout = '300ms'; LOCK TABLE breach_default IN ACCESS EXCLUSIVE MODE",
+    )
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b4_what_was_recorded_just_before_a_right_was_given_is_told_however_late_it_is_known() {
     let scene = Scene::new().await;
     let first = scene.replica();
