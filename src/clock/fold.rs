@@ -17,7 +17,7 @@ use super::state::{
     Accountability, AffectedSla, BreachKind, BreachPhase, ClockStop, Deadline, Measure, NextTarget,
     StopCause, WarningShare,
 };
-use super::stopwatch::{Counted, Stop, Stopwatch, UsedUp};
+use super::stopwatch::{Counted, Pause, Stop, Stopwatch, UsedUp, standing};
 use super::targets::{Effect, Impact, InForce, OfferingTargets, Promise, TargetDuration};
 
 /// What was frozen when the affected SLA was created (rule C2).
@@ -105,7 +105,7 @@ struct Known {
 }
 
 impl Known {
-    fn keep_up<S: AsRef<Stop>>(
+    fn keep_up<S: Pause>(
         &mut self,
         calendar: *const Calendar,
         promised: TargetDuration,
@@ -421,28 +421,12 @@ impl<'a> Replay<'a> {
     /// Rule C7: since when the clock is stopped, and what the pauses before that took away. Adjoining stops are
     /// one pause; completed and not affected time is no stopped clock while it lasts.
     fn stopped_clock(&self) -> (Option<DateTime<Utc>>, TimeDelta) {
-        let shown = |stop: &ClockStop| {
-            matches!(stop.cause, StopCause::WaitingForCustomer | StopCause::ProviderNotAccountable)
+        let (since, before) = match (standing(&self.stops), self.stops.last()) {
+            (Some((since, before)), Some(last)) => (last.cause.pauses().then_some(since), before),
+            _ => (None, self.stops.len()),
         };
-        let mut ended = self.stops.as_slice();
-        let mut since = None;
-        if let Some((last, before)) = ended.split_last()
-            && last.stop.until.is_none()
-        {
-            ended = before;
-            if shown(last) {
-                let mut from = last.stop.from;
-                while let Some((previous, before)) = ended.split_last()
-                    && shown(previous)
-                    && previous.stop.until == Some(from)
-                {
-                    (from, ended) = (previous.stop.from, before);
-                }
-                since = Some(from);
-            }
-        }
         let duration = self.schedule().map_or(TimeDelta::zero(), |schedule| {
-            Stopwatch { schedule, started_at: self.facts.started_at, stops: ended }.stopped()
+            Stopwatch { schedule, started_at: self.facts.started_at, stops: &self.stops[..before] }.stopped()
         });
         (since, duration)
     }
@@ -457,7 +441,7 @@ struct Clock<'a, S> {
     actual_at: Option<DateTime<Utc>>,
 }
 
-impl<S: AsRef<Stop>> Clock<'_, S> {
+impl<S: Pause> Clock<'_, S> {
     fn target_at(&self, amount: TimeDelta) -> Option<UsedUp> {
         self.watch.target_at(self.counted, amount)
     }

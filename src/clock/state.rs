@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::stopwatch::Stop;
+use super::stopwatch::{Pause, Stop};
 use super::targets::{Hours, Impact, TargetDuration};
 
 words! {
@@ -108,6 +108,13 @@ words! {
     }
 }
 
+impl StopCause {
+    /// Whether the clock is said to be stopped: what is over, or not affected, is not (rule C7).
+    pub(super) fn pauses(self) -> bool {
+        matches!(self, Self::WaitingForCustomer | Self::ProviderNotAccountable)
+    }
+}
+
 /// The share of a target after which a warning is due, in percent: 80 by default (rule C11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WarningShare(u8);
@@ -154,9 +161,13 @@ pub struct ClockStop {
     pub event: Option<Uuid>,
 }
 
-impl AsRef<Stop> for ClockStop {
-    fn as_ref(&self) -> &Stop {
+impl Pause for ClockStop {
+    fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    fn continues(&self, previous: &Self) -> bool {
+        self.cause.pauses() && previous.cause.pauses() && self.stop.continues(&previous.stop)
     }
 }
 

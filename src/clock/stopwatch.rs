@@ -45,25 +45,46 @@ pub struct Counted(Vec<i64>);
 
 impl Counted {
     /// Adds what is missing for the stops of a watch: always the same one, with further stops.
-    pub fn keep_up<S: AsRef<Stop>>(&mut self, watch: &Stopwatch<'_, S>) {
+    pub fn keep_up<S: Pause>(&mut self, watch: &Stopwatch<'_, S>) {
         for (number, stop) in watch.stops.iter().enumerate().skip(self.0.len()) {
             let (before, from) = match number.checked_sub(1) {
                 None => (0, Some(watch.started_at)),
-                Some(last) => (self.0[last], watch.stops[last].as_ref().until),
+                Some(last) => (self.0[last], watch.stops[last].stop().until),
             };
             let from = from.map_or(i64::MAX, micros);
-            self.0.push(before + watch.schedule.active(from, micros(stop.as_ref().from)));
+            self.0.push(before + watch.schedule.active(from, micros(stop.stop().from)));
         }
     }
 }
 
-impl AsRef<Stop> for Stop {
-    fn as_ref(&self) -> &Stop {
+/// A stop, with what its owner knows of it.
+pub trait Pause {
+    /// The stretch.
+    fn stop(&self) -> &Stop;
+
+    /// Whether it is one pause with the stop before it, which it follows without a gap.
+    fn continues(&self, previous: &Self) -> bool;
+}
+
+impl Pause for Stop {
+    fn stop(&self) -> &Stop {
         self
+    }
+
+    fn continues(&self, previous: &Self) -> bool {
+        previous.until == Some(self.from)
     }
 }
 
-impl<S: AsRef<Stop>> Stopwatch<'_, S> {
+/// The last pause, if it lasts: since when, and how many stops came before it.
+pub fn standing<S: Pause>(stops: &[S]) -> Option<(DateTime<Utc>, usize)> {
+    let last = stops.len().checked_sub(1).filter(|last| stops[*last].stop().until.is_none())?;
+    let first = (1..=last).rev().take_while(|number| stops[*number].continues(&stops[number - 1])).last();
+    let first = first.map_or(last, |number| number - 1);
+    Some((stops[first].stop().from, first))
+}
+
+impl<S: Pause> Stopwatch<'_, S> {
     /// The earliest instant at which `amount` has counted (rules X1, X3); `None` beyond the horizon.
     pub fn target_at(&self, counted: &Counted, amount: TimeDelta) -> Option<UsedUp> {
         let amount = amount.num_microseconds()?;
@@ -105,13 +126,13 @@ impl<S: AsRef<Stop>> Stopwatch<'_, S> {
     pub fn counted_until(&self, until: DateTime<Utc>) -> TimeDelta {
         let until = micros(until);
         let started = micros(self.started_at);
-        let stopped: i64 = self.stops.iter().map(|stop| self.stopped_in(stop.as_ref(), started, until)).sum();
+        let stopped: i64 = self.stops.iter().map(|stop| self.stopped_in(stop.stop(), started, until)).sum();
         TimeDelta::microseconds(self.schedule.active(started, until) - stopped)
     }
 
     /// Active time that the ended stops took away (rules X10, C7).
     pub fn stopped(&self) -> TimeDelta {
-        let ended = self.stops.iter().map(AsRef::as_ref).filter(|stop| stop.until.is_some());
+        let ended = self.stops.iter().map(Pause::stop).filter(|stop| stop.until.is_some());
         TimeDelta::microseconds(
             ended.map(|stop| self.stopped_in(stop, micros(self.started_at), i64::MAX)).sum(),
         )
@@ -134,12 +155,13 @@ impl<S: AsRef<Stop>> Stopwatch<'_, S> {
         let (from, left) = match stops.checked_sub(1) {
             None => (micros(self.started_at), amount),
             Some(last) => {
-                let stop = self.stops.get(last)?.as_ref();
+                let stop = self.stops.get(last)?.stop();
                 let left = amount - counted.0[last];
                 match stop.until {
                     Some(until) => (micros(until), left),
                     None => {
-                        let at = instant(locate(micros(stop.from), left)?)?;
+                        let (from, _) = standing(self.stops)?;
+                        let at = instant(locate(micros(from), left)?)?;
                         return Some(UsedUp { at, provisional: true });
                     }
                 }

@@ -525,3 +525,29 @@ async fn x14_time_that_a_rival_logs_first_is_taken_from_the_project_it_was_logge
     tokio::join!(logged(&app, moved), committing);
     recorded(&app, &["2026-03-02 BREACHED", "2026-03-02 RETRACTED BREACHED"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_time_that_a_rival_has_moved_waits_for_the_project_that_it_was_moved_to() {
+    let app = projects().await;
+    let sourced = json!({ "source": "tracker", "sourceId": "1" });
+    logged(&app, with(entry("2026-03-03T00:00:00Z", "2026-03-03T12:00:00Z"), sourced.clone())).await;
+    let (rival, third) = (app.database.client().await, app.database.client().await);
+    let (one, other) = (key(PROJECT), key(OTHER));
+    let moved = format!(
+        "BEGIN; SELECT FROM project WHERE id = '{one}' FOR UPDATE; UPDATE time_entry SET project_id = '{other}'"
+    );
+    rival.batch_execute(&moved).await.unwrap();
+    let counts = format!("BEGIN; SELECT FROM project WHERE id = '{other}' FOR NO KEY UPDATE");
+    third.batch_execute(&counts).await.unwrap();
+    let corrected = with(entry("2026-03-03T00:00:00Z", "2026-03-03T06:00:00Z"), sourced);
+    let mut correcting = std::pin::pin!(logged(&app, corrected));
+    tokio::select! {
+        _ = &mut correcting => panic!("it waits for the rival"),
+        () = app.database.waited_for() => {}
+    }
+    rival.batch_execute("COMMIT").await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut correcting).await;
+    assert!(early.is_err(), "it waits for who counts what it takes from: {early:?}");
+    third.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(correcting.await["project"]["name"], "One");
+}

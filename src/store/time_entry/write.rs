@@ -136,7 +136,9 @@ async fn write(
     lock.push(") ORDER BY t.id FOR UPDATE");
     rows(conn, lock).await?;
     let mut lock = Sql::new("SELECT 1 FROM sla_limit t WHERE t.root_id = ");
-    lock.bind(Bind::Uuid(permit.root_id)).push(" AND t.project_id = ANY(").bind(Bind::Uuids(projects));
+    lock.bind(Bind::Uuid(permit.root_id))
+        .push(" AND t.project_id = ANY(")
+        .bind(Bind::Uuids(projects.clone()));
     lock.push(") ORDER BY t.id FOR SHARE");
     rows(conn, lock).await?;
 
@@ -154,6 +156,10 @@ async fn write(
     }
     new.sort_by_key(|row| (row.source, row.source_id));
     let mut touched = put(conn, permit, &new).await?;
+    // A rival has moved one of them meanwhile: what it was taken from now is not locked.
+    if touched.iter().any(|stretch| projects.binary_search(&stretch.project_id).is_err()) {
+        return Err(overtaken_unseen());
+    }
     let now = self::stored(conn, permit, entries).await?;
     let made = read(conn, permit, &ids).await?;
     let found: Vec<Arc<Row>> = entries

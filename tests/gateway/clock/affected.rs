@@ -240,6 +240,22 @@ fn c7_waiting_for_the_customer_stops_the_resolution_clock_in_support_hours() {
         !early.deadlines.iter().any(|d| d.kind == BreachKind::Resolution && d.phase == BreachPhase::Breached)
     );
 
+    let other_cause = state(
+        &usual(),
+        [
+            becomes(4, &monday("13:00"), Status::WaitingForCustomer),
+            event(5, &monday("14:30"), Change::ProviderNotAccountable(true)),
+            becomes(6, &monday("15:00"), Status::InProgress),
+        ],
+    );
+    assert_eq!(other_cause.stopped_clock_at, Some(at(&monday("13:00"))), "it is one pause");
+    assert_eq!(
+        other_cause.resolution.target_at,
+        Some(at(&monday("14:00"))),
+        "which the target does not know of"
+    );
+    assert_eq!(other_cause.resolution.breaches_at, None);
+
     let resumed = state(
         &usual(),
         [
