@@ -446,6 +446,10 @@ impl From<diesel::result::Error> for Error {
                 Self::Unavailable
             }
             diesel::result::Error::DatabaseError(_, about) if is_late(about.message()) => Self::Timeout,
+            diesel::result::Error::DatabaseError(_, about) if is_full(about.message()) => {
+                tracing::error!(cause = about.message(), "Postgres has no room left on its disk");
+                Self::Unavailable
+            }
             // Told once, where it is looked for.
             diesel::result::Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 Self::Unavailable
@@ -472,6 +476,11 @@ fn is_late(message: &str) -> bool {
         .contains(&message)
 }
 
+/// Whether a statement failed since the disk of the server is full: it succeeds once there is room.
+fn is_full(message: &str) -> bool {
+    message.starts_with("could not extend file") || message.ends_with("No space left on device")
+}
+
 impl From<diesel::result::Error> for WriteError {
     fn from(cause: diesel::result::Error) -> Self {
         use diesel::result::Error::DatabaseError;
@@ -496,5 +505,19 @@ mod tests {
         let kind = DatabaseErrorKind::SerializationFailure;
         let error = Error::from(diesel::result::Error::DatabaseError(kind, Box::new(about)));
         assert_eq!(error.code(), "UNAVAILABLE");
+    }
+
+    #[test]
+    fn what_finds_no_room_is_to_be_tried_again() {
+        let full = [
+            "could not extend file \"base/16384/16385\": No space left on device",
+            "could not extend file \"base/16384/16385\": wrote only 4096 of 8192 bytes at block 7",
+            "could not write to file \"base/pgsql_tmp/pgsql_tmp1.0\": No space left on device",
+        ];
+        for about in full {
+            let kind = DatabaseErrorKind::Unknown;
+            let error = Error::from(diesel::result::Error::DatabaseError(kind, Box::new(about.to_owned())));
+            assert_eq!(error.code(), "UNAVAILABLE", "{about}");
+        }
     }
 }
