@@ -13,7 +13,8 @@ use crate::graphql::input::{InputError, refused};
 use crate::graphql::node::{Kind, related};
 use crate::graphql::scalar::DateTime;
 use crate::graphql::word::NextTarget;
-use crate::graphql::{AffectedSla, Calendar};
+use crate::graphql::write::seen;
+use crate::graphql::{AffectedSla, Calendar, Sla};
 use crate::store;
 use crate::store::intake::recalculate::{self, Found, Recalculated, Which};
 
@@ -165,7 +166,7 @@ impl AffectedSlaMutation {
     /// Freezes the targets of running clocks anew, from what their offerings and calendars say now, and tells what
     /// moved: edits alone move no running clock. Version, instance and teams stay, pauses stay, and so does what is in
     /// the breach log: it was true. A target that is missed under the new terms is recorded anew. Needs `slas:write` in
-    /// the tenant of each clock.
+    /// the tenant of each clock, and in that of the SLA or request that is named.
     async fn affected_slas_recalculate(
         &self,
         ctx: &Context<'_>,
@@ -253,10 +254,7 @@ async fn clocks(asking: &Asking, path: &str, which: &Which) -> Result<Option<Vec
     let viewer = asking.viewer()?.clone();
     let reach = viewer.reach_any();
     let tenant = match which {
-        Which::Sla(id) => {
-            let sla = asking.row::<store::sla::Row>(*id).await;
-            sla.and_then(|sla| Ok(Some(sla.ok_or(Error::NotFound("SLA"))?.tenant_id)))
-        }
+        Which::Sla(id) => seen::<Sla>(asking, *id).await.map(|sla| Some(sla.tenant_id)),
         Which::Request(id) => {
             let tenant = store::request::tenant(&asking.conn(), &reach, *id).await?;
             tenant.map(Some).ok_or(Error::NotFound("request"))

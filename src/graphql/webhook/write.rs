@@ -72,7 +72,7 @@ fn phases(draft: &mut Draft, spot: Spot, phases: Vec<BreachPhase>) {
 #[derive(SimpleObject)]
 pub struct WebhookPayload {
     /// The object as it is now, also where another has changed it first (`CONFLICT`); null when the input was refused for
-    /// another reason.
+    /// another reason, and where a retry finds that it was deleted since.
     webhook: Option<Webhook>,
     /// The secret that its messages are signed with, as `whsec_` and base64: shown here when it is made, and to its maker's
     /// retry under the same `clientMutationId`, and never again. Null when none was made.

@@ -169,7 +169,8 @@ macro_rules! mutations {
             /// What was written, or what is wrong with the input.
             $payload {
                 /// The object as it is now, also where another has changed it first (`CONFLICT`); null when the input was
-                /// refused for another reason. What tells that it was written is that `errors` is empty.
+                /// refused for another reason, and where a retry finds that it was deleted since. What tells that it was written
+                /// is that `errors` is empty.
                 $field: $object
             }
         }
