@@ -87,11 +87,13 @@ impl Error {
                  by a copy that did not know of it. Read the list anew and follow from its feedCursor, or resume from \
                  {oldest:?}, the oldest cursor there is."
             ),
-            Self::Timeout => "The operation took too long: ask for less at a time. Nobody can tell whether a write was \
-                              done: its clientMutationId says what makes it safe to send again."
+            Self::Timeout => "The operation took too long, or the store did not answer: try again in a moment, or ask for \
+                              less at a time. If it was to write, nobody can tell whether that was done: its \
+                              clientMutationId says what makes it safe to send again."
                 .into(),
-            Self::Unavailable => "The store cannot be reached just now: try again in a moment. Nobody can tell whether a \
-                                  write was done: its clientMutationId says what makes it safe to send again."
+            Self::Unavailable => "The store cannot be reached just now: try again in a moment. If it was to write, \
+                                  nobody can tell whether that was done: its clientMutationId says what makes it safe to \
+                                  send again."
                 .into(),
             Self::Internal(id) => {
                 format!("Something went wrong on our side. It is in the log as {id}; please report that id.")

@@ -41,7 +41,7 @@ const GIVE_UP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 /// How e-mail is sent.
 pub struct Config {
-    /// By which server; without one, messages are kept as not sent.
+    /// By which server; without one, messages are kept as not sent after `rest`, unless another replica tries them.
     pub server: Option<Server>,
     /// The rest after the first failure; it doubles with each.
     pub rest: Duration,
@@ -121,12 +121,11 @@ fn is_of_recipient(status: Option<u16>, reason: &str) -> bool {
     matches!(status, Some(550 | 551 | 553)) && !reason.contains(" 5.7.")
 }
 
-/// An error with everything that led to it.
+/// An error with everything that led to it and that it does not say itself.
 fn causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    let all = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    all.reduce(|said, cause| if said.contains(&cause) { said } else { format!("{said}: {cause}") })
+        .unwrap_or_default()
 }
 
 /// Sends what waits until the shutdown; without a server, keeps that it was not sent.
@@ -141,7 +140,10 @@ async fn run(store: Store, mut moved: watch::Receiver<i64>, config: Config, shut
     while !shutdown.is_cancelled() {
         let done = match &config.server {
             Some(server) => send(&store, server, config.rest, &shutdown).await,
-            None => limit_notification::leave(&store.conn()).await.map(|left| {
+            None => limit_notification::leave(&store.conn(), (config.rest, GIVE_UP)).await.map(|left| {
+                if left > 0 {
+                    tracing::info!(left, "e-mails are not sent: there is no mail server (--smtp-url)");
+                }
                 store.metrics().mailed(Mailed::NotConfigured, left as u64);
             }),
         };
@@ -176,8 +178,12 @@ async fn send(
             Err((reason, useful)) => {
                 let tried = u32::try_from(letter.attempts - 1).unwrap_or_default().min(16);
                 let rest = jittered(first_rest.saturating_mul(1 << tried).min(LONGEST));
-                tracing::warn!(notification = %letter.id, reason, ?rest, "an e-mail was not sent");
                 let given_up = letter.failed(&store.conn(), &reason, (rest, GIVE_UP), !useful).await?;
+                if given_up {
+                    tracing::warn!(notification = %letter.id, reason, "an e-mail is given up");
+                } else {
+                    tracing::warn!(notification = %letter.id, reason, ?rest, "an e-mail was not sent");
+                }
                 store.metrics().mailed(if given_up { Mailed::GivenUp } else { Mailed::Failed }, 1);
             }
         }

@@ -268,6 +268,8 @@ async fn sample(url: &str, scale: Option<f64>) -> Outcome {
     if summary.loaded {
         let rows: u64 = summary.rows.iter().map(|(_, count)| count).sum();
         tracing::info!(rows, "sample data loaded");
+    } else {
+        tracing::info!("the sample data are there already");
     }
     Ok(())
 }

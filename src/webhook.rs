@@ -162,10 +162,11 @@ impl Room {
                 let rest = self.config.rest.saturating_mul(1 << turn.failures().min(16)).min(REST.1);
                 let times = (jittered(rest), self.config.patience);
                 let webhook = turn.id;
-                tracing::info!(%webhook, ?status, reason, ?rest, "a message was not delivered");
                 let given_up = turn.failed(&conn(), (status, &reason), times, status == Some(410)).await?;
                 if given_up {
-                    tracing::warn!(%webhook, reason, "the webhook is given up until it is updated");
+                    tracing::warn!(%webhook, ?status, reason, "the webhook is given up until it is updated");
+                } else {
+                    tracing::info!(%webhook, ?status, reason, ?rest, "a message was not delivered");
                 }
                 self.store.metrics().posted(if given_up { Posted::GivenUp } else { Posted::Failed });
                 Ok(false)

@@ -160,7 +160,7 @@ enums! {
         Suppressed,
         /// It was given up: the mail server refused it for good, or it had been tried for three days.
         Failed,
-        /// It was not sent: this gateway has no mail server.
+        /// It was not sent: half a minute later no gateway with a mail server had tried to.
         NotConfigured,
     }
     /// How the contact of a limit is told.

@@ -73,7 +73,7 @@ fn is_root() -> Result<bool, Error> {
 }
 
 fn id(arguments: &[&str]) -> Result<u32, Error> {
-    let answer = run("asking for the account", Command::new("id").args(arguments))?;
+    let answer = run("asking `id` for the account", Command::new("id").args(arguments))?;
     let number = String::from_utf8_lossy(&answer.stdout).trim().parse();
-    number.map_err(|cause| Error::failed("asking for the account", cause))
+    number.map_err(|cause| Error::failed("asking `id` for the account", cause))
 }

@@ -203,11 +203,18 @@ impl Letter {
     }
 }
 
-/// Keeps of all that wait that there is no mail server to send them by; of how many.
-pub(crate) async fn leave(conn: &Conn) -> Result<usize, Error> {
-    let left = conn.rows(Sql::new(
+/// Keeps of what waits that there is no mail server to send it by; of how many. Another replica may have one: what it has
+/// not tried for `rest`, and sends nothing of, is left, and what it gave no news of for `patience`.
+pub(crate) async fn leave(conn: &Conn, (rest, patience): (Duration, Duration)) -> Result<usize, Error> {
+    let mut sql = Sql::new(
         "UPDATE limit_notification n SET state = 'not_configured', settled_at = now(), \
-         last_error = 'the gateway has no mail server' WHERE n.state = 'pending' RETURNING 1",
-    ));
-    Ok(left.await?.len())
+         last_error = 'the gateway has no mail server' WHERE n.state = 'pending' \
+         AND (n.attempts = 0 AND n.created_at <= now() - ",
+    );
+    sql.bind(interval(rest)).push(
+        "::text::interval AND NOT EXISTS (SELECT FROM limit_notification t WHERE t.state = 'pending' AND t.leased_until > now()) \
+         OR n.last_attempt_at <= now() - ",
+    );
+    sql.bind(interval(patience)).push("::text::interval) RETURNING 1");
+    Ok(conn.rows(sql).await?.len())
 }

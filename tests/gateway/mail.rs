@@ -199,6 +199,24 @@ async fn without_a_mail_server_the_message_is_kept_and_shown_as_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replica_without_a_mail_server_leaves_alone_what_another_tries() {
+    let app = office().await;
+    let postbox = Postbox::open("451 later").await;
+    let _replica = send(&app, server(&postbox));
+    let limit = limit(&app, "pech@simplo.example").await;
+    let begun = Instant::now();
+    while notifications(&app, &limit).await[0]["lastError"].is_null() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is tried");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let _other = send(&app, None);
+    sleep(Duration::from_millis(800)).await;
+    assert_eq!(notifications(&app, &limit).await[0]["state"], "PENDING");
+    *postbox.answer.lock().unwrap() = "250 ok";
+    becomes(&app, &limit, "SENT").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_tried_again_unless_the_server_refuses_it_for_good() {
     let app = office().await;
     let postbox = Postbox::open("451 later").await;
