@@ -106,8 +106,7 @@ pub(super) async fn bring_up_to_date(
             run(&frozen.facts(promised, around(frozen)), &frozen.history(events))
         }
         Terms::Wait(terms) if frozen.applies => await_answer(frozen, terms, events),
-        // It promises nothing.
-        Terms::Wait(_) => run(&frozen.facts(Vec::new(), around(frozen)), events),
+        Terms::Wait(_) => (superseded(), Vec::new()),
     };
     for frozen in frozen {
         let events = happened.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
@@ -428,6 +427,15 @@ fn await_answer(frozen: &Frozen, terms: WaitTerms, events: &[Event]) -> (Moving,
         ..Moving::default()
     };
     (moving, wait.deadlines)
+}
+
+/// A clock with queue or livechat terms of a request that is measured by another SLA: it promises nothing.
+fn superseded() -> Moving {
+    Moving {
+        accountability: state::Accountability::SlaNotAffected.as_str(),
+        next_target: NextTarget::None.as_str(),
+        ..Moving::default()
+    }
 }
 
 impl Frozen {
