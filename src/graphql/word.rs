@@ -237,7 +237,8 @@ enums! {
         Resolution,
         /// The due time of livechat terms.
         DueTime,
-        /// The threshold of queue terms.
+        /// The threshold of queue terms. Told of each call that waits for longer, also of one that is given up later and counts
+        /// for nothing then; not of one that is given up before, be it counted against the SLA.
         QueueThreshold,
         /// The hours of a limit.
         Limit,

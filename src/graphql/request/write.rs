@@ -54,7 +54,8 @@ pub struct RequestRegisterInput {
     team_id: Option<ID>,
     /// An SLA that applies whatever it covers: of the tenant, or shared by one above it. Null = a ticket falls under
     /// what covers it, a chat or call under the default SLA of the tenant or of the nearest tenant above that shares
-    /// its own. An SLA that is not active at `registeredAt` starts no clock.
+    /// its own. An SLA that is not active at `registeredAt`, by the switch and the dates that it has when something
+    /// is told of the request, starts no clock.
     sla_id: Option<ID>,
     /// When it is wished to be done; null = as promised.
     desired_completion_at: Option<DateTime>,
