@@ -319,7 +319,7 @@ async fn s12_a_chat_takes_another_sla_while_it_waits_and_none_once_it_is_taken()
     );
     client.batch_execute(&policy).await.unwrap();
     let minute = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:00Z").to_string();
-    let queued = Utc::now() - TimeDelta::minutes(10);
+    let queued = app.store.now() - TimeDelta::minutes(10);
     let chat = json!({ "tenantId": root, "channel": "CHAT", "subject": "Hi", "registeredAt": minute(queued),
         "source": "chat", "sourceId": "1" });
     let request = written(&app, "requestRegister", chat.clone()).await;
