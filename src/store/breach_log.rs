@@ -290,3 +290,16 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b2_of_the_life_before_no_more_is_trusted_than_this_one_began_with() {
+        let head = Head { epoch: 9, previous_epoch: Some(7), epoch_start: 10, pos: 15, low_pos: 0 };
+        assert_eq!([head.trusted(9, 15), head.trusted(9, 16)], [Some(15), None]);
+        assert_eq!([head.trusted(7, 8), head.trusted(7, 12)], [Some(8), Some(10)]);
+        assert_eq!([head.trusted(8, 8), head.trusted(6, 8)], [None, None], "it does not go back to them");
+    }
+}

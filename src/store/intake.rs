@@ -132,7 +132,7 @@ pub struct Taken {
 /// What becomes of a request that its source has told of before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// It is called as it is told now, and a chat that waits takes another SLA.
+    /// It is called as it is told now.
     Rename,
     /// It is what was said first, and what was not said before it becomes now.
     Complete,
@@ -290,11 +290,10 @@ async fn take(
     tellings: &[Telling],
     again: Again,
 ) -> QueryResult<Taken> {
-    let (requests, mut changed) = find(conn, permit, now, tellings, again).await?;
+    let (requests, mut changed) = find(conn, permit, tellings, again).await?;
     if again == Again::Complete {
         let there: Vec<Uuid> = requests.iter().flatten().copied().collect();
-        let earlier = request_event::begin_earlier(conn, permit, &there).await?;
-        changed.extend(earlier.into_iter().map(|id| (id, DateTime::<Utc>::MIN_UTC)));
+        changed.extend(request_event::begin_earlier(conn, permit, &there).await?);
     }
     let mut told = Vec::new();
     for (telling, request) in tellings.iter().zip(&requests) {
@@ -309,6 +308,8 @@ async fn take(
         }
     }
     let fresh = request_event::append(conn, permit, &told).await?;
+    // What is told of a request as a whole holds from its beginning.
+    let mut changed: clocks::Changed = changed.into_iter().map(|id| (id, DateTime::<Utc>::MIN_UTC)).collect();
     for fresh in &fresh {
         let earliest = changed.entry(fresh.request_id).or_insert(fresh.occurred_at);
         *earliest = fresh.occurred_at.min(*earliest);
@@ -323,17 +324,15 @@ async fn take(
 
 /// The request of each telling, locked: the events of one request are taken in one after the other. Before its events
 /// refer to it: two that hold a reference and then want the lock would wait for each other. With those of them that are
-/// not what they were, where that may move their clocks, and since when: what is told of a request as a whole holds from
-/// its beginning, and another SLA takes nothing back of what was recorded (rule B5).
+/// not what they were, where that may move their clocks.
 async fn find(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
-    now: DateTime<Utc>,
     tellings: &[Telling],
     again: Again,
-) -> QueryResult<(Vec<Option<Uuid>>, clocks::Changed)> {
+) -> QueryResult<(Vec<Option<Uuid>>, BTreeSet<Uuid>)> {
     let mut new: Vec<request::New<'_>> = Vec::new();
-    // The place in `new`, of which only the subject and the SLA may be told anew.
+    // The place in `new`, of which only the subject may be told anew.
     let mut by_source: HashMap<(&str, &str), usize> = HashMap::new();
     let mut requests = Vec::with_capacity(tellings.len());
     for telling in tellings {
@@ -352,10 +351,7 @@ async fn find(
         let source = registration.source.as_deref().zip(registration.source_id.as_deref());
         let place = source.and_then(|source| by_source.get(&source).copied()).unwrap_or(new.len());
         match new.get_mut(place) {
-            Some(row) if again == Again::Rename => {
-                row.subject = &registration.subject;
-                row.sla_id = registration.sla_id.or(row.sla_id);
-            }
+            Some(row) if again == Again::Rename => row.subject = &registration.subject,
             Some(_) => {}
             None => new.push(registration.request(permit)),
         }
@@ -369,16 +365,12 @@ async fn find(
     // Whoever else tells of some of them waits in the same order.
     new.sort_by_key(|row| (row.source, row.source_id));
     let mut there: HashMap<Uuid, Uuid> = HashMap::new();
-    let mut changed = clocks::Changed::new();
+    let mut changed = BTreeSet::new();
     if !new.is_empty() {
         let becomes = if again == Again::Rename { request::RENAMED } else { request::COMPLETED };
         for put in request::put(conn, permit, &new, becomes).await? {
             // A new name moves no clock.
-            let since = match again {
-                Again::Complete => put.changed.then_some(DateTime::<Utc>::MIN_UTC),
-                Again::Rename => put.other_sla.then_some(now),
-            };
-            changed.extend(since.map(|since| (put.id, since)));
+            changed.extend((put.changed && again == Again::Complete).then_some(put.id));
             let own =
                 put.source.as_ref().and_then(|(source, id)| by_source.get(&(source.as_str(), id.as_str())));
             there.insert(own.copied().unwrap_or(put.id), put.id);

@@ -209,11 +209,14 @@ pub(crate) async fn leave(conn: &Conn, (rest, patience): (Duration, Duration)) -
     let mut sql = Sql::new(
         "UPDATE limit_notification n SET state = 'not_configured', settled_at = now(), \
          last_error = 'the gateway has no mail server' WHERE n.state = 'pending' \
-         AND (n.attempts = 0 AND n.created_at <= now() - ",
+         AND (n.first_attempt_at IS NULL AND n.created_at <= now() - ",
     );
     sql.bind(interval(rest)).push(
-        "::text::interval AND NOT EXISTS (SELECT FROM limit_notification t WHERE t.state = 'pending' AND t.leased_until > now()) \
-         OR n.last_attempt_at <= now() - ",
+        "::text::interval AND NOT EXISTS (SELECT FROM limit_notification t WHERE t.leased_until > now() \
+         OR t.last_attempt_at > now() - ",
+    );
+    sql.bind(interval(rest)).push(
+        "::text::interval) OR n.first_attempt_at IS NOT NULL AND coalesce(n.last_attempt_at, n.first_attempt_at) <= now() - ",
     );
     sql.bind(interval(patience)).push("::text::interval) RETURNING 1");
     Ok(conn.rows(sql).await?.len())

@@ -53,7 +53,7 @@ noun! {
         standard_service_request_id: Option<Uuid>,
         /// The team it is assigned to.
         team_id: Option<Uuid>,
-        /// The SLA named when it was registered (rule C13), or, of a chat, while it waited (rule S12).
+        /// The SLA named when it was registered (rule C13).
         sla_id: Option<Uuid>,
         /// When it is wished to be done.
         desired_completion_at: Option<DateTime<Utc>>,
@@ -166,24 +166,13 @@ pub(super) struct Put {
     pub(super) source: Option<(String, String)>,
     /// Whether it was found, and is not what it was.
     pub(super) changed: bool,
-    /// Whether it was found, and names another SLA than before.
-    pub(super) other_sla: bool,
 }
 
 /// What becomes of a request that its source told before: columns, and what they become.
 type Again = &'static [(&'static str, &'static str)];
 
-/// It takes the new subject and, a chat that nobody has taken or given up, another SLA (rule S12).
-pub(super) const RENAMED: Again = &[
-    ("subject", "excluded.subject"),
-    (
-        "sla_id",
-        "CASE WHEN r.channel = 'chat' AND NOT EXISTS (SELECT FROM request_event e WHERE e.root_id = r.root_id \
-           AND e.request_id = r.id AND e.status IN ('in_progress', 'waiting_for', 'waiting_for_customer', \
-             'workflow_pending', 'completed', 'declined')) \
-         THEN coalesce(excluded.sla_id, r.sla_id) ELSE r.sla_id END",
-    ),
-];
+/// It takes the new subject.
+pub(super) const RENAMED: Again = &[("subject", "excluded.subject")];
 
 /// It takes what was not said of it before, and was asked when the earliest of all that was told says: so it comes out the
 /// same in whatever order and parts it is told (rule X14). Its id as its subject, and a ticket, are what is said of none.
@@ -241,8 +230,7 @@ pub(super) async fn put(
     };
     audit_entry::append_each(&mut sql, permit, &tell);
     sql.push(
-        " SELECT p.id, p.source, p.source_id, EXISTS (SELECT FROM changed c WHERE c.id = p.id), n.id IS NULL AND b.id IS NULL, \
-         EXISTS (SELECT FROM changed c WHERE c.id = p.id AND c.before -> 'sla_id' <> c.after -> 'sla_id') \
+        " SELECT p.id, p.source, p.source_id, EXISTS (SELECT FROM changed c WHERE c.id = p.id), n.id IS NULL AND b.id IS NULL \
          FROM put p LEFT JOIN told n ON n.id = p.id LEFT JOIN request b ON b.root_id = p.root_id AND b.id = p.id",
     );
     let put = |row: &PgRow| {
@@ -252,8 +240,7 @@ pub(super) async fn put(
         let source: Option<String> = column::<Nullable<Text>, _>(row, 1)?;
         let source_id: Option<String> = column::<Nullable<Text>, _>(row, 2)?;
         let changed = column::<Bool, _>(row, 3)?;
-        let other_sla = column::<Bool, _>(row, 5)?;
-        Ok(Put { id: column::<SqlUuid, _>(row, 0)?, source: source.zip(source_id), changed, other_sla })
+        Ok(Put { id: column::<SqlUuid, _>(row, 0)?, source: source.zip(source_id), changed })
     };
     rows(conn, sql).await?.iter().map(put).collect()
 }

@@ -1016,6 +1016,28 @@ async fn b4_what_was_recorded_just_before_a_right_was_given_is_told_however_late
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b4_what_was_read_by_rights_that_are_gone_is_not_told() {
+    let scene = Scene::new().await;
+    let replica = scene.replica();
+    scene.mixed_chats(20).await;
+    scene.logged(40).await;
+    let (known, mine) = watch::channel(rights(viewer(ROOT)));
+    let mut items: Items =
+        Box::pin(replica.feed().subscribe(Filter::default(), mine, Some("0")).await.unwrap());
+    take(&mut items, 1).await;
+    known.send(rights(viewer(OTHER))).unwrap();
+    let begun = Instant::now();
+    let mut told = 0;
+    while let Ok(item) = timeout(Duration::from_millis(500), items.next()).await {
+        let breach = item.unwrap().unwrap().breach;
+        assert!(breach.as_ref().is_none_or(|breach| breach.tenant_id == OTHER), "{breach:?}");
+        told += usize::from(breach.is_some());
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+    assert!(told >= 19, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b4_of_several_changes_of_rights_while_nobody_reads_the_first_counts() {
     let scene = Scene::new().await;
     let store = Store::new(pool(&scene.database.url, 1).unwrap());

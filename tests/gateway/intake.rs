@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
@@ -302,58 +302,6 @@ async fn c13_s12_a_chat_without_a_name_is_measured_by_the_default_that_a_tenant_
     // A ticket is measured by coverage, and a default covers nobody.
     let ticket = json!({ "tenantId": key(BELOW), "subject": "Hi" });
     assert_eq!(written(&app, "requestRegister", ticket).await["affectedSlas"]["nodes"], json!([]));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn s12_a_chat_takes_another_sla_while_it_waits_and_none_once_it_is_taken() {
-    let app = world().await;
-    let (root, client) = (key(TENANT), app.database.client().await);
-    let policy = format!(
-        "SET session_replication_role = replica;
-         INSERT INTO sla (root_id, id, tenant_id, kind, name, status, active_version_id, livechat_due_minutes)
-           VALUES ('{root}', '{sla}', '{root}', 'livechat', 'Patient', 'active', '{version}', 60);
-         INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, due_time_in_minutes)
-           VALUES ('{root}', '{version}', '{root}', '{sla}', 1, 'v1', 'livechat', 60)",
-        sla = key(85),
-        version = key(95),
-    );
-    client.batch_execute(&policy).await.unwrap();
-    let minute = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:00Z").to_string();
-    let queued = app.store.now() - TimeDelta::minutes(10);
-    let chat = json!({ "tenantId": root, "channel": "CHAT", "subject": "Hi", "registeredAt": minute(queued),
-        "source": "chat", "sourceId": "1" });
-    let request = written(&app, "requestRegister", chat.clone()).await;
-    assert_eq!(clock(&request, "Chats")["nextTarget"], "RESPONSE");
-    // That it was nearly due, and that it is.
-    let records = "SELECT count(*) FROM breach";
-    while number(&app, records).await < 2 {
-        sleep(Duration::from_millis(20)).await;
-    }
-
-    let patient = with(chat.clone(), json!({ "slaId": key(85) }));
-    for _ in 0..2 {
-        let request = written(&app, "requestRegister", patient.clone()).await;
-        let names = ["nextTarget", "accountability", "responseTargetAt", "actualResponseAt"];
-        let left = json!({ "nextTarget": "NONE", "accountability": "SLA_NOT_AFFECTED", "responseTargetAt": null, "actualResponseAt": null });
-        assert_eq!(fields(clock(&request, "Chats"), &names), left);
-        let due = minute(queued + TimeDelta::minutes(60));
-        assert_eq!(clock(&request, "Patient")["nextTargetAt"], due);
-    }
-    // Rule B5: what was right when it was recorded is not taken back.
-    assert_eq!(number(&app, records).await, 2);
-
-    // And back: the clock that there was goes on, and nothing is recorded twice.
-    let back = with(chat.clone(), json!({ "slaId": key(83) }));
-    let request = written(&app, "requestRegister", back.clone()).await;
-    assert_eq!(clock(&request, "Chats")["nextTarget"], "RESPONSE");
-    assert_eq!(clock(&request, "Patient")["nextTarget"], "NONE");
-    let taken = json!({ "requestId": request["id"], "kind": "TAKEN" });
-    written(&app, "requestRecord", taken).await;
-    let request = written(&app, "requestRegister", patient).await;
-    assert_eq!(clock(&request, "Patient")["accountability"], "SLA_NOT_AFFECTED", "it waits no more");
-    assert!(clock(&request, "Chats")["actualResponseAt"].is_string());
-    sleep(Duration::from_millis(300)).await;
-    assert_eq!(number(&app, records).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -197,6 +197,9 @@ async fn a_name_is_found_however_its_letters_are_composed_and_a_key_as_it_was_gi
         let teams = app.data(MANAGER, query, json!({ "filter": filter })).await["teams"]["nodes"].take();
         teams.as_array().unwrap().contains(&made["team"])
     };
+    for wild in ["_", "%", "\\"] {
+        assert!(!found(json!({ "name": { "contains": wild } })).await, "{wild} is a letter as others are");
+    }
     for name in [apart, composed] {
         for (operator, value) in [
             ("eq", json!(name)),

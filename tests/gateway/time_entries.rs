@@ -247,6 +247,25 @@ async fn l3_a_week_that_was_off_takes_no_month_with_it_when_the_limit_becomes_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn l2_an_entry_across_the_start_of_a_period_counts_from_there() {
+    let app = projects().await;
+    limiter(&app).await;
+    let read = "UPDATE role SET permissions = '{service-level-agreement-limits:read}' WHERE name = 'limiter'";
+    app.database.client().await.batch_execute(read).await.unwrap();
+    let today = app.store.now().date_naive();
+    let monday = today - TimeDelta::days(today.weekday().num_days_from_monday().into());
+    let monday = monday.and_hms_opt(0, 0, 0).unwrap().and_utc();
+    logged(
+        &app,
+        entry(&(monday - TimeDelta::hours(3)).to_rfc3339(), &(monday + TimeDelta::hours(2)).to_rfc3339()),
+    )
+    .await;
+    let query = "query($id: ID!) { slaLimit(id: $id) { consumption { hours } } }";
+    let data = app.data("stranger", query, json!({ "id": key(210) })).await;
+    assert_eq!(data["slaLimit"]["consumption"]["hours"], 2.0, "{data}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn l2_time_that_is_logged_at_once_is_counted_together() {
     let app = projects().await;
     let hours = (0..10).map(|hour| {

@@ -185,6 +185,7 @@ async fn tokens_of_a_published_key_are_accepted_and_stand_for_the_person_of_thei
         }
     }
     assert_eq!(provider.asked(), 1);
+    assert!(bearer(&app, &keys[0].sign(&without(&claims, "aud"))).await.is_err(), "it says for whom it is");
     // The same over the sockets and the streams.
     let server = server_over(app.gateway.clone(), HttpConfig::default()).await;
     let mut client = server.open(&[PROTOCOL]).await.unwrap();

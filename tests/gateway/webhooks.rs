@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::app::App;
 use crate::breaches::{FOREIGN, OTHER_SLA, ROOT, SLA, chats, foreign, setting};
 use crate::following::{person, world};
+use crate::intake::number;
 
 /// A receiver of messages, which answers as it is told.
 struct Receiver {
@@ -257,6 +258,13 @@ async fn a_message_that_is_refused_is_tried_again_and_nothing_overtakes_it() {
     let got = ids(&receiver.has_got(6).await);
     let log = log(&app).await;
     assert_eq!(got, [&log[0], &log[1], &log[1], &log[1], &log[2], &log[3]].map(String::clone));
+    // What was overcome does not count when it is given up one day.
+    let failing = "SELECT count(*) FROM webhook WHERE failing_since IS NOT NULL";
+    let begun = Instant::now();
+    while number(&app, failing).await > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it counts as failing still");
+        sleep(Duration::from_millis(20)).await;
+    }
 
     receiver.answers.lock().unwrap()[0] = 503;
     overdue(&app, SLA, 2).await;

@@ -71,8 +71,7 @@ pub struct RequestRegisterInput {
     /// The system it comes from, at most 30 characters; goes with `sourceId`.
     source: Option<String>,
     /// Its id in that system, at most 128 characters; goes with `source`. What the tenant has registered under the two
-    /// already is found again and only takes the new subject and, while it is a chat that waits to be taken, another
-    /// `slaId`: send what happened since with `requestRecord`.
+    /// already is found again and only takes the new subject: send what happened since with `requestRecord`.
     source_id: Option<String>,
     /// A mark of the client's own, given back with the payload. No retry is known by it: `source` and `sourceId` make one
     /// safe, and without them what is sent twice is registered twice.

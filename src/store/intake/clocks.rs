@@ -106,7 +106,8 @@ pub(super) async fn bring_up_to_date(
             run(&frozen.facts(promised, around(frozen)), &frozen.history(events))
         }
         Terms::Wait(terms) if frozen.applies => await_answer(frozen, terms, events),
-        Terms::Wait(_) => (superseded(), Vec::new()),
+        // It promises nothing.
+        Terms::Wait(_) => run(&frozen.facts(Vec::new(), around(frozen)), events),
     };
     for frozen in frozen {
         let events = happened.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
@@ -427,15 +428,6 @@ fn await_answer(frozen: &Frozen, terms: WaitTerms, events: &[Event]) -> (Moving,
         ..Moving::default()
     };
     (moving, wait.deadlines)
-}
-
-/// A clock with queue or livechat terms of a request that is measured by another SLA: it promises nothing.
-fn superseded() -> Moving {
-    Moving {
-        accountability: state::Accountability::SlaNotAffected.as_str(),
-        next_target: NextTarget::None.as_str(),
-        ..Moving::default()
-    }
 }
 
 impl Frozen {
