@@ -60,7 +60,7 @@ fn histories(criterion: &mut Criterion) {
         resolution: TargetDuration::Minutes(2_400),
         support_hours: Some(hours),
     };
-    let targets = Arc::new(OfferingTargets::uniform(promise, None));
+    let targets = Arc::new(OfferingTargets::default().overridden(&promise));
     let facts = Facts {
         started_at: start(),
         zone: Tz::Europe__Berlin,

@@ -1,4 +1,5 @@
-//! Budgets of hours per week or month (rules L1 and L2).
+//! Budgets of hours per week or month (rules L1 and L2), in plain words: the sample goes by it. Of entries that are stored,
+//! which may be any number, the store adds up the hours in its own statements.
 
 use std::collections::BTreeSet;
 

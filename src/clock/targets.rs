@@ -80,8 +80,7 @@ pub struct Promise {
     pub support_hours: Option<Hours>,
 }
 
-/// What a service offering promises at one moment; a standard service request that overrides it (rule O2) is
-/// the same promise for every impact.
+/// What a service offering promises at one moment, as it stands or as a standard service request overrides it (rule O2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OfferingTargets {
     /// For impact LOW.
@@ -154,10 +153,20 @@ impl TargetDuration {
 }
 
 impl OfferingTargets {
-    /// The same promise whatever the impact: a standard service request (rule O2).
-    pub fn uniform(promise: Promise, service_hours: Option<Hours>) -> Self {
-        let [low, medium, high] = [promise.clone(), promise.clone(), promise.clone()];
-        Self { low, medium, high, top: promise, service_hours }
+    /// Rule O2: the targets of a standard service request, whatever the impact; in its own support hours, or where it
+    /// names none in those of the offering.
+    pub fn overridden(&self, by: &Promise) -> Self {
+        let over = |own: &Promise| {
+            let support_hours = by.support_hours.as_ref().or(own.support_hours.as_ref()).cloned();
+            Promise { support_hours, ..by.clone() }
+        };
+        Self {
+            low: over(&self.low),
+            medium: over(&self.medium),
+            high: over(&self.high),
+            top: over(&self.top),
+            service_hours: self.service_hours.clone(),
+        }
     }
 
     /// The same promises measured in other support hours.

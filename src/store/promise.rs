@@ -231,24 +231,6 @@ impl Content {
     }
 }
 
-impl OfferingTargets {
-    /// Rule O2: the targets of a standard service request, whatever the impact; in its own support hours, or where it
-    /// names none in those of the offering.
-    fn overridden(&self, by: &Promise) -> Self {
-        let over = |own: &Promise| {
-            let support_hours = by.support_hours.as_ref().or(own.support_hours.as_ref()).cloned();
-            Promise { support_hours, ..by.clone() }
-        };
-        Self {
-            low: over(&self.low),
-            medium: over(&self.medium),
-            high: over(&self.high),
-            top: over(&self.top),
-            service_hours: self.service_hours.clone(),
-        }
-    }
-}
-
 impl Target {
     fn promise(&self, hours: &HashMap<Uuid, Hours>) -> QueryResult<Promise> {
         let duration = |(kind, amount): &(String, Option<u32>)| match (kind.as_str(), amount) {

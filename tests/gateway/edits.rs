@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -39,7 +40,7 @@ async fn edit(app: &App, mutation: &str, input: Value) -> Value {
 }
 
 /// Runs something as soon as a mutation waits for what `client` has locked, and then lets it go on.
-async fn while_it_waits(
+pub(crate) async fn while_it_waits(
     database: &Database,
     client: &Client,
     mutation: impl Future<Output = Value>,
@@ -352,6 +353,37 @@ async fn c2_an_edit_of_an_offering_of_the_sample_moves_none_of_its_targets() {
     assert_eq!(after["serviceOfferingUpdate"]["errors"], json!([]));
     let after = &after["requestRecord"]["request"]["affectedSlas"]["nodes"][0];
     assert_eq!(after["resolutionTargetAt"], before["resolutionTargetAt"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_o2_hours_that_a_standard_service_request_alone_is_measured_in_are_in_force_from_their_edit_on() {
+    let app = edited().await;
+    let own = format!(
+        "INSERT INTO calendar (root_id, id, tenant_id, name) VALUES ('{ROOT}', '{0}', '{ROOT}', 'Of the wish');
+         INSERT INTO calendar_hours (root_id, tenant_id, calendar_id, weekday, from_minute, until_minute)
+           SELECT '{ROOT}', '{ROOT}', '{0}', day, 0, 1440 FROM generate_series(1, 7) day;
+         UPDATE standard_service_request SET support_hours_id = '{0}', resolution_kind = 'minutes', resolution_amount = 480",
+        key(302)
+    );
+    app.database.client().await.batch_execute(&own).await.unwrap();
+    let wish = |at: DateTime<Utc>| {
+        let wish = json!({ "standardServiceRequestId": key(62), "registeredAt": at.to_rfc3339() });
+        written(&app, "requestRegister", with(ticket(), wish))
+    };
+    let target = |request: &Value| -> DateTime<Utc> {
+        clock(request, "Mail server")["resolutionTargetAt"].as_str().unwrap().parse().unwrap()
+    };
+    let eight_hours = chrono::TimeDelta::hours(8);
+    let first = app.store.now();
+    assert_eq!(target(&wish(first).await), first + eight_hours);
+    let before = app.store.now();
+    let shut =
+        json!({ "id": key(302), "hours": [{ "weekday": "MONDAY", "from": "00:00", "until": "01:00" }] });
+    let answer = edit(&app, "calendarUpdate", shut).await;
+    assert_eq!(answer["data"]["calendarUpdate"]["errors"], json!([]), "{answer}");
+    let after = app.store.now();
+    assert_eq!(target(&wish(before).await), before + eight_hours, "of before the edit, told after it");
+    assert!(target(&wish(after).await) > after + chrono::TimeDelta::weeks(6), "of after the edit");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -133,6 +133,23 @@ async fn a_log_imported_again_changes_nothing_and_one_that_has_grown_adds_what_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_file_says_of_a_request_as_a_whole_makes_its_events_no_new_ones_when_it_is_said_otherwise() {
+    let app = world().await;
+    let rows = |subject: &str| {
+        format!(
+            "sourceId,occurredAt,status,subject\n\
+             A,2026-03-02T10:00:00Z,ASSIGNED,{subject}\n\
+             A,2026-03-02T11:00:00Z,ACCEPTED,{subject}\n"
+        )
+    };
+    let (well, said, why) = import(&app, "log.csv", rows("No mail"), &[]).await;
+    assert!(well, "{why}");
+    assert_eq!(said, "2 rows read: 1 requests registered, 2 events recorded, 0 people and teams made.\n");
+    let (_, said, _) = import(&app, "log.csv", rows("No mail at all"), &[]).await;
+    assert_eq!(said, "2 rows read: 0 requests registered, 0 events recorded, 0 people and teams made.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_of_json_and_columns_of_any_name_lead_to_the_clocks_that_a_client_would_get() {
     let app = world().await;
     let told =

@@ -671,6 +671,41 @@ async fn b1_a_target_that_passes_is_in_the_log_by_itself_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b2_a_target_of_no_time_at_all_is_warned_of_before_it_is_breached() {
+    let app = world().await;
+    let nothing =
+        "UPDATE offering_target SET response_amount = 0, resolution_amount = 0 WHERE impact = 'high'";
+    app.database.client().await.batch_execute(nothing).await.unwrap();
+    let query =
+        "{ breaches(orderBy: [{ field: ID }], first: 100) { nodes { kind phase affectedSla { id } } } }";
+    for count in [6, 12, 18] {
+        written(&app, "requestRegister", with(ticket(), json!({ "serviceInstanceId": key(MAIL_SERVER) })))
+            .await;
+        recorded(&app, count).await;
+        let told = app.data("agent", query, json!({})).await;
+        let told = told["breaches"]["nodes"].as_array().unwrap();
+        for breached in told.iter().skip(count - 6).filter(|record| record["phase"] == "BREACHED") {
+            let warning = json!({ "kind": breached["kind"], "phase": "WARNING", "affectedSla": breached["affectedSla"] });
+            let of = |record: &Value| told.iter().position(|other| other == record);
+            assert!(of(&warning).is_some_and(|at| Some(at) < of(breached)), "{told:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_a_call_is_measured_by_no_sla_that_a_tenant_above_keeps_for_itself() {
+    let app = world().await;
+    let below = |sla: u32| with(call(), json!({ "tenantId": key(BELOW), "slaId": key(sla) }));
+    let refused = mutate(&app, "agent", "requestRegister", below(CALLS)).await;
+    let unknown = mutate(&app, "agent", "requestRegister", below(999)).await;
+    assert_eq!(refused["errors"][0]["path"], json!(["input", "slaId"]), "{refused}");
+    assert_eq!(refused["errors"][0]["code"], unknown["errors"][0]["code"]);
+    app.database.client().await.batch_execute("UPDATE sla SET shared = true").await.unwrap();
+    let request = written(&app, "requestRegister", below(CALLS)).await;
+    assert_eq!(clock(&request, "Calls")["nextTarget"], "RESPONSE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c2_an_edit_of_offering_or_calendar_moves_no_running_target() {
     let app = world().await;
     let client = app.database.client().await;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::breaches::{FOREIGN, ROOT};
 use crate::following::{person, world};
+use crate::intake::number;
 
 /// A mail server that takes what it is given, or answers recipients as it is told.
 struct Postbox {
@@ -320,6 +321,19 @@ async fn x14_what_was_retracted_is_not_told_of_until_it_is_recorded_anew() {
     assert_eq!(sent["breach"]["uuid"], sent["uuid"]);
     assert_ne!(sent["uuid"], suppressed["uuid"]);
     postbox.has_got(1).await;
+    // Who was told of a period once is not told of it again, however often it is corrected to and fro.
+    let retracted = "SELECT count(*) FROM breach WHERE phase = 'retracted'";
+    let before = number(&app, retracted).await;
+    let tracked = "DELETE FROM time_entry WHERE source IS NOT NULL; UPDATE time_entry SET source = 'tracker', source_id = '1'";
+    client.batch_execute(tracked).await.unwrap();
+    log(&app, 0).await;
+    assert!(number(&app, retracted).await > before);
+    client.batch_execute(&hours()).await.unwrap();
+    log(&app, 2).await;
+    due(&client, ROOT, 1, "after@simplo.example").await;
+    let letters = postbox.has_got(2).await;
+    assert!(letters.iter().any(|letter| letter.contains("after@simplo.example")), "{letters:?}");
+    assert_eq!(becomes(&app, &limit, "SENT").await["attempts"], sent["attempts"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

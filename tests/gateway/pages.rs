@@ -288,7 +288,23 @@ async fn pages_from(app: &App, list: &List<'_>, order: &str, rows: &[Row], spots
         selections += &format!(" after{at}: {field}(first: {size}, after: {cursor}{order}) {PAGE}");
         selections += &format!(" before{at}: {field}(last: {size}, before: {cursor}{order}) {PAGE}");
     }
+    // What lies between two places, from either of them.
+    let between: Vec<(usize, usize)> = spots.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    for (from, to) in &between {
+        let (after, before) = (json!(rows[*from].cursor), json!(rows[*to].cursor));
+        for way in ["first", "last"] {
+            let list = format!("{}({way}: 2, after: {after}, before: {before}{order})", list.field.name);
+            selections += &format!(" {way}{from}: {list} {{ nodes {{ id }} }}");
+        }
+    }
     let data = list.data(app, "", &selections, json!({})).await;
+    for (from, to) in between {
+        let inside: Vec<Value> = rows[from + 1..to].iter().map(|row| json!({ "id": row.id })).collect();
+        let (first, last) = (&inside[..inside.len().min(2)], &inside[inside.len().saturating_sub(2)..]);
+        let what = format!("{} of {} by {order:?}, between {from} and {to}", list.name(), rows.len());
+        assert_eq!(data[format!("first{from}")], json!({ "nodes": first }), "{what}");
+        assert_eq!(data[format!("last{from}")], json!({ "nodes": last }), "{what}");
+    }
     for (nth, at) in spots.iter().enumerate() {
         let (size, what) = ([1, 2, 7][nth % 3], format!("{} of {} by {order:?}", list.name(), rows.len()));
         let after = &rows[at + 1..rows.len().min(at + 1 + size)];

@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use sla_gateway::breach;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::edits::while_it_waits;
 use crate::intake::number;
 use crate::introspection::{Input, Types};
 
@@ -175,11 +180,16 @@ pub(crate) async fn mutate(app: &App, mutation: &str, input: Value, selection: &
 }
 
 pub(crate) async fn delete(app: &App, noun: &str, id: &str) -> Value {
+    delete_read(app, noun, json!({ "id": id })).await
+}
+
+/// The same, of an object as it was read.
+async fn delete_read(app: &App, noun: &str, input: Value) -> Value {
     let kind = format!("{}{}DeleteInput", noun[..1].to_uppercase(), &noun[1..]);
     let query = format!(
         "mutation($input: {kind}!) {{ payload: {noun}Delete(input: $input) {{ deletedId errors {{ code path message }} }} }}"
     );
-    app.data(MANAGER, &query, json!({ "input": { "id": id } })).await["payload"].take()
+    app.data(MANAGER, &query, json!({ "input": input })).await["payload"].take()
 }
 
 pub(crate) fn codes(payload: &Value) -> Vec<String> {
@@ -317,6 +327,67 @@ async fn nobody_overwrites_anybody_who_says_which_revision_was_read() {
         assert_eq!(codes(&second), ["CONFLICT input.expectedRevision"], "{mutation}");
         assert_eq!(second["object"], json!({ "id": id, "revision": 2 }), "{mutation}: as it is now");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_read_one_revision_and_write_at_once_the_second_is_told_of_the_first() {
+    let mut world = World::new().await;
+    world.make_all().await;
+    let database = &world.app.database;
+    let rival = database.client().await;
+    // What others refer to comes last, so that each can be deleted in its turn.
+    for noun in world.nouns().iter().rev() {
+        let (name, id) = (noun.name, world.id(noun.name));
+        let query = format!("query($id: ID!) {{ object: {name}(id: $id) {{ uuid }} }}");
+        let uuid = world.app.data(MANAGER, &query, json!({ "id": id })).await["object"]["uuid"].take();
+        // What the rival changes is not committed before the other waits for it.
+        let table: String =
+            name.chars().flat_map(|c| if c.is_uppercase() { vec!['_', c] } else { vec![c] }).collect();
+        let changes = format!(
+            "BEGIN; UPDATE {} SET revision = revision + 1 WHERE id = '{}'",
+            table.to_lowercase(),
+            uuid.as_str().unwrap()
+        );
+        let conflict = ["CONFLICT input.expectedRevision"];
+        rival.batch_execute(&changes).await.unwrap();
+        let mut change = noun.change.clone();
+        change["id"] = json!(id);
+        change["expectedRevision"] = json!(1);
+        let update = async { world.mutate(&format!("{name}Update"), change, "revision").await };
+        let update = while_it_waits(database, &rival, update, async {}).await;
+        assert_eq!(codes(&update), conflict, "{name}Update");
+        assert_eq!(update["object"]["revision"], 2, "{name}Update");
+        rival.batch_execute(&changes).await.unwrap();
+        let deletion = delete_read(&world.app, name, json!({ "id": id, "expectedRevision": 2 }));
+        let deletion = while_it_waits(database, &rival, deletion, async {}).await;
+        assert_eq!(codes(&deletion), conflict, "{name}Delete");
+        let deletion = delete_read(&world.app, name, json!({ "id": id, "expectedRevision": 3 })).await;
+        assert_eq!(deletion, json!({ "deletedId": id, "errors": [] }), "{name}Delete");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_is_known_for_a_day_and_then_forgotten() {
+    let world = World::new().await;
+    let make = async |mark: &str| {
+        let input = json!({ "tenantId": world.tenant, "name": "Oslo", "clientMutationId": mark });
+        let payload = world.mutate("siteCreate", input, "id").await;
+        assert_eq!(payload["errors"], json!([]), "{payload}");
+        payload["object"]["id"].clone()
+    };
+    let (young, old) = (make("young").await, make("old").await);
+    let ages = "UPDATE idempotency_key SET created_at = now() - CASE key WHEN 'old' THEN interval '25 hours' ELSE interval '23 hours' END";
+    world.app.database.client().await.batch_execute(ages).await.unwrap();
+    let ending = CancellationToken::new();
+    let _ending = ending.clone().drop_guard();
+    let _replica = breach::start(world.app.store.clone(), ending);
+    let begun = Instant::now();
+    while number(&world.app, "SELECT count(*) FROM idempotency_key WHERE key = 'old'").await > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nobody forgets it");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(make("young").await, young);
+    assert_ne!(make("old").await, old);
 }
 
 #[tokio::test(flavor = "multi_thread")]

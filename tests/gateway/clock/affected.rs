@@ -35,8 +35,13 @@ pub(super) fn promise(calendar: Arc<Calendar>, response: u32, resolution: u32) -
     }
 }
 
+/// The same promise whatever the impact.
+pub(super) fn uniform(promise: Promise, service_hours: Option<Hours>) -> OfferingTargets {
+    OfferingTargets { service_hours, ..OfferingTargets::default() }.overridden(&promise)
+}
+
 pub(super) fn facts_of(promise: Promise) -> Facts {
-    facts_with(OfferingTargets::uniform(promise, None))
+    facts_with(uniform(promise, None))
 }
 
 pub(super) fn facts_with(targets: OfferingTargets) -> Facts {
@@ -84,9 +89,53 @@ fn c1_a_new_request_awaits_its_response_then_its_resolution() {
 }
 
 #[test]
+fn c11_x2_what_is_answered_or_done_at_the_last_instant_is_kept_and_recorded_so() {
+    let until = |response: &str, resolution: &str| {
+        let state = state(
+            &usual(),
+            [becomes(4, response, Status::InProgress), becomes(5, resolution, Status::Completed)],
+        );
+        let far = at("2024-02-22T10:00:00Z");
+        let outcomes = (state.response.outcome(far), state.resolution.outcome(far));
+        let recorded: Vec<_> =
+            state.deadlines.iter().map(|deadline| (deadline.kind, deadline.phase)).collect();
+        (outcomes, recorded)
+    };
+    let warned = |kind| (kind, BreachPhase::Warning);
+    let both = |kind| [warned(kind), (kind, BreachPhase::Breached)];
+    assert_eq!(
+        until(&monday("11:00"), &monday("14:00")),
+        ((Outcome::Met, Outcome::Met), vec![warned(BreachKind::Response), warned(BreachKind::Resolution)])
+    );
+    assert_eq!(
+        until("2024-01-22T11:00:00.000001Z", "2024-01-22T14:00:00.000001Z"),
+        (
+            (Outcome::Breached, Outcome::Breached),
+            [both(BreachKind::Response), both(BreachKind::Resolution)].concat()
+        )
+    );
+}
+
+#[test]
+fn c5_a_team_of_others_that_has_the_request_when_the_clock_begins_is_its_response() {
+    let facts = Facts { started_at: at(&monday("10:30")), ..usual() };
+    let begins = |team: Uuid| {
+        let events = [
+            event(1, &monday("10:00"), Change::Impact(Some(Impact::Medium))),
+            event(2, &monday("10:00"), Change::Instance(Some(ELSEWHERE))),
+            event(3, &monday("10:20"), Change::Team(Some(team))),
+            event(4, &monday("10:30"), Change::Instance(Some(INSTANCE))),
+        ];
+        fold(&facts, &events, WarningShare::default()).response.actual_at
+    };
+    assert_eq!(begins(id(99)), Some(facts.started_at));
+    assert_eq!(begins(SUPPORT), None);
+}
+
+#[test]
 fn c2_an_edited_offering_moves_nothing_until_the_impact_is_assigned_anew() {
     let mut facts = usual();
-    let edited = OfferingTargets::uniform(promise(office(), 10, 20), None);
+    let edited = uniform(promise(office(), 10, 20), None);
     facts.promised.push(InForce { from: at(&monday("10:30")), targets: Arc::new(edited) });
     let before = state(&facts, [becomes(4, &monday("10:40"), Status::Accepted)]);
     assert_eq!(before.resolution.target_at, Some(at(&monday("14:00"))));
@@ -314,7 +363,7 @@ fn x9_overlapping_causes_are_one_pause() {
 
 #[test]
 fn x12_pauses_survive_a_retarget_from_the_unchanged_start() {
-    let mut targets = OfferingTargets::uniform(promise(office(), 60, 240), None);
+    let mut targets = uniform(promise(office(), 60, 240), None);
     targets.high.resolution = TargetDuration::Minutes(120);
     targets.high.support_hours = Some(hours(Arc::new(daily(&EVERY_DAY, 0, 24))));
     let state = state(
@@ -423,7 +472,7 @@ fn c11_a_warning_comes_once_per_target_at_its_share() {
 fn c11_nobody_is_warned_of_a_target_that_a_response_given_before_has_kept() {
     let mut facts = usual();
     let [tight, usual] = [30, 60].map(|minutes| promise(office(), minutes, 240));
-    let targets = OfferingTargets { high: tight, ..OfferingTargets::uniform(usual, None) };
+    let targets = OfferingTargets { high: tight, ..uniform(usual, None) };
     facts.promised[0].targets = Arc::new(targets);
     let responded = becomes(4, &monday("10:29"), Status::InProgress);
     let raised = event(5, &monday("10:50"), Change::Impact(Some(Impact::High)));
@@ -481,8 +530,7 @@ fn c12_the_seeds_sample_comes_out_moved_to_saturday_till_monday() {
         [],
     )
     .unwrap();
-    let targets =
-        OfferingTargets::uniform(promise(Arc::new(support), 30, 240), Some(hours(Arc::new(service))));
+    let targets = uniform(promise(Arc::new(support), 30, 240), Some(hours(Arc::new(service))));
     let facts = Facts { started_at: chicago("02T07:22"), zone: Tz::America__Chicago, ..facts_with(targets) };
     let mut number = 0;
     let mut record = |occurred_at, change| {
@@ -511,7 +559,7 @@ fn c12_the_seeds_sample_comes_out_moved_to_saturday_till_monday() {
 
 #[test]
 fn c10_downtime_counts_for_top_impact_only() {
-    let facts = facts_with(OfferingTargets::uniform(promise(office(), 60, 240), Some(hours(office()))));
+    let facts = facts_with(uniform(promise(office(), 60, 240), Some(hours(office()))));
     let down = event(
         4,
         &monday("10:30"),
@@ -520,9 +568,14 @@ fn c10_downtime_counts_for_top_impact_only() {
     let medium = state(&facts, [down.clone()]);
     assert_eq!((medium.downtime_duration, medium.service_hours), (None, None));
     assert_eq!(medium.downtime_start_at, Some(at(&monday("08:00"))));
-    let top = state(&facts, [down, event(5, &monday("10:40"), Change::Impact(Some(Impact::Top)))]);
+    let becomes_top = event(5, &monday("10:40"), Change::Impact(Some(Impact::Top)));
+    let top = state(&facts, [down.clone(), becomes_top.clone()]);
     assert_eq!(top.downtime_duration, Some(minutes(60)));
     assert!(top.service_hours.is_some());
+    // The impact is that on the SLA's own instance, which is lower through a DEGRADED relation (rule C3).
+    let below = event(6, &monday("10:50"), Change::Instance(Some(LOWER)));
+    let high = state(&facts, [down, becomes_top, below]);
+    assert_eq!((high.impact, high.downtime_duration), (Some(Impact::High), None));
 }
 
 #[test]

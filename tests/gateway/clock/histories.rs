@@ -12,9 +12,9 @@ use sla_gateway::clock::fold::{Facts, fold};
 use sla_gateway::clock::state::{
     Accountability, AffectedSla, BreachKind, BreachPhase, Outcome, WarningShare,
 };
-use sla_gateway::clock::targets::{Impact, OfferingTargets};
+use sla_gateway::clock::targets::Impact;
 
-use super::affected::{ELSEWHERE, INSTANCE, LOWER, facts_with, promise};
+use super::affected::{ELSEWHERE, INSTANCE, LOWER, facts_with, promise, uniform};
 use super::{EVERY_DAY, at, holiday, id, row};
 
 const START: &str = "2024-03-29T08:00:00Z";
@@ -29,7 +29,7 @@ fn calendar() -> Arc<Calendar> {
 }
 
 fn facts() -> Facts {
-    let mut targets = OfferingTargets::uniform(promise(calendar(), 90, 700), None);
+    let mut targets = uniform(promise(calendar(), 90, 700), None);
     targets.low = promise(calendar(), 240, 1_500);
     targets.top = promise(Arc::new(Calendar::around_the_clock()), 30, 300);
     Facts { started_at: at(START), zone: Tz::Europe__Berlin, ..facts_with(targets) }
@@ -233,9 +233,7 @@ proptest! {
                     && deadline.phase == BreachPhase::Breached
                     && Some(deadline.target_at) == measure.target_at
             });
-            if measure.is_breached(far) {
-                prop_assert!(logged, "{:?} {:?}", kind, state);
-            }
+            prop_assert_eq!(measure.is_breached(far), logged, "{:?} {:?}", kind, state);
         }
     }
 
@@ -275,7 +273,7 @@ proptest! {
 /// Every other event stops the clock: it is measured after each of them, but not from the beginning every time.
 #[test]
 fn x14_twice_as_long_a_history_takes_twice_as_long() {
-    let targets = OfferingTargets::uniform(promise(calendar(), 1_000_000, 1_000_000), None);
+    let targets = uniform(promise(calendar(), 1_000_000, 1_000_000), None);
     let facts = Facts { started_at: at(START), zone: Tz::Europe__Berlin, ..facts_with(targets) };
     let told = |number: u128| Event {
         id: id(number),

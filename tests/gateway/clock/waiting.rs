@@ -59,6 +59,14 @@ fn s12_a_chat_is_due_around_the_clock_and_met_when_taken() {
     assert!(!taken.is_queued());
     assert_eq!(taken.outcome(at("2024-02-21T00:00:00Z")), Outcome::Met);
     assert_eq!(taken.deadlines.len(), 1, "the warning came true, the breach did not");
+
+    let given_up = |at: &str| {
+        let events = [becomes(1, QUEUED, Status::Assigned), becomes(2, at, Status::Declined)];
+        wait(self::at(QUEUED), terms, &events, WarningShare::default())
+    };
+    let later = at("2024-02-21T00:00:00Z");
+    assert_eq!(given_up("2024-01-21T00:29:00Z").outcome(later), Outcome::Excluded);
+    assert_eq!(given_up("2024-01-21T00:29:00.000001Z").outcome(later), Outcome::Breached);
 }
 
 #[test]
