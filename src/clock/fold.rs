@@ -69,7 +69,7 @@ struct RequestNow {
     impact: Option<Impact>,
     instance: Option<Uuid>,
     team: Option<Uuid>,
-    /// Whether the last events gave it to another team.
+    /// Whether the last events, or any before the clock began, gave it to another team.
     assigned: bool,
     desired_completion_at: Option<DateTime<Utc>>,
     downtime: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
@@ -209,7 +209,7 @@ impl<'a> Replay<'a> {
     fn observe(&mut self, at: DateTime<Utc>, group: &[&Event]) {
         let relation = self.relation();
         self.assign_impact(at, relation);
-        if self.response_at.is_none() && self.responds(at, relation, group) {
+        if self.response_at.is_none() && self.responds(relation, group) {
             self.response_at = Some(at);
         }
         self.resolution_at = match self.now.status {
@@ -240,12 +240,11 @@ impl<'a> Replay<'a> {
 
     /// Rule C5. A status counts also when another one followed it at the same instant: sources that tell time by
     /// the minute would otherwise lose responses.
-    fn responds(&self, at: DateTime<Utc>, relation: Relation, group: &[&Event]) -> bool {
-        let assigned = at == self.facts.started_at || self.now.assigned;
+    fn responds(&self, relation: Relation, group: &[&Event]) -> bool {
         relation != Relation::Same
             || self.now.status.is_response()
             || group.iter().any(|event| event.change.status().is_some_and(Status::is_response))
-            || assigned && self.now.team.is_some_and(|team| self.is_foreign(team))
+            || self.now.assigned && self.now.team.is_some_and(|team| self.is_foreign(team))
     }
 
     /// Whether a team is none of those that support the affected instance, if any do: of a service as a whole, the instance

@@ -19,7 +19,6 @@ use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
 use super::reference::References;
-use super::sql::Bind;
 use super::word::{Channel, Impact, RequestStatus};
 use super::write::{TRIES, mistaken};
 use super::{
@@ -432,11 +431,7 @@ impl Registration {
             format!("{at}.standardServiceRequestId"),
             standard,
         );
-        // Rule S5: an SLA from above is for others only when it is shared.
-        let usable = " AND (t.shared OR t.tenant_id = ";
-        references.add_if::<sla::Row>(permit, format!("{at}.slaId"), self.sla_id, usable, |sql| {
-            sql.bind(Bind::Uuid(permit.tenant_id)).push(")");
-        });
+        references.add::<sla::Row>(permit, format!("{at}.slaId"), self.sla_id);
     }
 
     fn request<'a>(&'a self, permit: &Permit) -> request::New<'a> {
