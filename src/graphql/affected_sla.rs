@@ -68,7 +68,7 @@ order! {
     AffectedSlaOrder by AffectedSlaOrderField over affected_sla {
         /// Its id: in the order in which they were made.
         Id => ID,
-        /// The id of the request.
+        /// The id of the request. Needs `requests:read` in each tenant of the list: else the list is `FORBIDDEN`.
         Request => REQUEST,
         /// The name of the SLA. Needs `slas:read` in each tenant of the list: else the list is `FORBIDDEN`.
         Sla => SLA_NAME,

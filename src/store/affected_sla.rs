@@ -144,7 +144,7 @@ pub mod key {
     /// The tenant that owns it.
     pub static TENANT: Key = Key::new("t.tenant_id", Kind::Uuid);
     /// The request.
-    pub static REQUEST: Key = Key::new("t.request_id", Kind::Uuid);
+    pub static REQUEST: Key = Key::new("t.request_id", Kind::Uuid).needing(Permission::RequestsRead);
     /// The SLA.
     pub static SLA: Key = Key::new("t.sla_id", Kind::Uuid);
     /// The name of the SLA.

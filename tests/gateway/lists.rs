@@ -121,7 +121,7 @@ async fn categories_are_counted_and_no_more_than_a_limit_may_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_whoever_may_not_read_slas_is_not_told_how_clocks_stand_by_their_names() {
+async fn p2_whoever_may_not_read_slas_or_requests_is_not_told_how_clocks_stand_by_them() {
     let app = App::sampled().await;
     let client = app.database.client().await;
     for (login, tenant, rights) in
@@ -133,6 +133,8 @@ async fn p2_whoever_may_not_read_slas_is_not_told_how_clocks_stand_by_their_name
         |field: &str| format!("{{ affectedSlas(orderBy: [{{ field: {field} }}]) {{ edges {{ cursor }} }} }}");
     let refused = app.ask("without", &by("SLA"), json!({})).await;
     assert_eq!(refused["errors"][0]["extensions"]["permission"], "slas:read", "{refused}");
+    let refused = app.ask("without", &by("REQUEST"), json!({})).await;
+    assert_eq!(refused["errors"][0]["extensions"]["permission"], "requests:read", "{refused}");
     app.data("without", &by("SERVICE_INSTANCE"), json!({})).await;
     app.data("with", &by("SLA"), json!({})).await;
     // Held in one tenant of several, it is not held in the others.
