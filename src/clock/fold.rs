@@ -228,7 +228,8 @@ impl<'a> Replay<'a> {
             Relation::Below(effect) => self.now.impact.map(|impact| impact.seen_through(effect)),
             Relation::Elsewhere => self.impact,
         };
-        let recalculate = std::mem::take(&mut self.now.recalculate);
+        // What has ended stays as it was measured, also where that is told only later (rule X14).
+        let recalculate = std::mem::take(&mut self.now.recalculate) && self.now.status != Status::Completed;
         if impact != self.impact || recalculate {
             self.impact = impact;
             let promised = &self.facts.promised;

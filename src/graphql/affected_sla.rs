@@ -284,7 +284,8 @@ object! {
         related::<Team>(ctx, self.0.first_line_team_id).await
     }
 
-    /// The provider of the instance when the clock was made, if it is another company.
+    /// The provider of the instance, or where that names none of its service, when the clock was made, if it is another
+    /// company.
     async fn supplier(&self, ctx: &Context<'_>) -> Result<Option<Organization>> {
         related::<Organization>(ctx, self.0.supplier_id).await
     }

@@ -170,7 +170,8 @@ object! {
         self.0.provider_not_accountable
     }
 
-    /// When it was asked: when its clocks start. One of an SLA that a later event brings in starts with that event.
+    /// When it was asked: when its clocks start. One of an SLA that a later event brings in starts with that event,
+    /// also where the catalogue or people have changed meanwhile.
     async fn registered_at(&self) -> DateTime {
         self.0.registered_at.into()
     }

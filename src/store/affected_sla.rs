@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::result::QueryResult;
-use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::result::{Error as Failure, QueryResult};
+use diesel::sql_types::{Array, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::candidate::{Around, TERMS, Terms, terms};
@@ -23,7 +23,7 @@ use crate::clock::coverage;
 use crate::clock::events::{Change, Event};
 use crate::clock::fold::Facts;
 use crate::clock::state::{Measure, Outcome};
-use crate::clock::targets::InForce;
+use crate::clock::targets::{Effect, InForce};
 use crate::error::Error;
 
 noun! {
@@ -214,6 +214,8 @@ pub(super) struct Frozen {
     pub(super) started_at: DateTime<Utc>,
     /// Whether the history still has the stretch that it was made for.
     pub(super) applies: bool,
+    /// How the other instances that its request was about hang together with its own, as when that was first told.
+    pub(super) relations: BTreeMap<Uuid, Related>,
     /// Whether its SLA is on a service as a whole: its instance then stands for all of that service.
     #[serde(skip)]
     pub(super) of_service: bool,
@@ -222,6 +224,20 @@ pub(super) struct Frozen {
     pub(super) recalculated: Vec<Event>,
     #[serde(skip)]
     pub(super) terms: Terms,
+}
+
+/// How an instance that a request was about hangs together with that of a clock (rules C3, C4).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Related {
+    /// It is affected itself, as one of the same service; with the teams that support it.
+    Affected(BTreeSet<Uuid>),
+    /// It is used by it, which is down without it.
+    Down,
+    /// It is used by it, which is degraded without it.
+    Degraded,
+    /// Not at all.
+    Elsewhere,
 }
 
 /// What moves with the history of the request.
@@ -268,7 +284,7 @@ const KEYS: &str = "root_id, id, tenant_id, sla_id, request_id";
 
 /// What is frozen moves too: an event told late may have brought the SLA in at another time, in another version.
 const MOVING: &str = "sla_version_id, service_instance_id, standard_service_request_id, support_team_id, \
-    first_line_team_id, supplier_id, time_zone, started_at, applies, support_hours_id, service_hours_id, impact, \
+    first_line_team_id, supplier_id, time_zone, started_at, applies, relations, support_hours_id, service_hours_id, impact, \
     accountability, maximum_response_duration, maximum_response_duration_in_days, maximum_resolution_duration, maximum_resolution_duration_in_days, \
     response_target_at, response_breaches_at, resolution_target_at, resolution_breaches_at, next_target, next_target_at, \
     actual_response_at, actual_response_duration, actual_resolution_at, actual_resolution_duration, \
@@ -281,10 +297,10 @@ const FROZEN_OF: &str = "t.root_id, t.id, t.tenant_id, t.sla_id, t.sla_version_i
     t.applies, \
     ARRAY(SELECT c.id FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id ORDER BY c.id), \
     ARRAY(SELECT c.occurred_at FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id \
-      ORDER BY c.id), v.service_instance_id IS NULL, ";
+      ORDER BY c.id), v.service_instance_id IS NULL, t.relations, ";
 
 /// How many columns [`frozen`] reads.
-const FROZEN_COLUMNS: usize = 22;
+const FROZEN_COLUMNS: usize = 23;
 
 fn frozen(row: &PgRow) -> QueryResult<Frozen> {
     let recalculations: Vec<Uuid> = column::<Array<SqlUuid>, _>(row, 14)?;
@@ -297,6 +313,8 @@ fn frozen(row: &PgRow) -> QueryResult<Frozen> {
         received_at: occurred_at,
         change: Change::Recalculated,
     };
+    let relations: serde_json::Value = column::<Jsonb, _>(row, 17)?;
+    let relations = BTreeMap::deserialize(relations);
     Ok(Frozen {
         root_id: column::<SqlUuid, _>(row, 0)?,
         id: column::<SqlUuid, _>(row, 1)?,
@@ -312,9 +330,10 @@ fn frozen(row: &PgRow) -> QueryResult<Frozen> {
         time_zone: column::<Nullable<Text>, _>(row, 11)?,
         started_at: column::<Timestamptz, _>(row, 12)?,
         applies: column::<Bool, _>(row, 13)?,
+        relations: relations.map_err(|cause| Failure::DeserializationError(cause.into()))?,
         of_service: column::<Bool, _>(row, 16)?,
         recalculated: recalculations.into_iter().zip(instants).map(recalculated).collect(),
-        terms: terms(row, 17)?,
+        terms: terms(row, 18)?,
     })
 }
 
@@ -424,13 +443,51 @@ impl Frozen {
         instances
     }
 
+    /// Those, and the instances that they use, with what their failure does to them.
+    fn related(&self, around: Around<'_>) -> (BTreeMap<Uuid, BTreeSet<Uuid>>, BTreeMap<Uuid, Effect>) {
+        let mut instances = self.affected(around);
+        let mut below = coverage::below(instances.keys(), around.uses);
+        for (&id, related) in &self.relations {
+            instances.remove(&id);
+            below.remove(&id);
+            match related {
+                Related::Affected(teams) => drop(instances.insert(id, teams.clone())),
+                Related::Down => drop(below.insert(id, Effect::Down)),
+                Related::Degraded => drop(below.insert(id, Effect::Degraded)),
+                Related::Elsewhere => {}
+            }
+        }
+        (instances, below)
+    }
+
+    /// Freezes how the instances that its request was about hang together with its own, where that was not known yet:
+    /// an edit of the relations moves no clock (rule C2).
+    pub(super) fn relate(&mut self, around: Around<'_>) {
+        let Some(own) = self.service_instance_id else { return };
+        let is_new = |id: &&Uuid| **id != own && !self.relations.contains_key(id);
+        let new: Vec<Uuid> = around.requested.iter().filter(is_new).copied().collect();
+        if new.is_empty() {
+            return;
+        }
+        let (mut instances, below) = self.related(around);
+        self.relations.extend(new.into_iter().map(|id| {
+            let related = match (instances.remove(&id), below.get(&id)) {
+                (Some(teams), _) => Related::Affected(teams),
+                (None, Some(Effect::Down)) => Related::Down,
+                (None, Some(Effect::Degraded)) => Related::Degraded,
+                (None, None) => Related::Elsewhere,
+            };
+            (id, related)
+        }));
+    }
+
     /// The same as the clock's rules take it.
     pub(super) fn facts(&self, promised: Vec<InForce>, around: Around<'_>) -> Facts {
-        let instances = self.affected(around);
+        let (instances, below) = self.related(around);
         Facts {
             started_at: self.started_at,
             zone: self.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::UTC),
-            below: coverage::below(instances.keys(), around.uses),
+            below,
             instances,
             applies: self.applies,
             promised,

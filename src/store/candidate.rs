@@ -32,6 +32,8 @@ pub(super) struct Question {
     pub(super) tenant_id: Uuid,
     /// When the stretch began: terms and lifecycle are those of this instant.
     pub(super) at: DateTime<Utc>,
+    /// When a clock that is brought in begins: the SLA must be active then too.
+    pub(super) begins: DateTime<Utc>,
     /// When the request came here: what was told of the time before the catalogue was written is measured by what that
     /// said then.
     pub(super) received: DateTime<Utc>,
@@ -298,7 +300,7 @@ pub(super) async fn candidates(
     let root = || Bind::Uuid(permit.root_id);
     let mut sql = Sql::new("WITH k AS MATERIALIZED (SELECT ");
     sql.bind(root()).push("::uuid AS root_id, q.* FROM jsonb_to_recordset(").bind(Bind::rows(questions)?).push(
-        ") AS q(stretch integer, tenant_id uuid, at timestamptz, received timestamptz, instance_id uuid, standard_id uuid, \
+        ") AS q(stretch integer, tenant_id uuid, at timestamptz, begins timestamptz, received timestamptz, instance_id uuid, standard_id uuid, \
          named_id uuid, by_default boolean, begun_ids uuid[])), found AS (",
     );
     sql.push(NAMED)
@@ -325,7 +327,7 @@ pub(super) async fn candidates(
         ));
         sql.bind(Bind::Uuids(relevant.clone())).push("))");
     }
-    sql.push(", s.id = ANY(f.begun_ids), v.service_instance_id IS NULL").push(FACTS);
+    sql.push(", s.id = ANY(f.begun_ids), v.service_instance_id IS NULL, f.begins").push(FACTS);
     let mut found = Vec::new();
     for row in &rows(conn, sql).await? {
         found.extend(candidate(row)?);
@@ -333,43 +335,48 @@ pub(super) async fn candidates(
     Ok(found)
 }
 
-const NAMED: &str = "SELECT k.*, true AS named, k.named_id AS sla_id, NULL::uuid AS version_id FROM k \
+// Each gives SLAs, and the instance and the offering, if any, that the version in force must be on: an SLA once, however many
+// versions it has.
+const NAMED: &str = "SELECT k.*, true AS named, k.named_id AS sla_id, NULL::uuid AS on_id, NULL::uuid AS of_id FROM k \
     WHERE k.named_id IS NOT NULL";
 
 const DEFAULT: &str = "SELECT k.*, true, (SELECT d.id FROM tenant_closure c \
       JOIN tenant t ON t.root_id = c.root_id AND t.id = c.ancestor_id \
       JOIN sla d ON d.root_id = t.root_id AND d.id = t.default_sla_id \
       WHERE c.root_id = k.root_id AND c.descendant_id = k.tenant_id AND (c.depth = 0 OR d.shared) \
-      ORDER BY c.depth LIMIT 1), NULL FROM k WHERE k.by_default";
+      ORDER BY c.depth LIMIT 1), NULL, NULL FROM k WHERE k.by_default";
 
-const ON_INSTANCE: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
-    JOIN sla_version v ON v.root_id = k.root_id AND v.service_instance_id = k.instance_id";
+const ON_INSTANCE: &str = "SELECT k.*, false, v.sla_id, k.instance_id, NULL FROM k \
+    CROSS JOIN LATERAL (SELECT DISTINCT v.sla_id FROM sla_version v WHERE v.root_id = k.root_id \
+      AND v.service_instance_id = k.instance_id) v";
 
-const ON_SERVICE: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
+const ON_SERVICE: &str = "SELECT k.*, false, v.sla_id, NULL, o.id FROM k \
     JOIN service_instance i ON i.root_id = k.root_id AND i.id = k.instance_id \
     JOIN service_offering o ON o.root_id = i.root_id AND o.service_id = i.service_id \
-    JOIN sla_version v ON v.root_id = o.root_id AND v.service_offering_id = o.id AND v.service_instance_id IS NULL";
+    CROSS JOIN LATERAL (SELECT DISTINCT v.sla_id FROM sla_version v WHERE v.root_id = o.root_id \
+      AND v.service_offering_id = o.id AND v.service_instance_id IS NULL) v";
 
-const ON_STANDARD: &str = "SELECT k.*, false, v.sla_id, v.id FROM k \
+const ON_STANDARD: &str = "SELECT k.*, false, v.sla_id, NULL, w.service_offering_id FROM k \
     JOIN standard_service_request w ON w.root_id = k.root_id AND w.id = k.standard_id \
-    JOIN sla_version v ON v.root_id = w.root_id AND v.service_offering_id = w.service_offering_id \
-      AND v.service_instance_id IS NULL \
+    CROSS JOIN LATERAL (SELECT DISTINCT v.sla_id FROM sla_version v WHERE v.root_id = w.root_id \
+      AND v.service_offering_id = w.service_offering_id AND v.service_instance_id IS NULL) v \
     WHERE k.instance_id IS NULL AND k.named_id IS NULL AND NOT k.by_default";
 
 /// Before the first activation and the first promise of an offering, the version and the zone are those of when the request
-/// was received; before that too, the first. Of the instances of a service, those of the request's own tenant come first.
+/// was received; before that too, the first. Which version is in force is found first, so that it alone is read. Of the instances of a service, those of the request's own tenant come first.
 const FACTS: &str = " FROM found f \
     JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id AND (s.id = ANY(f.begun_ids) OR s.active AND (s.tenant_id = f.tenant_id \
       OR s.shared AND EXISTS (SELECT FROM tenant_closure c WHERE c.root_id = s.root_id \
         AND c.ancestor_id = s.tenant_id AND c.descendant_id = f.tenant_id))) \
-    JOIN sla_version v ON v.root_id = s.root_id AND v.sla_id = s.id AND v.id = coalesce( \
+    CROSS JOIN LATERAL (SELECT coalesce( \
       (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
         AND a.activated_at <= f.at ORDER BY a.activated_at DESC, a.id DESC LIMIT 1), \
       (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
         AND a.activated_at <= f.received ORDER BY a.activated_at DESC, a.id DESC LIMIT 1), \
       (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
-        ORDER BY a.activated_at, a.id LIMIT 1), s.active_version_id) \
-      AND v.id = coalesce(f.version_id, v.id) \
+        ORDER BY a.activated_at, a.id LIMIT 1), s.active_version_id) AS id OFFSET 0) e \
+    JOIN sla_version v ON v.root_id = s.root_id AND v.id = e.id AND (f.on_id IS NULL OR v.service_instance_id = f.on_id) \
+      AND (f.of_id IS NULL OR v.service_offering_id = f.of_id AND v.service_instance_id IS NULL) \
     JOIN tenant z ON z.root_id = s.root_id AND z.id = s.tenant_id \
     LEFT JOIN service_offering o ON o.root_id = v.root_id AND o.id = v.service_offering_id \
     LEFT JOIN LATERAL (SELECT p.content ->> 'time_zone' AS time_zone FROM offering_promise p \
@@ -394,7 +401,8 @@ fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
     let at: DateTime<Utc> = column::<Timestamptz, _>(row, 16)?;
     let term = Term { start_date, expiry_date, zone: zone.parse().unwrap_or(chrono_tz::UTC) };
     let begun: bool = column::<Bool, _>(row, 26)?;
-    if !begun && term.status(status, at) != SlaStatus::Active {
+    let begins: DateTime<Utc> = column::<Timestamptz, _>(row, 28)?;
+    if !begun && [at, begins].into_iter().any(|at| term.status(status, at) != SlaStatus::Active) {
         return Ok(None);
     }
     let instance_id: Option<Uuid> = column::<Nullable<SqlUuid>, _>(row, 17)?;

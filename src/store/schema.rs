@@ -46,6 +46,7 @@ diesel::table! {
         source -> Nullable<Text>,
         source_id -> Nullable<Text>,
         applies -> Bool,
+        relations -> Jsonb,
     }
 }
 

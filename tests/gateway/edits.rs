@@ -107,6 +107,105 @@ async fn x12_a_clock_keeps_its_start_when_an_edit_would_have_brought_its_sla_in_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c2_what_an_instance_uses_moves_no_clock_when_it_is_edited_until_it_is_recalculated_on_purpose() {
+    let app = edited().await;
+    let client = app.database.client().await;
+    let rights = "UPDATE role SET permissions = permissions || '{requests:read,affected-slas:read}' WHERE name = 'editor'";
+    client.batch_execute(rights).await.unwrap();
+    let told = [
+        (None, "SUPPLIER"),
+        (Some(json!({ "status": "COMPLETED", "occurredAt": "2026-03-02T11:00:00Z" })), "SUPPLIER"),
+        (Some(json!({ "serviceInstanceId": null, "occurredAt": "2026-03-02T11:00:00Z" })), "PROVIDER"),
+    ];
+    let mut requests = Vec::new();
+    for (event, accountability) in told {
+        let mut request = written(&app, "requestRegister", ticket()).await;
+        if let Some(event) = event {
+            let event = with(json!({ "requestId": request["id"] }), event);
+            request = written(&app, "requestRecord", event).await;
+        }
+        assert_eq!(clock(&request, "Webmail")["accountability"], accountability);
+        requests.push(request);
+    }
+    let records = recorded(&app, 1).await;
+    let uses = |effect: &[&str]| -> Value {
+        effect.iter().map(|effect| json!({ "serviceInstanceId": key(70), "effect": effect })).collect()
+    };
+    for edited in [uses(&["DOWN"]), uses(&[])] {
+        let answer = edit(&app, "serviceInstanceUpdate", json!({ "id": key(71), "uses": edited })).await;
+        assert_eq!(answer["data"]["serviceInstanceUpdate"]["errors"], json!([]), "{answer}");
+        for request in &requests {
+            let event = json!({ "requestId": request["id"], "impact": request["impact"] });
+            let after = written(&app, "requestRecord", event).await;
+            assert_eq!(after["affectedSlas"], request["affectedSlas"], "{edited}");
+        }
+    }
+    assert!(
+        breaches(&app)
+            .await
+            .iter()
+            .filter(|record| !records.contains(record))
+            .all(|(_, phase)| !phase.starts_with("RETRACTED"))
+    );
+    // Where it runs still.
+    let anew = json!({ "requestId": requests[0]["id"] });
+    let answer = edit(&app, "affectedSlasRecalculate", anew).await;
+    assert_eq!(answer["data"]["affectedSlasRecalculate"]["errors"], json!([]), "{answer}");
+    let query =
+        "query($id: ID!) { request(id: $id) { affectedSlas { nodes { sla { name } accountability } } } }";
+    let now = app.data("agent", query, json!({ "id": requests[0]["id"] })).await["request"].take();
+    assert_eq!(clock(&now, "Webmail")["accountability"], "SLA_NOT_AFFECTED");
+    assert_eq!(clock(&now, "Mail server")["accountability"], "PROVIDER");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c1_what_people_and_the_catalogue_bring_in_meanwhile_begins_with_the_next_event() {
+    let app = world().await;
+    let client = app.database.client().await;
+    client.batch_execute("UPDATE sla SET active = false").await.unwrap();
+    let accepted = |request: &Value, at: &str| json!({ "requestId": request["id"], "status": "ACCEPTED", "occurredAt": at });
+    let mut requests = Vec::new();
+    for _ in 0..2 {
+        let request = written(&app, "requestRegister", ticket()).await;
+        assert_eq!(request["affectedSlas"]["nodes"], json!([]));
+        requests.push(request);
+    }
+    client.batch_execute("UPDATE sla SET active = true").await.unwrap();
+    // What is told of the time before the request says nothing of whom it is for.
+    let before = accepted(&requests[0], "2026-03-01T10:00:00Z");
+    assert_eq!(written(&app, "requestRecord", before).await["affectedSlas"]["nodes"], json!([]));
+    let next = accepted(&requests[0], "2026-03-04T10:00:00Z");
+    let request = written(&app, "requestRecord", next).await;
+    let begun = fields(clock(&request, "Mail server"), &["startedAt", "responseTargetAt"]);
+    let expected = json!({ "startedAt": "2026-03-04T10:00:00Z", "responseTargetAt": "2026-03-04T11:00:00Z" });
+    assert_eq!(begun, expected);
+    // What is told late of the time before moves it no more than that of any clock; who asked first was there from the start.
+    let late = accepted(&request, "2026-03-03T10:00:00Z");
+    let request = written(&app, "requestRecord", late).await;
+    assert_eq!(fields(clock(&request, "Mail server"), &["startedAt", "responseTargetAt"]), expected);
+    let fresh = written(&app, "requestRegister", ticket()).await;
+    assert_eq!(clock(&fresh, "Mail server")["startedAt"], "2026-03-02T10:00:00Z");
+    // By then the SLA must be active too.
+    client.batch_execute("UPDATE sla SET expiry_date = '2026-03-03'").await.unwrap();
+    let next = accepted(&requests[1], "2026-03-04T10:00:00Z");
+    assert_eq!(written(&app, "requestRecord", next).await["affectedSlas"]["nodes"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c13_a_chat_that_had_no_sla_when_it_was_registered_has_none_later() {
+    let app = world().await;
+    let client = app.database.client().await;
+    client.batch_execute("UPDATE tenant SET default_sla_id = NULL").await.unwrap();
+    let chat = json!({ "tenantId": ROOT, "channel": "CHAT", "subject": "Hi", "registeredAt": "2026-03-02T10:00:00Z" });
+    let request = written(&app, "requestRegister", chat).await;
+    let default = format!("UPDATE tenant SET default_sla_id = '{}'", key(83));
+    client.batch_execute(&default).await.unwrap();
+    let taken = json!({ "requestId": request["id"], "kind": "TAKEN", "occurredAt": "2026-03-02T10:20:00Z" });
+    let request = written(&app, "requestRecord", taken).await;
+    assert_eq!(request["affectedSlas"]["nodes"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b5_a_relation_that_is_taken_away_retracts_nothing_that_was_recorded_before() {
     let app = world().await;
     let request = written(&app, "requestRegister", ticket()).await;

@@ -163,7 +163,7 @@ pub struct AffectedSlaMutation;
 
 #[Object]
 impl AffectedSlaMutation {
-    /// Freezes the targets of running clocks anew, from what their offerings and calendars say now, and tells what
+    /// Freezes the targets of running clocks anew, from what their offerings, calendars and instances say now, and tells what
     /// moved: edits alone move no running clock. Version, instance and teams stay, pauses stay, and so does what is in
     /// the breach log: it was true. A target that is missed under the new terms is recorded anew. Needs `slas:write` in
     /// the tenant of each clock, and in that of the SLA or request that is named.

@@ -10,6 +10,7 @@ use diesel::result::QueryResult;
 use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
+use super::REGISTERED;
 use super::history::{Stretch, complete, events, latest, rewritten, stretches};
 use crate::access::Permit;
 use crate::clock::coverage::{self, Covering, Requester, Uses};
@@ -26,6 +27,11 @@ use crate::store::{deadline, id, promise, request, request_event, rows};
 
 /// From when on the history of each request is another than when its clocks were computed last.
 pub(super) type Changed = BTreeMap<Uuid, DateTime<Utc>>;
+
+/// Whether something was told of a request that holds from its beginning.
+fn told_as_a_whole(changed: &Changed, request: Uuid) -> bool {
+    changed.get(&request) == Some(&DateTime::<Utc>::MIN_UTC)
+}
 
 /// Brings the clocks of requests of one tenant up to date (rule C1): finds the SLAs that apply, folds each one's
 /// history, and stores the state, what is due and what proved wrong. `news` are the events that were not known before;
@@ -51,8 +57,17 @@ pub(super) async fn bring_up_to_date(
     let states: Vec<request::State> = requests.iter().map(|request| latest(request, told(request))).collect();
     request::update(conn, &states).await?;
 
-    let stretches: Vec<Stretch<'_>> =
-        requests.iter().flat_map(|request| stretches(request, told(request))).collect();
+    let nothing = HashSet::new();
+    let stretches: Vec<Stretch<'_>> = requests
+        .iter()
+        .flat_map(|request| {
+            let (history, news) = (told(request), news.unwrap_or(&nothing));
+            let registered =
+                |event: &Arc<request_event::Row>| event.event_key == REGISTERED && news.contains(&event.id);
+            let is_news = told_as_a_whole(changed, request.id) || history.iter().any(registered);
+            stretches(request, history, news, is_news)
+        })
+        .collect();
     let graph = Graph::load(conn, permit, &stretches).await?;
     let existing = affected_sla::of_requests(conn, permit, ids).await?;
     let frozen = match news {
@@ -84,9 +99,9 @@ pub(super) async fn bring_up_to_date(
     for stretch in &stretches {
         requested.entry(stretch.request.id).or_default().extend(stretch.instance);
     }
-    let nothing = BTreeSet::new();
+    let nowhere = BTreeSet::new();
     let around = |frozen: &Frozen| Around {
-        requested: requested.get(&frozen.request_id).unwrap_or(&nothing),
+        requested: requested.get(&frozen.request_id).unwrap_or(&nowhere),
         uses: &graph.uses,
         services: &services,
     };
@@ -109,7 +124,8 @@ pub(super) async fn bring_up_to_date(
         // It promises nothing.
         Terms::Wait(_) => run(&frozen.facts(Vec::new(), around(frozen)), events),
     };
-    for frozen in frozen {
+    for mut frozen in frozen {
+        frozen.relate(around(&frozen));
         let events = happened.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
         let (moving, deadlines) = measure(&frozen, events);
         due.push(deadlines);
@@ -221,10 +237,12 @@ impl Graph {
         let mut relevant = BTreeSet::new();
         for (stretch, number) in stretches.iter().zip(0..) {
             let request = stretch.request;
+            let Some(news_from) = stretch.news_from else { continue };
             let plain = Question {
                 stretch: number,
                 tenant_id: request.tenant_id,
                 at: stretch.from,
+                begins: news_from,
                 received: request.created_at,
                 instance_id: None,
                 standard_id: request.standard_service_request_id,
@@ -233,6 +251,10 @@ impl Graph {
                 begun_ids: begun.get(&(request.id, stretch.from)).cloned().unwrap_or_default(),
             };
             let ticket = request.channel == Channel::Ticket;
+            // What a chat or call is measured by is known when it is registered (rule C13).
+            if !ticket && news_from != stretch.from {
+                continue;
+            }
             if stretch.from == request.registered_at && (request.sla_id.is_some() || !ticket) {
                 let given = given.get(&request.id).copied().filter(|_| !ticket);
                 let named_id = request.sla_id.or(given);
@@ -294,6 +316,7 @@ fn concerned(
         let applying: BTreeSet<usize> =
             coverage::concerned(&covers, requester, stretch.instance, &graph.uses).into_iter().collect();
         let covered = candidates.into_iter().enumerate().filter(|(index, _)| applying.contains(index));
+        let Some(from) = stretch.news_from else { continue };
         for candidate in covered.map(|(_, candidate)| candidate).chain(named) {
             let key = (stretch.request.id, candidate.sla_id);
             if !started.insert(key) {
@@ -301,20 +324,21 @@ fn concerned(
             }
             match clocks.entry(key) {
                 Entry::Vacant(place) => {
-                    place.insert(candidate.freeze(permit, stretch));
+                    place.insert(candidate.freeze(permit, stretch.request, from));
                 }
                 Entry::Occupied(mut place) => {
                     let clock = place.get_mut();
-                    let told_as_a_whole = changed.get(&stretch.request.id) == Some(&DateTime::<Utc>::MIN_UTC);
+                    let told_as_a_whole = told_as_a_whole(changed, stretch.request.id);
                     let earlier = stretch.from < clock.started_at
                         && (told_as_a_whole || rewritten(clock, stretch.from));
                     if !clock.applies || earlier || rewritten(clock, clock.started_at) {
-                        let mut anew = candidate.freeze(permit, stretch);
+                        let mut anew = candidate.freeze(permit, stretch.request, from);
                         if anew.service_instance_id == clock.service_instance_id {
                             // The teams and the supplier are those of the time at which it was made.
                             anew.support_team_id = clock.support_team_id;
                             anew.first_line_team_id = clock.first_line_team_id;
                             anew.supplier_id = clock.supplier_id;
+                            anew.relations = std::mem::take(&mut clock.relations);
                         }
                         let recalculated = std::mem::take(&mut clock.recalculated);
                         *clock = Frozen { id: clock.id, recalculated, ..anew };
@@ -345,22 +369,23 @@ fn concerned(
 
 impl Candidate {
     /// Rule C2.
-    fn freeze(&self, permit: &Permit, stretch: &Stretch<'_>) -> Frozen {
+    fn freeze(&self, permit: &Permit, request: &request::Row, from: DateTime<Utc>) -> Frozen {
         Frozen {
             root_id: permit.root_id,
             id: id::new(),
-            tenant_id: stretch.request.tenant_id,
+            tenant_id: request.tenant_id,
             sla_id: self.sla_id,
             sla_version_id: self.version_id,
-            request_id: stretch.request.id,
+            request_id: request.id,
             service_instance_id: self.instance_id,
             standard_service_request_id: self.standard_id,
             support_team_id: self.support_team_id,
             first_line_team_id: self.first_line_team_id,
             supplier_id: self.supplier_id,
             time_zone: self.zone.clone(),
-            started_at: stretch.from,
+            started_at: from,
             applies: true,
+            relations: BTreeMap::new(),
             of_service: self.of_service,
             recalculated: Vec::new(),
             terms: self.terms,

@@ -151,12 +151,19 @@ pub(super) struct Stretch<'a> {
     pub(super) from: DateTime<Utc>,
     pub(super) instance: Option<Uuid>,
     pub(super) requester: Option<Uuid>,
+    /// From when on news tell of it: from its beginning where they made it what it is, else from the first thing that
+    /// they tell of the time in it. What they bring in begins then, and not when something else was told (rule C1). None
+    /// where they tell nothing of it.
+    pub(super) news_from: Option<DateTime<Utc>>,
 }
 
-/// The stretches of a history, from the registration on: what was told of the time before it holds when it begins.
+/// The stretches of a history, from the registration on: what was told of the time before it holds when it begins. The
+/// request `is_news` as a whole when it is registered, or when something is told that holds from its beginning.
 pub(super) fn stretches<'a>(
     request: &'a request::Row,
     history: &[Arc<request_event::Row>],
+    news: &HashSet<Uuid>,
+    is_news: bool,
 ) -> Vec<Stretch<'a>> {
     let mut stretches: Vec<Stretch<'_>> = Vec::new();
     let (mut instance, mut requester) = (None, None);
@@ -169,8 +176,19 @@ pub(super) fn stretches<'a>(
         match stretches.last_mut() {
             Some(last) if last.from == from => (last.instance, last.requester) = (instance, requester),
             Some(last) if (last.instance, last.requester) == (instance, requester) => {}
-            _ => stretches.push(Stretch { request, from, instance, requester }),
+            _ => stretches.push(Stretch { request, from, instance, requester, news_from: None }),
         }
+    }
+    let mut until = DateTime::<Utc>::MAX_UTC;
+    for stretch in stretches.iter_mut().rev() {
+        let within = |event: &&Arc<request_event::Row>| {
+            (stretch.from..until).contains(&event.occurred_at) && news.contains(&event.id)
+        };
+        stretch.news_from = match is_news || rewritten(history, news, stretch.from) {
+            true => Some(stretch.from),
+            false => history.iter().find(within).map(|event| event.occurred_at),
+        };
+        until = stretch.from;
     }
     stretches
 }

@@ -149,6 +149,10 @@ async fn remember(conn: &mut AsyncPgConnection, permit: &Permit, ids: &[Uuid]) -
         after: "to_jsonb(r)",
     };
     audit_entry::append_each(&mut sql, permit, &tell);
-    sql.push(" SELECT 1");
+    // Nor do their instances hang together as they did, if that was edited.
+    sql.push(
+        " UPDATE affected_sla t SET relations = '{}' FROM fresh f WHERE t.root_id = f.root_id AND t.id = f.affected_sla_id \
+         RETURNING 1",
+    );
     rows(conn, sql).await.map(drop)
 }

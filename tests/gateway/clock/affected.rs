@@ -147,6 +147,14 @@ fn c2_an_edited_offering_moves_nothing_until_the_impact_is_assigned_anew() {
     let recalculated = state(&facts, [event(4, &monday("10:40"), Change::Recalculated)]);
     assert_eq!(recalculated.resolution.target_at, Some(at(&monday("10:20"))));
     assert_eq!(recalculated.frozen_at, Some(at(&monday("10:40"))));
+    // What had ended by then stays as it was measured, also when that is told only later.
+    let done = becomes(4, &monday("10:35"), Status::Completed);
+    let recalculate = event(5, &monday("10:40"), Change::Recalculated);
+    let ended = state(&facts, [done.clone(), recalculate.clone()]);
+    assert_eq!(ended.resolution.target_at, Some(at(&monday("14:00"))));
+    let reopened = becomes(6, &monday("10:38"), Status::InProgress);
+    let ended = state(&facts, [done, reopened, recalculate]);
+    assert_eq!(ended.frozen_at, Some(at(&monday("10:40"))));
     let emptied = event(4, &monday("10:40"), Change::Impact(None));
     let without = state(&facts, [emptied, event(5, &monday("10:50"), Change::Recalculated)]);
     assert_eq!((without.impact, without.frozen_at), (None, None));
