@@ -64,11 +64,11 @@ permissions! {
     /// List the catalogue: services, offerings with their standard service requests, instances, calendars, organizations,
     /// sites, teams, people and projects.
     CatalogRead = "catalog:read",
-    /// Write them.
+    /// Write them, but for people.
     CatalogWrite = "catalog:write",
     /// Read and follow breaches.
     BreachesRead = "breaches:read",
-    /// Manage tenants, roles, grants and tokens, and read the audit log.
+    /// Manage tenants, people, roles, grants, tokens and webhooks, and read the audit log.
     TenantsAdmin = "tenants:admin",
 }
 

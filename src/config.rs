@@ -10,7 +10,7 @@ use std::str::FromStr;
 use chrono_tz::Tz;
 use clap::builder::BoolishValueParser;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::access::jwks::Source;
 
@@ -28,7 +28,7 @@ pub struct Config {
 
     /// What to log, on standard error: a level (error, warn, info, debug, trace), or levels of modules like
     /// `info,sla_gateway::store=debug`.
-    #[arg(long, global = true, env = "SLA_GATEWAY_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, global = true, env = "SLA_GATEWAY_LOG", default_value = "info", value_name = "FILTER", value_parser = levels)]
     pub log: Targets,
 
     /// How to log: for people, or one JSON object per line.
@@ -52,6 +52,24 @@ impl Config {
         let matches = without_empty(Self::command()).get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
+}
+
+/// What to log. A word that is no level would be the name of a module, and nothing else would be logged.
+fn levels(text: &str) -> Result<Targets, String> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.contains('='));
+    for word in words {
+        word.parse::<LevelFilter>().map_err(|_| {
+            format!("{word:?} is no level: say error, warn, info, debug or trace, or MODULE=LEVEL")
+        })?;
+    }
+    let levels: Targets = text.parse().map_err(|cause| format!("{cause}"))?;
+    // The most detailed level of the websockets' library tells whole messages, and so the tokens in them.
+    Ok(match levels.default_level() {
+        Some(LevelFilter::TRACE) => {
+            levels.with_targets(["tungstenite", "tokio_tungstenite"].map(|name| (name, LevelFilter::DEBUG)))
+        }
+        _ => levels,
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "only an environment can tell what is empty in it")]
@@ -484,6 +502,8 @@ fn positive(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Config, clap::Error> {
@@ -528,6 +548,18 @@ mod tests {
         assert_eq!(run.server.origins, ["https://a.example", "https://b.example:8443", "*"]);
         for wrong in ["board.example.com", "https://a.example/board", "https://", "https://a b.example", ""] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_logged_is_named_by_levels() {
+        let enabled = |line: &str, target: &str, level| parse(line).unwrap().log.would_enable(target, &level);
+        assert!(enabled("run --log warn,sla_gateway::store=debug", "sla_gateway::store", Level::DEBUG));
+        assert!(!enabled("run --log warn", "sla_gateway", Level::INFO));
+        assert!(enabled("run --log trace", "hyper", Level::TRACE));
+        assert!(!enabled("run --log trace", "tungstenite::protocol", Level::TRACE));
+        for wrong in ["warning", "loud", "info,sla_gateway", "sla_gateway=loud"] {
+            assert!(parse(&format!("run --log {wrong}")).is_err(), "{wrong}");
         }
     }
 

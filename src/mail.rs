@@ -70,7 +70,8 @@ impl Server {
         let from = Mailbox::from_str(from)
             .map_err(|_| "the sender of e-mail must look like \"SLA gateway <sla@example.com>\"")?;
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
-            .map_err(|_| "the URL of the mail server must look like smtps://USER:PASSWORD@HOST:PORT")?
+            .map_err(|_| "the URL of the mail server must look like smtps://USER:PASSWORD@HOST:PORT, or like smtp://HOST with \
+                      ?tls=required or ?tls=opportunistic or neither")?
             .hello_name(ClientId::Domain(from.email.domain().to_owned()))
             .build();
         Ok(Self { transport, from })
@@ -98,9 +99,10 @@ impl Server {
             TimePeriod::Weekly => "week",
             TimePeriod::Monthly => "month",
         };
+        let hours = if hours == 1 { "1 hour".to_owned() } else { format!("{hours} hours") };
         let categories = letter.categories.join(", ");
         let text = format!(
-            "The limit of {hours} hours a {period} of the project {project} is used up, in the {period} that began on \
+            "The limit of {hours} a {period} of the project {project} is used up, in the {period} that began on \
              {since}.\n\nIt was reached at {at}. Hours of these categories count: {categories}.\n\nThere will be no \
              other message of this limit for this {period}.\n"
         );
@@ -108,7 +110,7 @@ impl Server {
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .message_id(Some(format!("<{}@{}>", letter.id, self.from.email.domain())))
-            .subject(format!("Limit reached: {project}, {hours} hours a {period}"))
+            .subject(format!("Limit reached: {project}, {hours} a {period}"))
             .header(ContentType::TEXT_PLAIN)
             .body(text)
             .map_err(|cause| cause.to_string())

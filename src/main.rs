@@ -498,8 +498,8 @@ fn key(data: &Path, secret: &TokenSecret) -> Outcome<Key> {
         None => Key::load_or_create(data).map_err(|cause| {
             let data = data.display();
             format!(
-                "cannot use {data} ({cause}); make it writable, choose another directory with --data-dir, or give a secret \
-                 with --token-secret"
+                "cannot use {data} ({cause}); make it writable, or choose another directory with --data-dir. `serve` needs none \
+                 where a secret is given with --token-secret"
             )
             .into()
         }),

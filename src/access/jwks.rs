@@ -27,7 +27,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::token::{Claims, refusal};
+use super::token::{Claims, refusal, understood};
 use crate::error::Error;
 
 /// The longest set of keys that is read, in bytes.
@@ -185,6 +185,7 @@ impl Issuer {
         let key = key.ok_or(Error::BadToken("it is signed with a key that its issuer does not publish."))?;
         let mut rules = self.rules.clone();
         rules.algorithms = vec![key.algorithm];
+        understood(header)?;
         let wire: Wire = decode(token, &key.verify, &rules).map_err(|cause| refusal(cause.kind()))?.claims;
         Claims::valid_at(now, wire.sub, wire.nbf.map(|seconds| seconds as i64), wire.exp as i64)
     }

@@ -159,6 +159,14 @@ impl Verifier {
 /// What is said of a token longer than [`MAXIMUM_LENGTH`].
 pub const TOO_LONG: Error = Error::BadToken("it is longer than 8 KiB.");
 
+/// That a token demands nothing that is not understood here: of what a header may call critical, nothing is (RFC 7515, 4.1.11).
+pub(super) fn understood(header: &Header) -> Result<(), Error> {
+    match header.crit {
+        Some(_) => Err(Error::BadToken("it demands an extension that is not known here (crit).")),
+        None => Ok(()),
+    }
+}
+
 /// Why a token is refused.
 pub(super) fn refusal(kind: &ErrorKind) -> Error {
     Error::BadToken(match kind {
@@ -267,8 +275,10 @@ impl Key {
         if token.len() > MAXIMUM_LENGTH {
             return Err(TOO_LONG);
         }
-        let wire: Wire =
-            decode(token, &self.verify, &self.rules).map_err(|cause| refusal(cause.kind()))?.claims;
+        let token =
+            decode::<Wire>(token, &self.verify, &self.rules).map_err(|cause| refusal(cause.kind()))?;
+        understood(&token.header)?;
+        let wire = token.claims;
         let claims = Claims::valid_at(now, wire.sub, Some(wire.nbf), wire.exp)?;
         if claims.ends_at > now + MAXIMUM_LIFETIME + LEEWAY * 2 {
             return Err(Error::BadToken("it lasts longer than 24 hours."));
@@ -313,6 +323,21 @@ mod tests {
             Err(Error::BadToken(reason)) => reason,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn what_a_token_calls_critical_is_not_passed_over() {
+        let now = noon();
+        let mut header = Header::new(Algorithm::HS256);
+        let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "iat": now.timestamp(), "nbf": now.timestamp(),
+            "exp": now.timestamp() + 60 });
+        let signed =
+            |header: &Header| encode(header, &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+        assert!(key().verify(&signed(&header), now).is_ok());
+        header.crit = Some(vec!["b64".to_owned()]);
+        assert!(
+            matches!(key().verify(&signed(&header), now), Err(Error::BadToken(why)) if why.contains("crit"))
+        );
     }
 
     #[test]

@@ -256,15 +256,16 @@ object! {
         self.0.provider_was_not_accountable
     }
 
-    /// The hours that count, as of when the impact was assigned; null without an impact, and where none are promised:
-    /// then a target in minutes or business days is none. Null too where what happened is told only after that calendar was
-    /// deleted: the clock is measured by it all the same, and `explanation` tells its hours.
+    /// The calendar that counts, as of when the impact was assigned; null without an impact, and where none is promised:
+    /// then a target in minutes or business days is none. It is shown as it is now, but the clock is measured by the hours
+    /// that it had then, which `explanation` tells as far as they are past. Null too where what happened is told only after
+    /// that calendar was deleted: the clock is measured by it all the same.
     async fn support_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
         related::<Calendar>(ctx, self.0.support_hours_id).await
     }
 
-    /// The hours in which downtime counts; set for impact TOP only, and null where what happened is told only after that
-    /// calendar was deleted.
+    /// The calendar in which downtime counts, shown as it is now, though what counts are the hours that it had when the
+    /// impact was assigned; set for impact TOP only, and null where what happened is told only after it was deleted.
     async fn service_hours(&self, ctx: &Context<'_>) -> Result<Option<Calendar>> {
         related::<Calendar>(ctx, self.0.service_hours_id).await
     }

@@ -1,7 +1,6 @@
 //! Connections: `edges`, `nodes`, `pageInfo`, `totalCount`, forward and backward, at the root and nested.
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use async_graphql::{Context, Lookahead, Object, OutputType, Result, SimpleObject, TypeName};
@@ -10,6 +9,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::asking::Asking;
@@ -110,19 +110,29 @@ struct Cursor(u32, Uuid, Vec<Option<String>>);
 
 /// Cursors mean nothing among the rows of another noun, or in another order.
 fn fingerprint<N: Noun>(order: &[Sort]) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    N::TARGET.table.hash(&mut hasher);
+    let mut hasher = Sha256::new_with_prefix(N::TARGET.table);
     for sort in order {
-        (sort.key.expression, sort.descending).hash(&mut hasher);
+        hasher.update([u8::from(sort.descending)]);
+        hasher.update(sort.key.expression);
     }
-    (hasher.finish() >> 32) as u32
+    beginning(hasher)
 }
 
 /// Covers the list and the position, so that a cursor of another list or one that was damaged is told apart.
 fn checksum(list: u32, position: &Position) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    (list, position.id, &position.values).hash(&mut hasher);
-    (hasher.finish() >> 32) as u32
+    let mut hasher = Sha256::new_with_prefix(list.to_be_bytes());
+    hasher.update(position.id);
+    for value in &position.values {
+        let value = value.as_deref().unwrap_or_default();
+        hasher.update(value.len().to_be_bytes());
+        hasher.update(value);
+    }
+    beginning(hasher)
+}
+
+/// The same in every release and replica: clients keep cursors.
+fn beginning(hasher: Sha256) -> u32 {
+    hasher.finalize().into_iter().take(4).fold(0, |sum, byte| sum << 8 | u32::from(byte))
 }
 
 fn encode(position: &Position, list: u32) -> String {

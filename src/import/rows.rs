@@ -99,7 +99,9 @@ impl Reader {
             let name = self.mapping.column(*field);
             *at = headers.iter().position(|header| header.trim_start_matches('\u{feff}').trim() == name);
             if at.is_none() && self.mapping.needs(*field) {
-                let all: Vec<&str> = headers.iter().collect();
+                // As many as somebody reads.
+                let all: Vec<String> =
+                    headers.iter().take(100).map(|name| name.chars().take(100).collect()).collect();
                 return Err(Error::File(format!(
                     "there is no column {name:?} for {field}: name it with --map {field}=COLUMN; there are: {}",
                     all.join(", ")

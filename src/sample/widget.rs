@@ -38,28 +38,28 @@ pub(super) fn add(world: &mut World) -> Result<(), Error> {
     world.tenant(datacenter, Some(wna), "Widget Data Center");
     world.tenant(support, Some(wna), "Widget North America, Customer Support");
 
-    // Who is who.
+    // Who is who. What an SLA of the whole group names is of its own tenant: nothing refers to a tenant below.
     let widget = world.organization(wna, 20, "Widget North America", None, false);
     let it = world.organization(wna, 45, "Widget North America, Information Technology", Some(widget), false);
-    let hq_org = world.organization(hq, 22, "Widget North America, HQ (New York)", Some(widget), false);
+    let hq_org = world.organization(wna, 22, "Widget North America, HQ (New York)", Some(widget), false);
     let finance_org = world.organization(finance, 23, "Widget North America, Finance", Some(hq_org), false);
     let support_org =
         world.organization(support, 24, "Widget North America, Customer Support", Some(widget), false);
-    let datacenter_org = world.organization(datacenter, 27, "Widget Data Center", Some(widget), false);
+    let datacenter_org = world.organization(wna, 27, "Widget Data Center", Some(widget), false);
     let external_it =
-        world.organization(datacenter, 30, "Widget Data Center, External IT", Some(datacenter_org), false);
+        world.organization(wna, 30, "Widget Data Center, External IT", Some(datacenter_org), false);
     let internal_it =
-        world.organization(datacenter, 31, "Widget Data Center, Internal IT", Some(datacenter_org), false);
+        world.organization(wna, 31, "Widget Data Center, Internal IT", Some(datacenter_org), false);
     let carrier = world.organization(wna, 51, "Tri-State Telecom", None, true);
-    let new_york = world.site(hq, 3, "New York, 5th Avenue");
-    let houston = world.site(datacenter, 4, "Houston Data Center");
-    let seattle = world.site(support, 5, "Seattle Contact Center");
+    let new_york = world.site(wna, 3, "New York, 5th Avenue");
+    let houston = world.site(wna, 4, "Houston Data Center");
+    let seattle = world.site(wna, 5, "Seattle Contact Center");
 
     let service_desk_team = world.team(wna, 3, "Service Desk");
     let development = world.team(wna, 7, "Application Development");
     let operations = world.team(wna, 11, "Operations");
     let network_team = world.team(wna, 12, "Network Engineering");
-    let database_team = world.team(datacenter, 14, "Database Administration");
+    let database_team = world.team(wna, 14, "Database Administration");
 
     let manager =
         world.user(wna, 2, "Grace", "Lindqvist", "manager@wna.example.com", (Some(it), Some(houston)));
@@ -82,7 +82,7 @@ pub(super) fn add(world: &mut World) -> Result<(), Error> {
     }
     let slm = world.user(wna, 12, "Harold", "Beck", "editor@wna.example.com", (Some(it), Some(houston)));
     world.grant(wna, roles.sla_editor, &slm);
-    let rep = world.person(datacenter, 15, "Dana", "Ivers", (Some(external_it), Some(houston)));
+    let rep = world.person(wna, 15, "Dana", "Ivers", (Some(external_it), Some(houston)));
     let head_office: Vec<_> = [(20, "Alice", "Moreau"), (21, "Ben", "Castellano"), (22, "Chloe", "Nakamura")]
         .map(|(number, first, last)| world.person(hq, number, first, last, (Some(hq_org), Some(new_york))))
         .into();

@@ -416,7 +416,7 @@ async fn l2_the_contact_is_told_the_limit_that_was_reached_whatever_it_is_by_the
     let postbox = Postbox::open("250 ok").await;
     let _replica = send(&app, server(&postbox));
     let letter = postbox.has_got(1).await.remove(0).replace("=\r\n", "");
-    assert!(letter.contains("The limit of 1 hours a week "), "{letter}");
+    assert!(letter.contains("The limit of 1 hour a week "), "{letter}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -358,3 +358,26 @@ async fn the_large_store_keeps_the_rules_of_the_small_one() {
     let no_scale = sample::scale(&mut client, 0.0, now(), &quiet).await.unwrap_err();
     assert_eq!(no_scale.to_string(), "the scale must be between 0.01 and 100; 1 is 500 000 requests");
 }
+
+/// What the API would refuse, the sample does not show: an object refers to those of its own tenant and of the ones above.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_the_sample_refers_to_an_object_of_a_tenant_below_or_beside() {
+    let database = Database::sampled().await;
+    let client = database.client().await;
+    let references = "SELECT c.conrelid::regclass::text, a.attname::text, c.confrelid::regclass::text
+        FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[2]
+        WHERE c.contype = 'f' AND c.conparentid = 0 AND cardinality(c.conkey) = 2 AND a.attname <> 'tenant_id'
+          AND (SELECT count(*) FROM pg_attribute t WHERE t.attrelid IN (c.conrelid, c.confrelid) AND t.attname = 'tenant_id') = 2";
+    let references = client.query(references, &[]).await.unwrap();
+    assert!(references.len() > 40, "{}", references.len());
+    for row in references {
+        let (table, column, other): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let stray = format!(
+            "SELECT count(*) FROM {table} t JOIN {other} o ON o.root_id = t.root_id AND o.id = t.{column}
+             WHERE NOT EXISTS (SELECT FROM tenant_closure c WHERE c.root_id = t.root_id AND c.ancestor_id = o.tenant_id
+               AND c.descendant_id = t.tenant_id)"
+        );
+        let stray: i64 = client.query_one(&stray, &[]).await.unwrap().get(0);
+        assert_eq!(stray, 0, "{table}.{column}");
+    }
+}

@@ -43,7 +43,8 @@ inputs! {
     required {
         /// Its name, 1 to 160 characters.
         name: String => name(160),
-        /// The hours that count, all of them; a calendar without any can be made, but not be used by an offering.
+        /// The hours that count, all of them. A calendar without any can be made, but not be chosen for an offering; where
+        /// one that is used is emptied, clocks that start from then on have no target in minutes or business days.
         hours: Vec<CalendarHoursInput> => hours,
     }
     defaulted {

@@ -170,8 +170,15 @@ pub(super) async fn delete<N: Noun>(
     match rows(conn, sql).await {
         Ok(_) => Ok(()),
         Err(Failure::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, about)) => {
-            let others = about.table_name().unwrap_or("object").replace('_', " ");
-            let message = format!("At least one {others} still refers to it: change or delete that first.");
+            let message = match about.table_name().unwrap_or("object") {
+                table if table.starts_with("sla_version") => {
+                    "A version of an SLA names it, and versions are never changed: it stays as long as that SLA does.".into()
+                }
+                table => {
+                    let others = table.replace('_', " ");
+                    format!("At least one {others} still refers to it: change or delete that first.")
+                }
+            };
             Err(InputError::at("input.id", InputErrorCode::InUse, message).into())
         }
         Err(failure) => Err(failure.into()),
