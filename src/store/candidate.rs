@@ -310,7 +310,7 @@ pub(super) async fn candidates(
         .push(ON_INSTANCE)
         .push(" UNION ALL ");
     sql.push(ON_SERVICE).push(" UNION ALL ").push(ON_STANDARD);
-    sql.push(") SELECT f.stretch, f.named, s.id, v.id, ").push(TERMS).push(
+    sql.push("), in_force AS MATERIALIZED (").push(IN_FORCE).push(") SELECT f.stretch, f.named, s.id, v.id, ").push(TERMS).push(
         ", coalesce(g.time_zone, o.time_zone), v.coverage, u.tenant_id, s.status, s.start_date, s.expiry_date, \
          z.time_zone, f.at, i.id, i.support_team_id, i.first_line_team_id, p.id, w.id",
     );
@@ -362,20 +362,24 @@ const ON_STANDARD: &str = "SELECT k.*, false, v.sla_id, NULL, w.service_offering
       AND v.service_offering_id = w.service_offering_id AND v.service_instance_id IS NULL) v \
     WHERE k.instance_id IS NULL AND k.named_id IS NULL AND NOT k.by_default";
 
-/// Before the first activation and the first promise of an offering, the version and the zone are those of when the request
-/// was received; before that too, the first. Which version is in force is found first, so that it alone is read. Of the instances of a service, those of the request's own tenant come first.
-const FACTS: &str = " FROM found f \
-    JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id AND (s.id = ANY(f.begun_ids) OR s.active AND (s.tenant_id = f.tenant_id \
-      OR s.shared AND EXISTS (SELECT FROM tenant_closure c WHERE c.root_id = s.root_id \
-        AND c.ancestor_id = s.tenant_id AND c.descendant_id = f.tenant_id))) \
-    CROSS JOIN LATERAL (SELECT coalesce( \
+/// The version in force of each that is found. It is named before anything of it is read: who has made thousands of versions
+/// is not to make others wait. Before the first activation it is that of when the request was received; before that too, the
+/// first.
+const IN_FORCE: &str = "SELECT f.*, coalesce( \
       (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
         AND a.activated_at <= f.at ORDER BY a.activated_at DESC, a.id DESC LIMIT 1), \
       (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
         AND a.activated_at <= f.received ORDER BY a.activated_at DESC, a.id DESC LIMIT 1), \
       (SELECT a.sla_version_id FROM sla_activation a WHERE a.root_id = s.root_id AND a.sla_id = s.id \
-        ORDER BY a.activated_at, a.id LIMIT 1), s.active_version_id) AS id OFFSET 0) e \
-    JOIN sla_version v ON v.root_id = s.root_id AND v.id = e.id AND (f.on_id IS NULL OR v.service_instance_id = f.on_id) \
+        ORDER BY a.activated_at, a.id LIMIT 1), s.active_version_id) AS version_id FROM found f \
+    JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id AND (s.id = ANY(f.begun_ids) OR s.active AND (s.tenant_id = f.tenant_id \
+      OR s.shared AND EXISTS (SELECT FROM tenant_closure c WHERE c.root_id = s.root_id \
+        AND c.ancestor_id = s.tenant_id AND c.descendant_id = f.tenant_id)))";
+
+/// Before the first promise of an offering, the zone is that of when the request was received; before that too, the first. Of
+/// the instances of a service, those of the request's own tenant come first.
+const FACTS: &str = " FROM in_force f JOIN sla s ON s.root_id = f.root_id AND s.id = f.sla_id \
+    JOIN sla_version v ON v.root_id = f.root_id AND v.id = f.version_id AND (f.on_id IS NULL OR v.service_instance_id = f.on_id) \
       AND (f.of_id IS NULL OR v.service_offering_id = f.of_id AND v.service_instance_id IS NULL) \
     JOIN tenant z ON z.root_id = s.root_id AND z.id = s.tenant_id \
     LEFT JOIN service_offering o ON o.root_id = v.root_id AND o.id = v.service_offering_id \
