@@ -333,6 +333,7 @@ impl Importer<'_> {
             downtime_start_at: row.downtime_start_at.map(Some),
             downtime_end_at: row.downtime_end_at.map(Some),
             provider_not_accountable: row.provider_not_accountable,
+            sla_id: None,
         };
         let event = Event {
             occurred_at: row.occurred_at,

@@ -61,6 +61,8 @@ pub enum Change {
     Instance(Option<Uuid>),
     /// The request was assigned to this team.
     Team(Option<Uuid>),
+    /// A chat that waits is given this SLA in the place of the one that measures it (rule S12).
+    Sla(Uuid),
     /// The request is now for this person. Matters for coverage, not for a running clock.
     Requester(Option<Uuid>),
     /// The requester wants it done by then.

@@ -162,8 +162,8 @@ impl Account {
     pub fn of_wait(wait: &Wait, now: DateTime<Utc>) -> Self {
         Self {
             from: wait.queued_at,
-            to: wait.taken_at.or(wait.abandoned_at).unwrap_or(now),
-            allowance: (!wait.ignored).then(|| wait.due_at - wait.queued_at),
+            to: wait.superseded_at.or(wait.taken_at).or(wait.abandoned_at).unwrap_or(now),
+            allowance: wait.promised_at().map(|due_at| due_at - wait.queued_at),
             hours: Some((Arc::new(Calendar::around_the_clock()), Tz::UTC)),
             stops: Vec::new(),
             paused: TimeDelta::zero(),

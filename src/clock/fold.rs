@@ -186,7 +186,7 @@ impl<'a> Replay<'a> {
                     now.not_accountable = yes;
                 }
                 Change::Recalculated => now.recalculate = true,
-                Change::Requester(_) | Change::Status(_) => {}
+                Change::Requester(_) | Change::Sla(_) | Change::Status(_) => {}
             }
         }
     }

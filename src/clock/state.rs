@@ -234,7 +234,7 @@ impl Measure {
         self.breaches_at.is_some_and(|breaches_at| self.actual_at.unwrap_or(now) > breaches_at)
     }
 
-    /// How the promise has turned out at `now`.
+    /// How the promise has turned out at `now`. Said once more where clocks are counted, in `store/attainment.rs`.
     pub fn outcome(&self, now: DateTime<Utc>) -> Outcome {
         if self.target_at.is_none() {
             Outcome::Excluded

@@ -1,8 +1,9 @@
 //! Chats and calls: how long they wait until somebody takes them, around the clock (rules S9, S10, S12).
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
-use super::events::{Event, Status, in_order};
+use super::events::{Change, Event, Status, in_order};
 use super::state::{BreachKind, BreachPhase, Deadline, Outcome, WarningShare};
 
 /// Which abandoned calls are left out.
@@ -46,6 +47,8 @@ pub struct Wait {
     pub taken_at: Option<DateTime<Utc>>,
     /// When it was given up instead.
     pub abandoned_at: Option<DateTime<Utc>>,
+    /// When a chat that still waited was given another SLA (rule S12): this one promises nothing from then on.
+    pub superseded_at: Option<DateTime<Utc>>,
     /// Whether it is left out of the service level (rule S10); a chat given up before it was due is, too.
     pub ignored: bool,
     /// What the breach log must say if nothing more happens.
@@ -57,6 +60,14 @@ impl WaitTerms {
         match self {
             Self::Queue(terms) => TimeDelta::seconds(i64::from(terms.sla_threshold)),
             Self::Livechat { due_time_in_minutes } => TimeDelta::minutes(i64::from(due_time_in_minutes)),
+        }
+    }
+
+    /// The minutes of live chats; none of a queue.
+    pub fn due_time_in_minutes(self) -> Option<u32> {
+        match self {
+            Self::Queue(_) => None,
+            Self::Livechat { due_time_in_minutes } => Some(due_time_in_minutes),
         }
     }
 
@@ -79,13 +90,56 @@ impl WaitTerms {
     }
 }
 
+/// Which SLA measured a chat from when on, in order (rule S12): the `first`, if any, from its registration; then each that
+/// it was given while it waited, of those that are `known` to measure it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given(Vec<(Uuid, DateTime<Utc>)>);
+
+impl Given {
+    /// Of the events of a chat, in any order (rule X14).
+    pub fn new(first: Option<Uuid>, events: &[Event], known: impl Fn(Uuid) -> bool) -> Self {
+        let mut given: Vec<_> = first.map(|sla| (sla, DateTime::<Utc>::MIN_UTC)).into_iter().collect();
+        for event in in_order(events).into_iter().take_while(|event| !ends(event)) {
+            if let Change::Sla(sla) = event.change
+                && known(sla)
+            {
+                given.push((sla, event.occurred_at));
+            }
+        }
+        Self(given)
+    }
+
+    /// Whether an SLA ever measured it.
+    pub fn includes(&self, sla: Uuid) -> bool {
+        self.0.iter().any(|(given, _)| *given == sla)
+    }
+
+    /// When another SLA took the place of this one for good.
+    pub fn superseded_at(&self, sla: Uuid) -> Option<DateTime<Utc>> {
+        let last = self.0.iter().rposition(|(given, _)| *given == sla)?;
+        self.0.get(last + 1).map(|(_, at)| *at)
+    }
+}
+
+/// Whether an event takes a chat or call, or gives it up: the first one ends the wait.
+fn ends(event: &Event) -> bool {
+    event.change.status().is_some_and(|status| status.is_response() || status == Status::Declined)
+}
+
 /// Folds the events of a chat or call, in any order (rule X14). The first event that takes it or gives it up ends
-/// the wait; what happens later does not matter.
-pub fn wait(queued_at: DateTime<Utc>, terms: WaitTerms, events: &[Event], warning: WarningShare) -> Wait {
-    let end = in_order(events).into_iter().find_map(|event| {
-        let status = event.change.status()?;
-        (status.is_response() || status == Status::Declined).then_some((event.occurred_at, status))
-    });
+/// the wait; what happens later does not matter. What falls due once the SLA is superseded is not recorded; what did
+/// before, was true (rule B5).
+pub fn wait(
+    queued_at: DateTime<Utc>,
+    terms: WaitTerms,
+    events: &[Event],
+    superseded_at: Option<DateTime<Utc>>,
+    warning: WarningShare,
+) -> Wait {
+    let end = in_order(events)
+        .into_iter()
+        .find(|event| ends(event))
+        .and_then(|event| Some((event.occurred_at, event.change.status()?)));
     let taken_at = end.filter(|(_, status)| *status != Status::Declined).map(|(at, _)| at);
     let abandoned_at = end.filter(|(_, status)| *status == Status::Declined).map(|(at, _)| at);
     let due_at = queued_at + terms.limit();
@@ -94,21 +148,29 @@ pub fn wait(queued_at: DateTime<Utc>, terms: WaitTerms, events: &[Event], warnin
     let deadlines = phases
         .into_iter()
         .filter(|(_, at)| end.is_none_or(|(ended_at, _)| ended_at > *at))
+        .filter(|(_, at)| superseded_at.is_none_or(|superseded_at| superseded_at > *at))
         .map(|(phase, at)| Deadline { kind: terms.kind(), phase, at, target_at: due_at })
         .collect();
     let ignored = abandoned_at.is_some_and(|at| terms.ignores(at - queued_at));
-    Wait { queued_at, due_at, taken_at, abandoned_at, ignored, deadlines }
+    Wait { queued_at, due_at, taken_at, abandoned_at, superseded_at, ignored, deadlines }
 }
 
 impl Wait {
-    /// Whether it still waits: only then may livechat terms be applied or changed (rule S12).
+    /// Whether it still waits.
     pub fn is_queued(&self) -> bool {
         self.taken_at.is_none() && self.abandoned_at.is_none()
     }
 
-    /// How the promise has turned out at `now`.
+    /// Until when it is to be taken, if it promises that: not where it is left out, nor where the chat was given another SLA.
+    pub fn promised_at(&self) -> Option<DateTime<Utc>> {
+        (!self.ignored && self.superseded_at.is_none()).then_some(self.due_at)
+    }
+
+    /// How the promise has turned out at `now`. Said once more of stored clocks: `response_outcome` in `store/affected_sla.rs`,
+    /// and the statement in `store/attainment.rs`.
     pub fn outcome(&self, now: DateTime<Utc>) -> Outcome {
         match (self.taken_at, self.abandoned_at) {
+            _ if self.superseded_at.is_some() => Outcome::Excluded,
             (Some(taken_at), _) if taken_at <= self.due_at => Outcome::Met,
             (Some(_), _) => Outcome::Breached,
             (None, Some(_)) if self.ignored => Outcome::Excluded,

@@ -318,6 +318,12 @@ object! {
         Explanation::of(ctx, self.0.id).await
     }
 
+    /// When the chat that it measured was given another SLA while it waited: this one promises nothing from then on, and what was
+    /// breached before stays recorded. Null for all others.
+    async fn superseded_at(&self) -> Option<DateTime> {
+        self.0.superseded_at.map(Into::into)
+    }
+
     /// The system it was taken over from; null when it was computed here.
     async fn source(&self) -> Option<&str> {
         self.0.source.as_deref()

@@ -205,7 +205,7 @@ impl AttainmentCounts {
 /// How many of those that waited were taken in time.
 #[derive(SimpleObject)]
 pub struct ServiceLevel {
-    /// How many entered.
+    /// How many entered. A chat that was given another SLA while it waited counts for that one only.
     entered: i64,
     /// How many were taken within the time promised.
     answered_within: i64,

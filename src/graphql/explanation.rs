@@ -49,8 +49,9 @@ impl Explanation {
                 let account = |clock| Account::new(facts, &state, clock, now);
                 (state.frozen_at, account(ClockKind::Response), Some(account(ClockKind::Resolution)))
             }
-            Measured::Wait { queued_at, terms } => {
-                (None, Account::of_wait(&wait(*queued_at, *terms, &replay.events, warning), now), None)
+            Measured::Wait { queued_at, terms, superseded_at } => {
+                let wait = wait(*queued_at, *terms, &replay.events, *superseded_at, warning);
+                (None, Account::of_wait(&wait, now), None)
             }
         };
         let (frozen_at, response, resolution) = asking.compute(explain).await;

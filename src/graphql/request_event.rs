@@ -9,7 +9,7 @@ use super::node::{Entity, entity, related, required, through};
 use super::page::object;
 use super::scalar::DateTime;
 use super::word::{Impact, RequestStatus};
-use super::{Person, Request, RequestEventKind, ServiceInstance, Team};
+use super::{Person, Request, RequestEventKind, ServiceInstance, Sla, Team};
 
 entity!(RequestEvent over request_event);
 
@@ -174,6 +174,12 @@ object! {
     /// The new end of the downtime.
     async fn downtime_end_at(&self) -> Option<DateTime> {
         self.0.downtime_end_at.map(Into::into)
+    }
+
+    /// The SLA that a chat is measured by from here on, as long as it waits. Needs `slas:read`: else it is null, with an error where
+    /// that is held in no tenant.
+    async fn sla(&self, ctx: &Context<'_>) -> Result<Option<Sla>> {
+        related::<Sla>(ctx, self.0.sla_id).await
     }
 
     /// Whether the provider says not to be accountable from here on.

@@ -409,10 +409,10 @@ impl SimulatedPromises {
                     resolution: state.resolution.outcome(now).into(),
                 }
             }
-            Measured::Wait { queued_at, terms } => {
-                let wait = wait(*queued_at, *terms, &replay.events, warning);
+            Measured::Wait { queued_at, terms, superseded_at } => {
+                let wait = wait(*queued_at, *terms, &replay.events, *superseded_at, warning);
                 Self {
-                    response_target_at: (!wait.ignored).then_some(wait.due_at.into()),
+                    response_target_at: wait.promised_at().map(Into::into),
                     response: wait.outcome(now).into(),
                     resolution_target_at: None,
                     resolution: PromiseOutcome::Excluded,

@@ -64,6 +64,11 @@ object! {
     /// of `id.timestamp.body` under the secret. An answer of 2xx takes it. Any other, and none within 10 seconds, is a
     /// failure: the same message is tried again, after rests that double from a second to an hour, and nothing after
     /// it is sent meanwhile. Redirects are not followed, and the host must be one of the internet.
+    ///
+    /// Its body is an object of `type`, `breach.` and the phase in small letters; `timestamp`, when it was recorded; and
+    /// `data`, the record as the type `Breach` has it: `id` (its `uuid`), `tenantId`, `kind`, `phase`, `slaId` and
+    /// `affectedSlaId` (null of a limit), `slaLimitId` (null of a clock), `targetAt`, `detectedAt`, and of one that is
+    /// retracted `retractsId`, the record that was wrong. All ids are `uuid`s. Fields may be added.
     impl Webhook {
         /// What was written to it, the newest first. Needs `tenants:admin`: else it is null, with an error.
         audit_log: AuditEntry [AuditEntryFilter, AuditEntryOrder] under crate::store::audit_entry::UNDER_OBJECT;

@@ -209,17 +209,12 @@ impl World {
         let tenant = story.tenant;
         let queued_at = story.steps[0].at;
         let updated_at = story.steps[story.steps.len() - 1].at;
-        let wait = wait(queued_at, terms, &events(request, &story.steps), WarningShare::default());
-        // Rule S10: a wait that is left out has no target.
-        let target_at = (!wait.ignored).then_some(wait.due_at);
-        let due_time = match terms {
-            WaitTerms::Livechat { due_time_in_minutes } => Some(due_time_in_minutes),
-            WaitTerms::Queue(_) => None,
-        };
+        let wait = wait(queued_at, terms, &events(request, &story.steps), None, WarningShare::default());
+        let target_at = wait.promised_at();
         let id = key(queued_at, &format!("{request}/affected/{sla}"));
         let mut row = json!({
             "root_id": tenant.root, "id": id, "tenant_id": tenant.id, "sla_id": sla, "sla_version_id": version,
-            "request_id": request, "started_at": queued_at, "maximum_response_duration": due_time,
+            "request_id": request, "started_at": queued_at, "maximum_response_duration": terms.due_time_in_minutes(),
             "response_target_at": target_at, "response_breaches_at": target_at,
             "actual_response_at": wait.taken_at,
             "actual_response_duration": wait.taken_at.map(|at| whole_minutes(at - queued_at)),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::candidate::{Around, TERMS, Terms, terms};
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded, within};
-use super::sql::{Bind, Sql};
+use super::sql::{Bind, Sql, columns_of};
 use super::word::{Accountability, Impact, NextTarget};
 use super::{Conn, PgRow, request, rows};
 use crate::access::{Permission, Permit, Reach};
@@ -124,6 +124,8 @@ noun! {
         provider_not_accountable: bool,
         /// Whether it ever did.
         provider_was_not_accountable: bool,
+        /// When the chat was given another SLA in its place (rule S12).
+        superseded_at: Option<DateTime<Utc>>,
         /// The system it was taken over from; null when it was computed here.
         source: Option<String>,
         /// Its id in that system; null when it was computed here.
@@ -214,6 +216,10 @@ pub(super) struct Frozen {
     pub(super) started_at: DateTime<Utc>,
     /// Whether the history still has the stretch that it was made for.
     pub(super) applies: bool,
+    /// Whether an event gave a chat this SLA, and not its registration.
+    pub(super) by_event: bool,
+    /// When the chat was given another in its place (rule S12).
+    pub(super) superseded_at: Option<DateTime<Utc>>,
     /// How the other instances that its request was about hang together with its own, as when that was first told.
     pub(super) relations: BTreeMap<Uuid, Related>,
     /// Whether its SLA is on a service as a whole: its instance then stands for all of that service.
@@ -280,16 +286,9 @@ pub(super) struct Clock {
     pub(super) moving: Moving,
 }
 
-const KEYS: &str = "root_id, id, tenant_id, sla_id, request_id";
-
-/// What is frozen moves too: an event told late may have brought the SLA in at another time, in another version.
-const MOVING: &str = "sla_version_id, service_instance_id, standard_service_request_id, support_team_id, \
-    first_line_team_id, supplier_id, time_zone, started_at, applies, relations, support_hours_id, service_hours_id, impact, \
-    accountability, maximum_response_duration, maximum_response_duration_in_days, maximum_resolution_duration, maximum_resolution_duration_in_days, \
-    response_target_at, response_breaches_at, resolution_target_at, resolution_breaches_at, next_target, next_target_at, \
-    actual_response_at, actual_response_duration, actual_resolution_at, actual_resolution_duration, \
-    desired_completion_at, stopped_clock_at, stopped_clock_duration, downtime_start_at, downtime_end_at, \
-    downtime_duration, provider_not_accountable, provider_was_not_accountable";
+/// What never changes of a clock. What is frozen does: an event told late may have brought the SLA in at another time, in
+/// another version.
+const KEYS: [&str; 5] = ["root_id", "id", "tenant_id", "sla_id", "request_id"];
 
 /// What [`frozen`] reads of a clock `t` and its version `v`.
 const FROZEN_OF: &str = "t.root_id, t.id, t.tenant_id, t.sla_id, t.sla_version_id, t.request_id, t.service_instance_id, \
@@ -297,10 +296,10 @@ const FROZEN_OF: &str = "t.root_id, t.id, t.tenant_id, t.sla_id, t.sla_version_i
     t.applies, \
     ARRAY(SELECT c.id FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id ORDER BY c.id), \
     ARRAY(SELECT c.occurred_at FROM affected_sla_recalculation c WHERE c.root_id = t.root_id AND c.affected_sla_id = t.id \
-      ORDER BY c.id), v.service_instance_id IS NULL, t.relations, ";
+      ORDER BY c.id), v.service_instance_id IS NULL, t.relations, t.by_event, t.superseded_at, ";
 
 /// How many columns [`frozen`] reads.
-const FROZEN_COLUMNS: usize = 23;
+const FROZEN_COLUMNS: usize = 25;
 
 fn frozen(row: &PgRow) -> QueryResult<Frozen> {
     let recalculations: Vec<Uuid> = column::<Array<SqlUuid>, _>(row, 14)?;
@@ -330,10 +329,12 @@ fn frozen(row: &PgRow) -> QueryResult<Frozen> {
         time_zone: column::<Nullable<Text>, _>(row, 11)?,
         started_at: column::<Timestamptz, _>(row, 12)?,
         applies: column::<Bool, _>(row, 13)?,
+        by_event: column::<Bool, _>(row, 18)?,
+        superseded_at: column::<Nullable<Timestamptz>, _>(row, 19)?,
         relations: relations.map_err(|cause| Failure::DeserializationError(cause.into()))?,
         of_service: column::<Bool, _>(row, 16)?,
         recalculated: recalculations.into_iter().zip(instants).map(recalculated).collect(),
-        terms: terms(row, 18)?,
+        terms: terms(row, 20)?,
     })
 }
 
@@ -376,7 +377,9 @@ pub async fn started_in(
     sql.push(" FROM affected_sla t WHERE t.root_id = ").bind(Bind::Uuid(sla.0));
     sql.push(" AND t.sla_id = ").bind(Bind::Uuid(sla.1));
     sql.push(" AND t.started_at >= ").bind(Bind::Time(period.start));
-    sql.push(" AND t.started_at < ").bind(Bind::Time(period.end)).push(" AND t.applies");
+    sql.push(" AND t.started_at < ")
+        .bind(Bind::Time(period.end))
+        .push(" AND t.applies AND t.superseded_at IS NULL");
     within(Row::TARGET, "t", reach, false, &mut sql);
     sql.made(format_args!(" ORDER BY t.started_at, t.id LIMIT {most}"));
     let rows = conn.rows(sql).await?;
@@ -497,21 +500,28 @@ impl Frozen {
 
 /// Makes clocks, and moves those that are there already where there is news.
 pub(super) async fn put(conn: &mut AsyncPgConnection, clocks: &[Clock]) -> QueryResult<()> {
-    let mut sql = Sql::new("INSERT INTO affected_sla AS t (");
-    sql.push(KEYS).push(", ").push(MOVING).push(") SELECT ").push(KEYS);
+    let Some(first) = clocks.first() else { return Ok(()) };
+    let columns = columns_of(first)?;
+    let moving: Vec<&str> =
+        columns.iter().map(String::as_str).filter(|column| !KEYS.contains(column)).collect();
     // What was promised once names calendars that may be gone by now; the clock was measured by what they said then.
-    let there =
-        ["support_hours_id", "service_hours_id"].into_iter().fold(MOVING.to_owned(), |columns, hours| {
-            let calendar = "(SELECT c.id FROM calendar c WHERE c.root_id = n.root_id AND c.id = n.";
-            columns.replace(hours, &format!("{calendar}{hours})"))
-        });
-    sql.made(format!(", {there} FROM jsonb_populate_recordset(NULL::affected_sla, "));
-    sql.bind(Bind::rows(clocks)?);
-    let own = MOVING.replace(", ", ", t.");
-    let new = MOVING.replace(", ", ", excluded.");
-    sql.made(format!(
-        ") n ON CONFLICT (root_id, request_id, sla_id) DO UPDATE SET updated_at = now(), ({MOVING}) = ROW (excluded.{new}) \
-         WHERE (t.{own}) IS DISTINCT FROM (excluded.{new})"
+    let there = |column: &&str| match *column {
+        "support_hours_id" | "service_hours_id" => {
+            format!("(SELECT c.id FROM calendar c WHERE c.root_id = n.root_id AND c.id = n.{column})")
+        }
+        _ => format!("n.{column}"),
+    };
+    let there: Vec<String> = moving.iter().map(there).collect();
+    let of = |row: &str| moving.iter().map(|column| format!("{row}.{column}")).collect::<Vec<_>>().join(", ");
+    let (keys, own, new) = (KEYS.join(", "), of("t"), of("excluded"));
+    let (moving, there) = (moving.join(", "), there.join(", "));
+    let mut sql = Sql::default();
+    sql.made(format_args!(
+        "INSERT INTO affected_sla AS t ({keys}, {moving}) SELECT {keys}, {there} FROM jsonb_populate_recordset(NULL::affected_sla, "
+    ));
+    sql.bind(Bind::rows(clocks)?).made(format_args!(
+        ") n ON CONFLICT (root_id, request_id, sla_id) DO UPDATE SET updated_at = now(), ({moving}) = ROW ({new}) \
+         WHERE ({own}) IS DISTINCT FROM ({new})"
     ));
     rows(conn, sql).await.map(drop)
 }

@@ -86,8 +86,8 @@ pub async fn counts(
     sql.push(" AND t.started_at >= ").bind(Bind::Time(*first));
     sql.push(" AND t.started_at < ").bind(Bind::Time(*last));
     within(affected_sla::Row::TARGET, "t", reach, false, &mut sql);
-    // What a later telling showed never to apply was no promise.
-    sql.push(" AND t.applies) c JOIN sla s ON s.root_id = c.root_id AND s.id = c.sla_id GROUP BY 1, 2, 3");
+    // What a later telling showed never to apply was no promise; a chat counts for the SLA that it was given last (S12).
+    sql.push(" AND t.applies AND t.superseded_at IS NULL) c JOIN sla s ON s.root_id = c.root_id AND s.id = c.sla_id GROUP BY 1, 2, 3");
     let mut found: HashMap<Uuid, Vec<Attained>> = HashMap::new();
     for row in &conn.rows(sql).await? {
         let buckets = found

@@ -57,6 +57,8 @@ pub struct Change {
     pub downtime_end_at: Option<Option<DateTime<Utc>>>,
     /// Whether the provider says not to be accountable.
     pub provider_not_accountable: Option<bool>,
+    /// The SLA that a chat is given in the place of the one that measures it (rule S12).
+    pub sla_id: Option<Uuid>,
 }
 
 /// A request to be registered, with its first state.
@@ -480,9 +482,19 @@ impl Event {
                 permit,
                 format!("{at}.kind"),
                 request_id,
-                " AND t.channel <> 'ticket'",
+                "t.channel <> 'ticket'",
                 "A ticket is neither taken nor answered nor given up: send its status instead.",
             );
+        }
+        // Rule S12.
+        let Some(sla_id) = self.change.sla_id else { return };
+        let path = format!("{at}.slaId");
+        references.add::<sla::Row>(permit, path.clone(), Some(sla_id));
+        let message = "A chat that waits is due by the terms of livechat: name an SLA of kind LIVECHAT.";
+        references.must_be::<sla::Row>(permit, path.clone(), sla_id, "t.kind = 'livechat'", message);
+        if let Some(request_id) = request_id {
+            let message = "Only a chat is given another SLA: what a ticket falls under is found, and a call keeps its own.";
+            references.must_be::<request::Row>(permit, path, request_id, "t.channel = 'chat'", message);
         }
     }
 
@@ -505,6 +517,7 @@ impl Event {
             downtime_start_at: self.change.downtime_start_at.flatten(),
             downtime_end_at: self.change.downtime_end_at.flatten(),
             provider_not_accountable: self.change.provider_not_accountable,
+            sla_id: self.change.sla_id,
         }
     }
 }

@@ -49,8 +49,7 @@ impl References {
         self.hold(path.into(), id, InputErrorCode::NotFound, message.into(), rule);
     }
 
-    /// That an object which is there fulfills a condition on `t`, which begins with ` AND `; else the value at `path` is a
-    /// mistake.
+    /// That an object, if it may be used, fulfills a condition on `t`; else the value at `path` is a mistake.
     pub fn must_be<N: Noun>(
         &mut self,
         permit: &Permit,
@@ -59,8 +58,8 @@ impl References {
         condition: &'static str,
         message: &'static str,
     ) {
-        let mut rule = Self::usable::<N>(permit);
-        rule.push(condition);
+        let mut rule = Sql::new("SELECT WHERE NOT EXISTS (");
+        rule.append(Self::usable::<N>(permit)).push(" AND NOT (").push(condition).push("))");
         self.hold(path.into(), id, InputErrorCode::Invalid, message.into(), rule);
     }
 

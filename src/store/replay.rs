@@ -49,6 +49,8 @@ pub enum Measured {
         queued_at: DateTime<Utc>,
         /// Until when it is to be taken, and what is left out.
         terms: WaitTerms,
+        /// When the chat was given another SLA.
+        superseded_at: Option<DateTime<Utc>>,
     },
 }
 
@@ -117,7 +119,7 @@ pub async fn of_clocks(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Vec<R
             let promised = promise::promised(promises.get(&offering), standard, request.created_at);
             Measured::Service(frozen.facts(promised, around))
         }
-        Terms::Wait(terms) if frozen.applies => Measured::Wait { queued_at: frozen.started_at, terms },
+        Terms::Wait(terms) if frozen.applies => frozen.measured_by(terms),
         Terms::Wait(_) => Measured::Service(frozen.facts(Vec::new(), around)),
     }))
 }
@@ -132,11 +134,15 @@ pub async fn of_clocks_under(
     let histories = Histories::load(conn, reach, ids).await?;
     Ok(histories.replays(|frozen, request, around| match proposal {
         Proposal::Service(offer) => Measured::Service(offer.facts(frozen, request, around)),
-        Proposal::Wait(terms) if frozen.applies => {
-            Measured::Wait { queued_at: frozen.started_at, terms: *terms }
-        }
+        Proposal::Wait(terms) if frozen.applies => frozen.measured_by(*terms),
         Proposal::Wait(_) => Measured::Service(frozen.facts(Vec::new(), around)),
     }))
+}
+
+impl affected_sla::Frozen {
+    fn measured_by(&self, terms: WaitTerms) -> Measured {
+        Measured::Wait { queued_at: self.started_at, terms, superseded_at: self.superseded_at }
+    }
 }
 
 /// What was frozen of clocks, and what happened to their requests.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded, within};
-use super::sql::{Bind, Sql};
+use super::sql::{Bind, Sql, columns_of};
 use super::word::{Channel, Impact, RequestStatus};
 use super::{Conn, PgRow, audit_entry, rows, write};
 use crate::access::{Permission, Permit, Reach};
@@ -123,11 +123,7 @@ pub const UNDER_INSTANCE: Under =
 pub const UNDER_REQUESTER: Under =
     Under::with_below("request t WHERE t.root_id = k.root_id AND t.requester_id = k.id");
 
-/// What its events change: the latest state of each.
-const STATE: &str = "status, impact, requester_id, service_instance_id, team_id, desired_completion_at, \
-    downtime_start_at, downtime_end_at, provider_not_accountable";
-
-/// The latest state of a request.
+/// The latest state of a request: what its events change.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct State {
     pub(super) root_id: Uuid,
@@ -196,18 +192,13 @@ pub(super) async fn put(
     new: &[New<'_>],
     again: Again,
 ) -> QueryResult<Vec<Put>> {
-    const REST: &str = "standard_service_request_id, sla_id, registered_at, source, source_id";
+    let Some(first) = new.first() else { return Ok(Vec::new()) };
+    let made = columns_of(first)?.join(", ");
     let mut sql = Sql::new("WITH told AS (SELECT * FROM jsonb_populate_recordset(NULL::request, ");
-    sql.bind(Bind::rows(new)?)
-        .push(")), put AS (INSERT INTO request AS r (root_id, id, tenant_id, channel, subject, ");
-    sql.push(REST)
-        .push(", ")
-        .push(STATE)
-        .push(") SELECT root_id, id, tenant_id, channel, subject, ")
-        .push(REST);
-    sql.push(", ")
-        .push(STATE)
-        .push(" FROM told ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET ");
+    sql.bind(Bind::rows(new)?).made(format_args!(
+        ")), put AS (INSERT INTO request AS r ({made}) SELECT {made} FROM told \
+         ON CONFLICT (root_id, tenant_id, source, source_id) DO UPDATE SET "
+    ));
     let [columns, own, told] = [
         again.iter().map(|(column, _)| *column).collect::<Vec<_>>().join(", "),
         again.iter().map(|(column, _)| format!("r.{column}")).collect::<Vec<_>>().join(", "),
@@ -278,9 +269,18 @@ fn of(permit: &Permit, ids: &[Uuid]) -> Sql {
 
 /// Stores the latest state of requests where it is news.
 pub(super) async fn update(conn: &mut AsyncPgConnection, states: &[State]) -> QueryResult<()> {
-    let mut sql = Sql::new("UPDATE request r SET revision = r.revision + 1, updated_at = now(), (");
-    sql.push(STATE).push(") = (SELECT ").push(STATE).push(" FROM jsonb_populate_record(NULL::request, n.state)) \
-         FROM (SELECT x AS state, (x ->> 'root_id')::uuid AS root_id, (x ->> 'id')::uuid AS id FROM jsonb_array_elements(");
+    let Some(first) = states.first() else { return Ok(()) };
+    let state: Vec<String> = columns_of(first)?
+        .into_iter()
+        .filter(|column| !["root_id", "id"].contains(&column.as_str()))
+        .collect();
+    let state = state.join(", ");
+    let mut sql = Sql::default();
+    sql.made(format_args!(
+        "UPDATE request r SET revision = r.revision + 1, updated_at = now(), \
+         ({state}) = (SELECT {state} FROM jsonb_populate_record(NULL::request, n.state)) \
+         FROM (SELECT x AS state, (x ->> 'root_id')::uuid AS root_id, (x ->> 'id')::uuid AS id FROM jsonb_array_elements("
+    ));
     sql.bind(Bind::rows(states)?).push(
         ") x) n WHERE r.root_id = n.root_id AND r.id = n.id \
          AND jsonb_populate_record(r, n.state) IS DISTINCT FROM r",

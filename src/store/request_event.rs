@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::noun::{Noun, column, noun, relation};
 use super::page::{Key, Kind, Under, columns, decoded};
-use super::sql::{Bind, Sql};
+use super::sql::{Bind, Sql, columns_of};
 use super::word::{Impact, RequestStatus};
 use super::{Conn, PgRow, affected_sla, audit_entry, rows};
 use crate::access::{Permission, Permit, Reach};
@@ -26,6 +26,7 @@ noun! {
         relation!("serviceInstance" via service_instance_id => service_instance),
         relation!("team" via team_id => team),
         relation!("requester" via requester_id => person),
+        relation!("sla" via sla_id => sla),
     ],
     reads: ["kind" of [request_id, status]],
     {
@@ -65,6 +66,8 @@ noun! {
         downtime_end_at: Option<DateTime<Utc>>,
         /// Whether the provider says not to be accountable.
         provider_not_accountable: Option<bool>,
+        /// The SLA that a chat is given in the place of the one that measures it.
+        sla_id: Option<Uuid>,
     }
 }
 
@@ -154,6 +157,7 @@ pub(super) struct New {
     pub(super) downtime_start_at: Option<DateTime<Utc>>,
     pub(super) downtime_end_at: Option<DateTime<Utc>>,
     pub(super) provider_not_accountable: Option<bool>,
+    pub(super) sla_id: Option<Uuid>,
 }
 
 /// An event that was not known.
@@ -175,14 +179,10 @@ pub(super) async fn append(
     permit: &Permit,
     new: &[New],
 ) -> QueryResult<Vec<Fresh>> {
-    const COLUMNS: &str = "root_id, id, tenant_id, request_id, occurred_at, event_key, sequence, cleared, status, impact, \
-        service_instance_id, team_id, requester_id, desired_completion_at, downtime_start_at, downtime_end_at, \
-        provider_not_accountable";
-    if new.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut sql = Sql::new("WITH fresh AS (INSERT INTO request_event (");
-    sql.push(COLUMNS).push(") SELECT ").push(COLUMNS);
+    let Some(first) = new.first() else { return Ok(Vec::new()) };
+    let columns = columns_of(first)?.join(", ");
+    let mut sql = Sql::default();
+    sql.made(format_args!("WITH fresh AS (INSERT INTO request_event ({columns}) SELECT {columns}"));
     sql.push(" FROM jsonb_populate_recordset(NULL::request_event, ").bind(Bind::rows(new)?);
     sql.push(") ON CONFLICT (root_id, request_id, event_key) DO NOTHING RETURNING *)");
     let tell = audit_entry::Each {

@@ -47,6 +47,8 @@ diesel::table! {
         source_id -> Nullable<Text>,
         applies -> Bool,
         relations -> Jsonb,
+        by_event -> Bool,
+        superseded_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -356,6 +358,7 @@ diesel::table! {
         downtime_end_at -> Nullable<Timestamptz>,
         provider_not_accountable -> Nullable<Bool>,
         cleared -> Array<Text>,
+        sla_id -> Nullable<Uuid>,
     }
 }
 

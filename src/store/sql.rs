@@ -17,6 +17,7 @@ use diesel::sql_types::{
     Array, BigInt, Binary, Bool, Date, Integer, Jsonb, Text, Timestamptz, Untyped, Uuid as SqlUuid,
 };
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 /// One bound value.
@@ -55,6 +56,14 @@ impl Bind {
     pub fn rows<T: Serialize>(rows: &[T]) -> QueryResult<Self> {
         let json = serde_json::to_value(rows);
         json.map(Self::Json).map_err(|cause| Failure::SerializationError(cause.into()))
+    }
+}
+
+/// The columns that the fields of a row are named as: what [`Bind::rows`] tells of each row.
+pub fn columns_of<T: Serialize>(row: &T) -> QueryResult<Vec<String>> {
+    match serde_json::to_value(row).map_err(|cause| Failure::SerializationError(cause.into()))? {
+        Value::Object(fields) => Ok(fields.into_iter().map(|(column, _)| column).collect()),
+        other => Err(Failure::SerializationError(format!("{other} is no row").into())),
     }
 }
 

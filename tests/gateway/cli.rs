@@ -1,5 +1,6 @@
 //! The command line: what it prints, and the one sentence with which each way to fail ends.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,9 +10,11 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use clap::CommandFactory;
 use diesel_async::SimpleAsyncConnection;
 use serde_json::json;
 use sla_gateway::access::token::Key;
+use sla_gateway::config::Config;
 use sla_gateway::store::{connect, migrations};
 use tempfile::TempDir;
 
@@ -586,4 +589,35 @@ async fn what_is_meant_to_take_long_takes_no_time_limit_from_its_role() {
     let pool = connect::patient_pool(&database.url, 1).unwrap();
     let patient = "DO $$ BEGIN ASSERT current_setting('statement_timeout') = '0'; END $$";
     pool.get().await.unwrap().batch_execute(patient).await.unwrap();
+}
+
+#[test]
+fn the_readme_has_every_flag_that_is_a_variable_with_its_default() {
+    fn flags(command: &clap::Command, found: &mut BTreeSet<[String; 3]>) {
+        for argument in command.get_arguments() {
+            let (Some(flag), Some(variable)) = (argument.get_long(), argument.get_env()) else { continue };
+            let default = argument.get_default_values().join(OsStr::new(","));
+            let [variable, default] = [variable, &default].map(|text| text.to_str().unwrap().to_owned());
+            // Those of one file are told by `help import requests`.
+            if variable.starts_with("SLA_GATEWAY_IMPORT_") {
+                continue;
+            }
+            found.insert([format!("--{flag}"), variable, default]);
+        }
+        command.get_subcommands().for_each(|command| flags(command, found));
+    }
+    let mut found = BTreeSet::new();
+    flags(&Config::command(), &mut found);
+    let lines = include_str!("../../README.md").lines().filter(|line| line.starts_with("| `--"));
+    let told: BTreeSet<[String; 3]> = lines
+        .map(|line| {
+            let cells: Vec<String> = line.split('|').map(|cell| cell.trim().replace('`', "")).collect();
+            let [_, flag, variable, default, ..] = cells.as_slice() else { panic!("{line}") };
+            // What a flag is where nobody says it may take words.
+            let by_default = found.iter().any(|known| known[0] == *flag && !known[2].is_empty());
+            let default = if by_default { default.clone() } else { String::new() };
+            [flag.clone(), variable.clone(), default]
+        })
+        .collect();
+    assert_eq!(told, found);
 }

@@ -159,6 +159,34 @@ async fn c2_what_an_instance_uses_moves_no_clock_when_it_is_edited_until_it_is_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c2_an_instance_that_was_unrelated_when_the_request_came_to_it_stays_so_for_its_clock() {
+    let app = edited().await;
+    let client = app.database.client().await;
+    let elsewhere = format!(
+        "UPDATE role SET permissions = permissions || '{{requests:read,affected-slas:read}}' WHERE name = 'editor';
+         INSERT INTO service_instance (root_id, id, tenant_id, service_id, name) VALUES ('{0}', '{1}', '{0}', '{2}', 'Elsewhere')",
+        key(1),
+        key(72),
+        key(60),
+    );
+    client.batch_execute(&elsewhere).await.unwrap();
+    let request = written(&app, "requestRegister", ticket()).await;
+    let moved = json!({ "requestId": request["id"], "serviceInstanceId": key(72), "occurredAt": "2026-03-02T10:10:00Z" });
+    let request = written(&app, "requestRecord", moved).await;
+    assert_eq!(clock(&request, "Mail server")["accountability"], "SLA_NOT_AFFECTED");
+    let uses = json!({ "id": key(70), "uses": [{ "serviceInstanceId": key(72), "effect": "DOWN" }] });
+    let answer = edit(&app, "serviceInstanceUpdate", uses).await;
+    assert_eq!(answer["data"]["serviceInstanceUpdate"]["errors"], json!([]), "{answer}");
+    let event =
+        json!({ "requestId": request["id"], "status": "ACCEPTED", "occurredAt": "2026-03-02T10:20:00Z" });
+    let after = written(&app, "requestRecord", event).await;
+    assert_eq!(
+        fields(clock(&after, "Mail server"), &["accountability", "resolutionTargetAt"]),
+        json!({ "accountability": "SLA_NOT_AFFECTED", "resolutionTargetAt": null })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c1_what_people_and_the_catalogue_bring_in_meanwhile_begins_with_the_next_event() {
     let app = world().await;
     let client = app.database.client().await;

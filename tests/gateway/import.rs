@@ -229,6 +229,23 @@ async fn what_a_file_tells_of_the_time_before_a_request_was_asked_holds_when_its
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn x14_a_file_that_says_later_that_a_request_came_in_before_moves_the_start_of_its_clocks() {
+    let app = world().await;
+    let log = "sourceId,occurredAt,status,impact\nA,2026-03-02T10:00:00Z,ASSIGNED,HIGH\n";
+    let (well, _, why) = import(&app, "log.csv", log, &["--sla=Mail server"]).await;
+    assert!(well, "{why}");
+    let said = "sourceId,occurredAt,status,impact,registeredAt\nA,2026-03-02T10:00:00Z,ASSIGNED,HIGH,2026-03-02T09:00:00Z\n";
+    let (well, _, why) = import(&app, "log.csv", said, &["--sla=Mail server"]).await;
+    assert!(well, "{why}");
+    let found = requests(&app).await;
+    assert_eq!(found[0]["registeredAt"], "2026-03-02T09:00:00Z");
+    assert_eq!(
+        fields(clock(&found[0], "Mail server"), &["startedAt", "responseTargetAt"]),
+        json!({ "startedAt": "2026-03-02T09:00:00Z", "responseTargetAt": "2026-03-02T10:00:00Z" })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn columns_are_separated_by_commas_semicolons_or_tabs_and_a_canceled_incident_runs_no_more() {
     let app = world().await;
     for (separator, source) in [(",", "comma"), (";", "semicolon"), ("\t", "tab")] {

@@ -567,6 +567,15 @@ async fn p2_p3_who_may_not_write_is_told_so_before_the_input_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c2_a_supplier_is_another_company_and_not_a_part_of_ones_own() {
+    let app = world().await;
+    let own = "UPDATE organization SET external = false WHERE name = 'Provider'";
+    app.database.client().await.batch_execute(own).await.unwrap();
+    let request = written(&app, "requestRegister", ticket()).await;
+    assert_eq!(clock(&request, "Mail server")["supplier"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_is_neither_taken_nor_answered_nor_given_up() {
     let app = world().await;
     let request = written(&app, "requestRegister", ticket()).await;

@@ -10,6 +10,7 @@ mod breach_limits;
 mod breaches;
 mod bulk;
 mod bulk_intake;
+mod chats;
 mod cli;
 mod clock;
 mod columns;

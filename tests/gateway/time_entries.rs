@@ -16,7 +16,7 @@ const PROJECT: u32 = 200;
 const OTHER: u32 = 201;
 
 /// The world with two projects of the tenant; on the first a week of ten hours and a month of twenty.
-async fn projects() -> Arc<App> {
+pub(crate) async fn projects() -> Arc<App> {
     let app = world().await;
     let root = key(1);
     let limits = format!(
@@ -41,13 +41,13 @@ async fn ask(app: &App, login: &str, input: Value) -> Value {
     app.ask(login, query, json!({ "input": input })).await
 }
 
-async fn logged(app: &App, input: Value) -> Value {
+pub(crate) async fn logged(app: &App, input: Value) -> Value {
     let mut answer = ask(app, "writer", input).await;
     assert_eq!(answer["data"]["payload"]["errors"], json!([]), "{answer}");
     answer["data"]["payload"]["timeEntry"].take()
 }
 
-fn entry(from: &str, until: &str) -> Value {
+pub(crate) fn entry(from: &str, until: &str) -> Value {
     json!({ "projectId": key(PROJECT), "category": "work", "startedAt": from, "endedAt": until })
 }
 

@@ -20,7 +20,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::app::App;
 use crate::breaches::{FOREIGN, OTHER_SLA, ROOT, SLA, chats, foreign, setting};
 use crate::following::{person, world};
-use crate::intake::number;
+use crate::intake::{key, number, recorded, written};
+use crate::time_entries::{entry, logged, projects};
 
 /// A receiver of messages, which answers as it is told.
 struct Receiver {
@@ -245,6 +246,57 @@ async fn records_are_posted_in_order_signed_and_once_though_replicas_are_several
     assert_eq!(
         (&webhook["lastStatus"], &webhook["failures"], &webhook["nextAttemptAt"]),
         (&json!(204), &json!(0), &Value::Null)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_says_of_a_record_what_graphql_says_of_it() {
+    let app = projects().await;
+    let rights =
+        "tenants:admin,breaches:read,slas:read,affected-slas:read,service-level-agreement-limits:read";
+    person(&app.database.client().await, "admin", "acme", rights).await;
+    let receiver = Receiver::open(&[200]).await;
+    create(&app, "admin", key(1).parse().unwrap(), &receiver.url, json!({})).await;
+    let _replica = deliver(&app, eager());
+    let chat = json!({ "tenantId": key(1), "channel": "CHAT", "subject": "Hi", "registeredAt": "2026-03-02T10:00:00Z" });
+    let chat = written(&app, "requestRegister", chat).await;
+    recorded(&app, 2).await;
+    let taken = json!({ "requestId": chat["id"], "kind": "TAKEN", "occurredAt": "2026-03-02T10:04:50Z" });
+    written(&app, "requestRecord", taken).await;
+    logged(&app, entry("2026-03-02T00:00:00Z", "2026-03-02T10:00:00Z")).await;
+    let query =
+        "{ breaches(first: 100) { nodes { uuid kind phase targetAt detectedAt tenant { uuid } sla { uuid }
+        affectedSla { uuid } slaLimit { uuid } retracts { uuid } } } }";
+    let told: HashMap<String, Got> =
+        receiver.has_got(5).await.into_iter().map(|got| (got.id().to_owned(), got)).collect();
+    let data = app.data("admin", query, json!({})).await;
+    let records = data["breaches"]["nodes"].as_array().unwrap();
+    let mut types = Vec::new();
+    for record in records {
+        let body: Value = serde_json::from_str(&told[record["uuid"].as_str().unwrap()].body).unwrap();
+        let phase = record["phase"].as_str().unwrap();
+        let expected = json!({
+            "type": format!("breach.{}", phase.to_lowercase()), "timestamp": record["detectedAt"],
+            "data": {
+                "id": record["uuid"], "tenantId": record["tenant"]["uuid"], "kind": record["kind"], "phase": phase,
+                "slaId": record["sla"]["uuid"], "affectedSlaId": record["affectedSla"]["uuid"],
+                "slaLimitId": record["slaLimit"]["uuid"], "targetAt": record["targetAt"],
+                "detectedAt": record["detectedAt"], "retractsId": record["retracts"]["uuid"],
+            },
+        });
+        assert_eq!(body, expected);
+        types.push((record["kind"].as_str().unwrap(), phase, expected["data"]["retractsId"].is_string()));
+    }
+    types.sort_unstable();
+    assert_eq!(
+        types,
+        [
+            ("DUE_TIME", "BREACHED", false),
+            ("DUE_TIME", "RETRACTED", true),
+            ("DUE_TIME", "WARNING", false),
+            ("LIMIT", "BREACHED", false),
+            ("LIMIT", "WARNING", false),
+        ]
     );
 }
 

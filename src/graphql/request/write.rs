@@ -120,6 +120,11 @@ pub struct RequestRecordInput {
     downtime_start_at: MaybeUndefined<DateTime>,
     /// The new end of the downtime, not before a start given with it and within a century of now.
     downtime_end_at: MaybeUndefined<DateTime>,
+    /// The SLA that a chat which waits is measured by from here on, in the place of the one that it was registered with or given
+    /// before: it is due so long after it was queued. Of kind `LIVECHAT`, of the chat's tenant or shared by one above it; null =
+    /// unchanged. Once somebody has taken the chat, or it was given up, it changes nothing, nor where the SLA is not
+    /// active at `occurredAt`. Tickets and calls keep what they have.
+    sla_id: Option<ID>,
     /// Whether the provider says not to be accountable from here on: true stops its clocks, false lets them go on; null
     /// = unchanged.
     provider_not_accountable: Option<bool>,
@@ -422,6 +427,7 @@ impl RequestRegisterInput {
                 downtime_start_at: self.downtime_start_at.map(|at| Some(at.0)),
                 downtime_end_at: self.downtime_end_at.map(|at| Some(at.0)),
                 provider_not_accountable: self.provider_not_accountable.then_some(true),
+                sla_id: None,
             },
         }
     }
@@ -448,6 +454,8 @@ impl RequestRecordInput {
         }
         let (start, end) = (self.downtime_start_at.value().copied(), self.downtime_end_at.value().copied());
         down(asking, mistakes, start, end);
+        let names_sla = self.sla_id.is_some();
+        let sla_id = self.sla_id.and_then(|id| Kind::Sla.key_at(mistakes, "input.slaId", &id));
         // A text that is no id is a mistake already: it must not be told as well that nothing changes.
         let mut key = |kind: Kind, path, id: MaybeUndefined<ID>| match id {
             MaybeUndefined::Undefined => None,
@@ -468,8 +476,9 @@ impl RequestRecordInput {
             downtime_start_at: self.downtime_start_at.map_value(|at| at.0).into(),
             downtime_end_at: self.downtime_end_at.map_value(|at| at.0).into(),
             provider_not_accountable: self.provider_not_accountable,
+            sla_id,
         };
-        if change == Change::default() {
+        if change == Change::default() && !names_sla {
             mistakes.add("input", InputErrorCode::Required, "This event changes nothing: say what happened.");
         }
         Event {

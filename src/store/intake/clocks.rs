@@ -17,7 +17,7 @@ use crate::clock::coverage::{self, Covering, Requester, Uses};
 use crate::clock::events::Event;
 use crate::clock::fold::{Facts, fold};
 use crate::clock::state::{self, NextTarget, WarningShare};
-use crate::clock::waiting::{WaitTerms, wait};
+use crate::clock::waiting::{Given, WaitTerms, wait};
 use crate::clock::whole_minutes;
 use crate::store::affected_sla::{self, Clock, Frozen, Moving};
 use crate::store::breach::{self, Recorded};
@@ -68,9 +68,11 @@ pub(super) async fn bring_up_to_date(
             stretches(request, history, news, is_news)
         })
         .collect();
+    let happened: HashMap<Uuid, Vec<Event>> =
+        requests.iter().map(|request| (request.id, events(told(request)))).collect();
     let graph = Graph::load(conn, permit, &stretches).await?;
     let existing = affected_sla::of_requests(conn, permit, ids).await?;
-    let frozen = match news {
+    let mut frozen = match news {
         None => existing,
         Some(news) => {
             let found = graph.candidates(conn, permit, &stretches, &existing).await?;
@@ -81,6 +83,7 @@ pub(super) async fn bring_up_to_date(
             concerned(permit, (&stretches, changed), &graph, found, existing, rewritten)
         }
     };
+    give(&requests, &happened, &mut frozen);
 
     let instances = stretches.iter().filter_map(|stretch| stretch.instance);
     let services = match candidate::ask_services(frozen.iter(), instances, &graph.uses) {
@@ -105,12 +108,8 @@ pub(super) async fn bring_up_to_date(
         uses: &graph.uses,
         services: &services,
     };
-    let mut happened: HashMap<Uuid, Vec<Event>> = HashMap::new();
-    let mut received: HashMap<Uuid, DateTime<Utc>> = HashMap::new();
-    for request in &requests {
-        happened.insert(request.id, events(told(request)));
-        received.insert(request.id, request.created_at);
-    }
+    let received: HashMap<Uuid, DateTime<Utc>> =
+        requests.iter().map(|request| (request.id, request.created_at)).collect();
     let mut clocks = Vec::with_capacity(frozen.len());
     let mut due = Vec::with_capacity(frozen.len());
     let measure = |frozen: &Frozen, events: &[Event]| match frozen.terms {
@@ -227,12 +226,13 @@ impl Graph {
         stretches: &[Stretch<'_>],
         existing: &[Frozen],
     ) -> QueryResult<Vec<Candidate>> {
-        let waits = existing.iter().filter(|clock| matches!(clock.terms, Terms::Wait(_)));
+        let waits = existing.iter().filter(|clock| clock.waits());
         let mut begun: HashMap<(Uuid, DateTime<Utc>), Vec<Uuid>> = HashMap::new();
         for clock in existing {
             begun.entry((clock.request_id, clock.started_at)).or_default().push(clock.sla_id);
         }
-        let given: HashMap<Uuid, Uuid> = waits.map(|clock| (clock.request_id, clock.sla_id)).collect();
+        let registered = waits.filter(|clock| !clock.by_event);
+        let given: HashMap<Uuid, Uuid> = registered.map(|clock| (clock.request_id, clock.sla_id)).collect();
         let mut questions = Vec::new();
         let mut relevant = BTreeSet::new();
         for (stretch, number) in stretches.iter().zip(0..) {
@@ -251,7 +251,7 @@ impl Graph {
                 begun_ids: begun.get(&(request.id, stretch.from)).cloned().unwrap_or_default(),
             };
             let ticket = request.channel == Channel::Ticket;
-            // What a chat or call is measured by is known when it is registered (rule C13).
+            // What a chat or call is measured by is known when it is registered, or given (rules C13, S12).
             if !ticket && news_from != stretch.from {
                 continue;
             }
@@ -261,6 +261,10 @@ impl Graph {
                 questions.push(Question { named_id, by_default: named_id.is_none(), ..plain.clone() });
             }
             if !ticket {
+                // What it is given later, while it waits (rule S12).
+                if let Some(sla) = stretch.sla {
+                    questions.push(Question { named_id: Some(sla), ..plain });
+                }
                 continue;
             }
             if let Some(instance) = stretch.instance {
@@ -324,7 +328,7 @@ fn concerned(
             }
             match clocks.entry(key) {
                 Entry::Vacant(place) => {
-                    place.insert(candidate.freeze(permit, stretch.request, from));
+                    place.insert(candidate.freeze(permit, stretch, from));
                 }
                 Entry::Occupied(mut place) => {
                     let clock = place.get_mut();
@@ -332,7 +336,7 @@ fn concerned(
                     let earlier = stretch.from < clock.started_at
                         && (told_as_a_whole || rewritten(clock, stretch.from));
                     if !clock.applies || earlier || rewritten(clock, clock.started_at) {
-                        let mut anew = candidate.freeze(permit, stretch.request, from);
+                        let mut anew = candidate.freeze(permit, stretch, from);
                         if anew.service_instance_id == clock.service_instance_id {
                             // The teams and the supplier are those of the time at which it was made.
                             anew.support_team_id = clock.support_team_id;
@@ -355,21 +359,44 @@ fn concerned(
         stretches.iter().map(|stretch| (stretch.request.id, stretch.request)).collect();
     for (key, clock) in &mut clocks {
         let Some(request) = requests.get(&clock.request_id) else { continue };
-        clock.applies &= started.contains(key)
+        clock.applies &= clock.by_event
+            || started.contains(key)
             || match (request.sla_id, request.channel) {
                 (Some(named), _) if named == clock.sla_id => true,
                 (_, Channel::Ticket) => !rewritten(clock, clock.started_at),
                 // Which SLA it names, or that it is no ticket, may have been told in a later part of an import (rule C13).
                 (Some(_), Channel::Chat | Channel::Call) => false,
-                (None, Channel::Chat | Channel::Call) => matches!(clock.terms, Terms::Wait(_)),
+                (None, Channel::Chat | Channel::Call) => clock.waits(),
             };
     }
     clocks.into_values().collect()
 }
 
+/// Which clock of each chat measures it, where events gave it other SLAs while it waited (rule S12).
+fn give(requests: &[Arc<request::Row>], happened: &HashMap<Uuid, Vec<Event>>, clocks: &mut [Frozen]) {
+    let chats = requests.iter().filter(|request| request.channel == Channel::Chat);
+    let mut given: HashMap<Uuid, Given> = HashMap::new();
+    for chat in chats {
+        let own = || clocks.iter().filter(|clock| clock.request_id == chat.id && clock.waits());
+        let first = own().find(|clock| clock.applies && !clock.by_event).map(|clock| clock.sla_id);
+        let known: HashSet<Uuid> = own().map(|clock| clock.sla_id).collect();
+        let events = happened.get(&chat.id).map_or(&[][..], Vec::as_slice);
+        given.insert(chat.id, Given::new(first, events, |sla| known.contains(&sla)));
+    }
+    for clock in clocks.iter_mut().filter(|clock| clock.waits()) {
+        let Some(given) = given.get(&clock.request_id) else { continue };
+        if clock.by_event {
+            clock.applies = given.includes(clock.sla_id);
+        }
+        clock.superseded_at = given.superseded_at(clock.sla_id);
+    }
+}
+
 impl Candidate {
     /// Rule C2.
-    fn freeze(&self, permit: &Permit, request: &request::Row, from: DateTime<Utc>) -> Frozen {
+    fn freeze(&self, permit: &Permit, stretch: &Stretch<'_>, from: DateTime<Utc>) -> Frozen {
+        let request = stretch.request;
+        let registered = request.sla_id == Some(self.sla_id);
         Frozen {
             root_id: permit.root_id,
             id: id::new(),
@@ -383,8 +410,11 @@ impl Candidate {
             first_line_team_id: self.first_line_team_id,
             supplier_id: self.supplier_id,
             time_zone: self.zone.clone(),
-            started_at: from,
+            // A chat is due so long after it was queued, whenever it was given the SLA (rule S12).
+            started_at: if request.channel == Channel::Ticket { from } else { request.registered_at },
             applies: true,
+            by_event: stretch.sla == Some(self.sla_id) && !registered,
+            superseded_at: None,
             relations: BTreeMap::new(),
             of_service: self.of_service,
             recalculated: Vec::new(),
@@ -431,16 +461,19 @@ fn run(facts: &Facts, events: &[Event]) -> (Moving, Vec<state::Deadline>) {
 /// A clock with queue or livechat terms: the wait is its response. One that is left out of the service level
 /// (rule S10) has no target.
 fn await_answer(frozen: &Frozen, terms: WaitTerms, events: &[Event]) -> (Moving, Vec<state::Deadline>) {
-    let wait = wait(frozen.started_at, terms, events, WarningShare::default());
-    let target_at = (!wait.ignored).then_some(wait.due_at);
-    let (next_target, next_target_at) =
-        if wait.is_queued() { (NextTarget::Response, target_at) } else { (NextTarget::None, None) };
+    let wait = wait(frozen.started_at, terms, events, frozen.superseded_at, WarningShare::default());
+    let target_at = wait.promised_at();
+    let (next_target, next_target_at) = match wait.superseded_at {
+        None if wait.is_queued() => (NextTarget::Response, target_at),
+        _ => (NextTarget::None, None),
+    };
+    let accountability = match wait.superseded_at {
+        None => state::Accountability::Provider,
+        Some(_) => state::Accountability::SlaNotAffected,
+    };
     let moving = Moving {
-        accountability: state::Accountability::Provider.as_str(),
-        maximum_response_duration: match terms {
-            WaitTerms::Livechat { due_time_in_minutes } => Some(due_time_in_minutes),
-            WaitTerms::Queue(_) => None,
-        },
+        accountability: accountability.as_str(),
+        maximum_response_duration: terms.due_time_in_minutes(),
         response_target_at: target_at,
         response_breaches_at: target_at,
         next_target: next_target.as_str(),
@@ -456,6 +489,11 @@ fn await_answer(frozen: &Frozen, terms: WaitTerms, events: &[Event]) -> (Moving,
 }
 
 impl Frozen {
+    /// Whether it measures how long a chat or a call waits.
+    fn waits(&self) -> bool {
+        matches!(self.terms, Terms::Wait(_))
+    }
+
     fn deadline(&self, deadline: &state::Deadline) -> deadline::New {
         deadline::New {
             root_id: self.root_id,

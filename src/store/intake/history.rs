@@ -42,6 +42,8 @@ pub(in crate::store) fn complete(request: &request::Row, history: &mut Vec<Arc<r
             |event| event.provider_not_accountable,
             request.provider_not_accountable.then_some(true),
         ),
+        // That the registration named one is the request's to say.
+        sla_id: None,
     };
     let at = history.partition_point(|event| event.occurred_at < request.registered_at);
     history.insert(at, Arc::new(untold));
@@ -118,6 +120,9 @@ pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> Vec<Event>
             (start, end) = (new_start.unwrap_or(start), new_end.unwrap_or(end));
             add(Change::Downtime { start, end });
         }
+        if let Some(sla) = row.sla_id {
+            add(Change::Sla(sla));
+        }
         if let Some(yes) = row.provider_not_accountable {
             add(Change::ProviderNotAccountable(yes));
         }
@@ -131,11 +136,12 @@ pub(super) fn rewritten(
     news: &HashSet<Uuid>,
     at: DateTime<Utc>,
 ) -> bool {
-    let (mut before, mut after) = ((None, None), (None, None));
+    let (mut before, mut after) = ((None, None, None), (None, None, None));
     for event in history.iter().take_while(|event| event.occurred_at <= at) {
-        let tell = |(instance, requester): &mut (Option<Uuid>, Option<Uuid>)| {
+        let tell = |(instance, requester, sla): &mut (Option<Uuid>, Option<Uuid>, Option<Uuid>)| {
             *instance = event.new_instance().unwrap_or(*instance);
             *requester = event.new_requester().unwrap_or(*requester);
+            *sla = event.sla_id.or(*sla);
         };
         tell(&mut after);
         if !news.contains(&event.id) {
@@ -151,6 +157,8 @@ pub(super) struct Stretch<'a> {
     pub(super) from: DateTime<Utc>,
     pub(super) instance: Option<Uuid>,
     pub(super) requester: Option<Uuid>,
+    /// The SLA that an event gave a chat by then (rule S12).
+    pub(super) sla: Option<Uuid>,
     /// From when on news tell of it: from its beginning where they made it what it is, else from the first thing that
     /// they tell of the time in it. What they bring in begins then, and not when something else was told (rule C1). None
     /// where they tell nothing of it.
@@ -166,17 +174,20 @@ pub(super) fn stretches<'a>(
     is_news: bool,
 ) -> Vec<Stretch<'a>> {
     let mut stretches: Vec<Stretch<'_>> = Vec::new();
-    let (mut instance, mut requester) = (None, None);
+    let (mut instance, mut requester, mut sla) = (None, None, None);
     for group in history.chunk_by(|a, b| a.occurred_at == b.occurred_at) {
         for event in group {
             instance = event.new_instance().unwrap_or(instance);
             requester = event.new_requester().unwrap_or(requester);
+            sla = event.sla_id.or(sla);
         }
         let from = group[0].occurred_at.max(request.registered_at);
         match stretches.last_mut() {
-            Some(last) if last.from == from => (last.instance, last.requester) = (instance, requester),
-            Some(last) if (last.instance, last.requester) == (instance, requester) => {}
-            _ => stretches.push(Stretch { request, from, instance, requester, news_from: None }),
+            Some(last) if last.from == from => {
+                (last.instance, last.requester, last.sla) = (instance, requester, sla);
+            }
+            Some(last) if (last.instance, last.requester, last.sla) == (instance, requester, sla) => {}
+            _ => stretches.push(Stretch { request, from, instance, requester, sla, news_from: None }),
         }
     }
     let mut until = DateTime::<Utc>::MAX_UTC;
