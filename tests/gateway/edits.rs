@@ -187,6 +187,27 @@ async fn c2_an_instance_that_was_unrelated_when_the_request_came_to_it_stays_so_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c2_a_clock_that_is_told_late_of_its_beginning_keeps_how_its_instance_hung_together_with_the_requests()
+ {
+    let app = world().await;
+    let client = app.database.client().await;
+    let two = format!(
+        "INSERT INTO sla_version_person (root_id, tenant_id, sla_version_id, person_id) VALUES ('{0}', '{0}', '{1}', '{2}')",
+        key(1),
+        key(91),
+        key(31),
+    );
+    client.batch_execute(&two).await.unwrap();
+    let request = written(&app, "requestRegister", with(ticket(), json!({ "impact": "TOP" }))).await;
+    assert_eq!(clock(&request, "Webmail")["impact"], "HIGH", "it is no more than degraded");
+    client.batch_execute("UPDATE service_instance_relation SET effect = 'down'").await.unwrap();
+    let other =
+        json!({ "requestId": request["id"], "requesterId": key(31), "occurredAt": "2026-03-02T10:00:00Z" });
+    let after = written(&app, "requestRecord", other).await;
+    assert_eq!(clock(&after, "Webmail"), clock(&request, "Webmail"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c1_what_people_and_the_catalogue_bring_in_meanwhile_begins_with_the_next_event() {
     let app = world().await;
     let client = app.database.client().await;

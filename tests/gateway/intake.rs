@@ -576,6 +576,49 @@ async fn c2_a_supplier_is_another_company_and_not_a_part_of_ones_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn o3_of_a_service_as_a_whole_the_requests_own_instance_comes_first_then_those_of_its_own_tenant() {
+    let app = world().await;
+    // Of all of these the mail server was made first.
+    let made = format!(
+        "UPDATE role SET permissions = permissions || '{{catalog:read}}' WHERE name = 'agent';
+         INSERT INTO sla (root_id, id, tenant_id, kind, name, status, shared, active_version_id, customer_id) VALUES
+           ('{root}', '{sla}', '{root}', 'service', 'All mail', 'active', true, '{version}', '{customer}');
+         INSERT INTO sla_version (root_id, id, tenant_id, sla_id, number, version_name, kind, service_offering_id, coverage) VALUES
+           ('{root}', '{version}', '{root}', '{sla}', 1, 'v1', 'service', '{offering}', 'customer_account');
+         INSERT INTO service (root_id, id, tenant_id, name, provider_id) VALUES ('{root}', '{network}', '{root}', 'Network', '{provider}');
+         INSERT INTO service_instance (root_id, id, tenant_id, service_id, name) VALUES
+           ('{root}', '{relay}', '{root}', '{mail}', 'Relay'), ('{root}', '{lan}', '{root}', '{network}', 'LAN'),
+           ('{root}', '{branch}', '{below}', '{mail}', 'Mail of the branch');
+         INSERT INTO service_instance_relation (root_id, tenant_id, consumer_id, used_id, effect) VALUES
+           ('{root}', '{root}', '{server}', '{relay}', 'down'), ('{root}', '{root}', '{server}', '{lan}', 'down'),
+           ('{root}', '{below}', '{branch}', '{lan}', 'down')",
+        root = key(TENANT),
+        below = key(BELOW),
+        provider = key(10),
+        customer = key(CUSTOMER),
+        sla = key(85),
+        version = key(95),
+        mail = key(60),
+        offering = key(61),
+        network = key(63),
+        server = key(MAIL_SERVER),
+        relay = key(72),
+        lan = key(73),
+        branch = key(74),
+    );
+    app.database.client().await.batch_execute(&made).await.unwrap();
+    for (tenant, instance, expected) in
+        [(TENANT, 72, "Relay"), (TENANT, 73, "Mail server"), (BELOW, 73, "Mail of the branch")]
+    {
+        let about = json!({ "tenantId": key(tenant), "serviceInstanceId": key(instance) });
+        let request = written(&app, "requestRegister", with(ticket(), about)).await;
+        let query = "query($id: ID!) { request(id: $id) { affectedSlas { nodes { sla { name } serviceInstance { name } } } } }";
+        let seen = app.data("agent", query, json!({ "id": request["id"] })).await["request"].take();
+        assert_eq!(clock(&seen, "All mail")["serviceInstance"]["name"], expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_is_neither_taken_nor_answered_nor_given_up() {
     let app = world().await;
     let request = written(&app, "requestRegister", ticket()).await;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::edits::while_it_waits;
 use crate::intake::{breaches, clock, fields, key, number, pairs, recorded, ticket, with, world, written};
 
 const MOVED: &str =
@@ -148,6 +149,23 @@ async fn b5_a_recalculation_takes_no_breach_back_and_the_new_target_breaches_und
     let clocks = app.data("agent", "{ affectedSlas { nodes { id } } }", json!({})).await;
     done(&app, json!({ "affectedSlaIds": [clocks["affectedSlas"]["nodes"][0]["id"]] })).await;
     assert_eq!(breaches(&app).await, six);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_a_clock_that_is_resolved_while_a_recalculation_waits_for_it_stays_as_it_was_measured() {
+    let app = managed().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    let client = app.database.client().await;
+    client.batch_execute(EDIT).await.unwrap();
+    client.batch_execute("BEGIN; SELECT FROM request FOR UPDATE").await.unwrap();
+    let recalculation = done(&app, json!({ "requestId": request["id"] }));
+    let resolved = async {
+        let resolved = "UPDATE affected_sla SET actual_resolution_at = '2026-03-02T11:00:00Z'";
+        client.batch_execute(resolved).await.unwrap();
+    };
+    let payload = while_it_waits(&app.database, &client, recalculation, resolved).await;
+    assert_eq!(payload["moved"], json!([]));
+    assert_eq!(number(&app, "SELECT count(*) FROM affected_sla_recalculation").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
