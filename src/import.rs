@@ -238,24 +238,32 @@ impl Importer<'_> {
         }
         // In the order of their ids: two imports at once wait for each other in it.
         let mut requests: BTreeMap<&str, (Option<Registration>, Vec<Event>)> = BTreeMap::new();
+        let mut told = Vec::with_capacity(rows.len());
         for row in &rows {
             match self.event(row) {
-                Ok((event, registration)) => {
-                    let at = event.occurred_at;
-                    let (first, last) = self.report.span.unwrap_or((at, at));
-                    self.report.span = Some((first.min(at), last.max(at)));
-                    let (request, events) = requests.entry(&row.source_id).or_default();
-                    match request {
-                        None => *request = Some(registration),
-                        Some(request) => request.complete(registration),
-                    }
-                    events.extend(Some(event).filter(|event| event.change != Change::default()));
-                }
+                Ok((event, registration)) => told.push((&row.source_id, event, registration)),
                 Err(why) => self.skip(&Bad { line: row.line, why }),
             }
         }
+        // What a request is as a whole is said by what happened first, wherever that stands.
+        told.sort_by_key(|(_, event, _)| (event.occurred_at, event.sequence));
+        for (source_id, event, registration) in told {
+            let at = event.occurred_at;
+            let (first, last) = self.report.span.unwrap_or((at, at));
+            self.report.span = Some((first.min(at), last.max(at)));
+            let (request, events) = requests.entry(source_id).or_default();
+            match request {
+                None => *request = Some(registration),
+                Some(request) => request.complete(registration),
+            }
+            events.extend(Some(event).filter(|event| event.change != Change::default()));
+        }
         if self.settings.dry_run {
-            self.report.events += requests.values().map(|(_, events)| events.len() as u64).sum::<u64>();
+            let events = requests.values().flat_map(|(request, events)| {
+                let is_chat = request.as_ref().is_some_and(|request| request.channel == Channel::Chat);
+                events.iter().filter(move |event| is_chat || event.without_sla().is_some())
+            });
+            self.report.events += events.count() as u64;
             self.seen.extend(requests.into_keys().map(str::to_owned));
             self.report.requests = self.seen.len() as u64;
             (self.told.progress)(&self.report);
@@ -333,7 +341,7 @@ impl Importer<'_> {
             downtime_start_at: row.downtime_start_at.map(Some),
             downtime_end_at: row.downtime_end_at.map(Some),
             provider_not_accountable: row.provider_not_accountable,
-            sla_id: None,
+            sla_id: named(Named::Sla)?,
         };
         let event = Event {
             occurred_at: row.occurred_at,

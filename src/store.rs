@@ -387,7 +387,10 @@ impl Conn {
             }
             Ok::<_, Error>(Some(rows))
         };
-        let rows = timeout(PATIENCE, rows).await.unwrap_or(Err(Error::Timeout));
+        let rows = timeout(PATIENCE, rows).await.unwrap_or_else(|_late| {
+            tracing::info!(within = ?PATIENCE, "an operation ended since Postgres did not answer a statement");
+            Err(Error::Timeout)
+        });
         // Of an answer that is too long, or too late, the rest is not waited for either.
         running.answered = !matches!(rows, Ok(None) | Err(Error::Timeout));
         rows?.ok_or_else(|| {
@@ -445,7 +448,13 @@ impl From<diesel::result::Error> for Error {
                 );
                 Self::Unavailable
             }
-            diesel::result::Error::DatabaseError(_, about) if is_late(about.message()) => Self::Timeout,
+            diesel::result::Error::DatabaseError(_, about) if is_late(about.message()) => {
+                tracing::info!(
+                    cause = about.message(),
+                    "an operation ended since Postgres broke a statement off"
+                );
+                Self::Timeout
+            }
             diesel::result::Error::DatabaseError(_, about) if is_full(about.message()) => {
                 tracing::error!(cause = about.message(), "Postgres has no room left on its disk");
                 Self::Unavailable

@@ -164,9 +164,9 @@ impl Room {
                 let webhook = turn.id;
                 let given_up = turn.failed(&conn(), (status, &reason), times, status == Some(410)).await?;
                 if given_up {
-                    tracing::warn!(%webhook, ?status, reason, "the webhook is given up until it is updated");
+                    tracing::warn!(%webhook, status, reason, "the webhook is given up until it is updated");
                 } else {
-                    tracing::info!(%webhook, ?status, reason, ?rest, "a message was not delivered");
+                    tracing::info!(%webhook, status, reason, ?rest, "a message was not delivered");
                 }
                 self.store.metrics().posted(if given_up { Posted::GivenUp } else { Posted::Failed });
                 Ok(false)

@@ -43,11 +43,11 @@ pub struct Wait {
     pub queued_at: DateTime<Utc>,
     /// Until when it is to be taken; exactly then is in time (rule X2).
     pub due_at: DateTime<Utc>,
-    /// When it was taken or answered.
+    /// When it was taken or answered under this SLA.
     pub taken_at: Option<DateTime<Utc>>,
     /// When it was given up instead.
     pub abandoned_at: Option<DateTime<Utc>>,
-    /// When a chat that still waited was given another SLA (rule S12): this one promises nothing from then on.
+    /// When a chat that still waited was given another SLA (rule S12): this one ends then, and what happens later is not its.
     pub superseded_at: Option<DateTime<Utc>>,
     /// Whether it is left out of the service level (rule S10); a chat given up before it was due is, too.
     pub ignored: bool,
@@ -96,11 +96,18 @@ impl WaitTerms {
 pub struct Given(Vec<(Uuid, DateTime<Utc>)>);
 
 impl Given {
-    /// Of the events of a chat, in any order (rule X14).
-    pub fn new(first: Option<Uuid>, events: &[Event], known: impl Fn(Uuid) -> bool) -> Self {
-        let mut given: Vec<_> = first.map(|sla| (sla, DateTime::<Utc>::MIN_UTC)).into_iter().collect();
+    /// Of the events of a chat that was `queued_at`, in any order (rule X14). What is told of the time before says nothing
+    /// of this: what the registration says goes over it.
+    pub fn new(
+        queued_at: DateTime<Utc>,
+        first: Option<Uuid>,
+        events: &[Event],
+        known: impl Fn(Uuid) -> bool,
+    ) -> Self {
+        let mut given: Vec<_> = first.map(|sla| (sla, queued_at)).into_iter().collect();
         for event in in_order(events).into_iter().take_while(|event| !ends(event)) {
             if let Change::Sla(sla) = event.change
+                && event.occurred_at >= queued_at
                 && known(sla)
             {
                 given.push((sla, event.occurred_at));
@@ -127,8 +134,8 @@ fn ends(event: &Event) -> bool {
 }
 
 /// Folds the events of a chat or call, in any order (rule X14). The first event that takes it or gives it up ends
-/// the wait; what happens later does not matter. What falls due once the SLA is superseded is not recorded; what did
-/// before, was true (rule B5).
+/// the wait, and so does another SLA in the place of this one; what happens later does not matter. What was due by then
+/// was true (rule B5).
 pub fn wait(
     queued_at: DateTime<Utc>,
     terms: WaitTerms,
@@ -139,6 +146,7 @@ pub fn wait(
     let end = in_order(events)
         .into_iter()
         .find(|event| ends(event))
+        .filter(|_| superseded_at.is_none())
         .and_then(|event| Some((event.occurred_at, event.change.status()?)));
     let taken_at = end.filter(|(_, status)| *status != Status::Declined).map(|(at, _)| at);
     let abandoned_at = end.filter(|(_, status)| *status == Status::Declined).map(|(at, _)| at);
@@ -161,22 +169,22 @@ impl Wait {
         self.taken_at.is_none() && self.abandoned_at.is_none()
     }
 
-    /// Until when it is to be taken, if it promises that: not where it is left out, nor where the chat was given another SLA.
+    /// Until when it is to be taken, if that is promised: not where it is left out, nor where the chat was given another SLA
+    /// by then.
     pub fn promised_at(&self) -> Option<DateTime<Utc>> {
-        (!self.ignored && self.superseded_at.is_none()).then_some(self.due_at)
+        let superseded = self.superseded_at.is_some_and(|at| at <= self.due_at);
+        (!self.ignored && !superseded).then_some(self.due_at)
     }
 
     /// How the promise has turned out at `now`. Said once more of stored clocks: `response_outcome` in `store/affected_sla.rs`,
     /// and the statement in `store/attainment.rs`.
     pub fn outcome(&self, now: DateTime<Utc>) -> Outcome {
-        match (self.taken_at, self.abandoned_at) {
-            _ if self.superseded_at.is_some() => Outcome::Excluded,
-            (Some(taken_at), _) if taken_at <= self.due_at => Outcome::Met,
-            (Some(_), _) => Outcome::Breached,
-            (None, Some(_)) if self.ignored => Outcome::Excluded,
-            (None, Some(_)) => Outcome::Breached,
-            (None, None) if now > self.due_at => Outcome::Breached,
-            (None, None) => Outcome::Running,
+        let Some(due_at) = self.promised_at() else { return Outcome::Excluded };
+        let over = self.abandoned_at.is_some() || self.superseded_at.is_some();
+        match self.taken_at {
+            Some(taken_at) if taken_at <= due_at => Outcome::Met,
+            None if !over && now <= due_at => Outcome::Running,
+            _ => Outcome::Breached,
         }
     }
 }

@@ -176,7 +176,9 @@ object! {
         self.0.next_target_at.map(Into::into)
     }
 
-    /// When the response was given; null until then.
+    /// When the response was given; null until then, and where a chat was given another SLA first. Of a ticket it is the first
+    /// of: a status that is a response (`RequestStatus`); its coming to another instance than the clock's, so that on an
+    /// instance above (`SUPPLIER`) it is given from the start; its assignment to a team that does not support the instance.
     async fn actual_response_at(&self) -> Option<DateTime> {
         self.0.actual_response_at.map(Into::into)
     }
@@ -318,8 +320,8 @@ object! {
         Explanation::of(ctx, self.0.id).await
     }
 
-    /// When the chat that it measured was given another SLA while it waited: this one promises nothing from then on, and what was
-    /// breached before stays recorded. Null for all others.
+    /// When the chat that it measured was given another SLA while it waited. This one ends then: it has a target only if that was
+    /// over by then, which stays recorded as breached, and the chat's response is the other's. Null for all others.
     async fn superseded_at(&self) -> Option<DateTime> {
         self.0.superseded_at.map(Into::into)
     }

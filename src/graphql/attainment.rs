@@ -145,12 +145,12 @@ impl AttainmentPeriod {
         AttainmentCounts::new(self.attained.resolution)
     }
 
-    /// The service level of the calls that entered; null where none did.
+    /// The service level of what waited under terms of a queue, as calls do; null where nothing did.
     async fn queue(&self) -> Option<ServiceLevel> {
         ServiceLevel::new(self.attained.calls)
     }
 
-    /// The service level of the chats that were queued; null where none was.
+    /// The service level of what waited under terms of live chats; null where nothing did.
     async fn livechat(&self) -> Option<ServiceLevel> {
         ServiceLevel::new(self.attained.chats)
     }
@@ -188,8 +188,8 @@ pub struct AttainmentCounts {
     breached: i64,
     /// Not decided yet: still in time, or standing still.
     running: i64,
-    /// Nothing was promised that could be missed: no target, best effort, or a wait given up early enough to be ignored; of
-    /// resolutions, also an SLA that the request no longer affects, whose response target stays.
+    /// Nothing was promised that could be missed: no target, best effort, a wait given up early enough to be ignored, or a
+    /// chat that was given another SLA before it was due; of resolutions, also an SLA that the request no longer affects, whose response target stays.
     excluded: i64,
     /// The share of those that are decided which were kept, 0 to 1: met ÷ (met + breached). Null when none is decided.
     share_met: Option<f64>,
@@ -205,7 +205,7 @@ impl AttainmentCounts {
 /// How many of those that waited were taken in time.
 #[derive(SimpleObject)]
 pub struct ServiceLevel {
-    /// How many entered. A chat that was given another SLA while it waited counts for that one only.
+    /// How many entered. A chat that was given another SLA counts for that one; for the one before only if it was due by then.
     entered: i64,
     /// How many were taken within the time promised.
     answered_within: i64,

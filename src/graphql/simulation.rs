@@ -248,8 +248,9 @@ async fn simulate(
                 after: asking.compute(|| SimulatedPromises::replayed(&replays[found], now)).await,
                 clock: clock.clone(),
             };
-            change.before.count(sla.kind, &mut before);
-            change.after.count(sla.kind, &mut after);
+            let superseded = clock.superseded_at.is_some();
+            change.before.count(sla.kind, superseded, &mut before);
+            change.after.count(sla.kind, superseded, &mut after);
             if change.before != change.after {
                 changes.push(change);
             }
@@ -421,10 +422,12 @@ impl SimulatedPromises {
         }
     }
 
-    fn count(&self, kind: SlaKind, attained: &mut Attained) {
+    fn count(&self, kind: SlaKind, superseded: bool, attained: &mut Attained) {
         attained.response.count(self.response.into());
         attained.resolution.count(self.resolution.into());
         match kind {
+            // It counts for the SLA that took the place of this one in time (rule S12).
+            _ if superseded && self.response == PromiseOutcome::Excluded => {}
             SlaKind::Queue => attained.calls.count(self.response.into()),
             SlaKind::Livechat => attained.chats.count(self.response.into()),
             SlaKind::Service => {}

@@ -136,7 +136,7 @@ object! {
         self.0.last_error.as_deref()
     }
 
-    /// How many attempts have failed since the last that did not.
+    /// How many attempts have failed since the last that did not, or since the webhook was updated.
     async fn failures(&self) -> i32 {
         self.0.failures
     }

@@ -207,9 +207,9 @@ enums! {
     Accountability is Accountability, AccountabilityFilter {
         /// The provider of the affected service instance: the request is about that instance.
         Provider,
-        /// A supplier: the request is about an instance lower in the graph.
+        /// A supplier: the request is about an instance lower in the graph. Nothing is left to respond to: the response counts as given.
         Supplier,
-        /// Nobody: the provider is no longer responsible for completing the request. There is no resolution target; the response target stays. Where what was told late shows that the SLA never applied, there is neither.
+        /// Nobody: the provider is no longer responsible for completing the request. There is no resolution target; the response target stays. Where what was told late shows that the SLA never applied, there is neither; of a chat that was given another SLA, `supersededAt` says what stays.
         SlaNotAffected,
     }
     /// What the clock of an affected SLA runs towards.

@@ -377,9 +377,7 @@ pub async fn started_in(
     sql.push(" FROM affected_sla t WHERE t.root_id = ").bind(Bind::Uuid(sla.0));
     sql.push(" AND t.sla_id = ").bind(Bind::Uuid(sla.1));
     sql.push(" AND t.started_at >= ").bind(Bind::Time(period.start));
-    sql.push(" AND t.started_at < ")
-        .bind(Bind::Time(period.end))
-        .push(" AND t.applies AND t.superseded_at IS NULL");
+    sql.push(" AND t.started_at < ").bind(Bind::Time(period.end)).push(" AND t.applies");
     within(Row::TARGET, "t", reach, false, &mut sql);
     sql.made(format_args!(" ORDER BY t.started_at, t.id LIMIT {most}"));
     let rows = conn.rows(sql).await?;
@@ -387,8 +385,8 @@ pub async fn started_in(
 }
 
 impl Row {
-    /// How the promise of a response has turned out at `now`; of a chat or call, its wait. Only a wait that was given up
-    /// is over without a response.
+    /// How the promise of a response has turned out at `now`; of a chat or call, its wait. Only a wait that was given up,
+    /// or measured by another SLA later on, is over without a response.
     pub fn response_outcome(&self, now: DateTime<Utc>) -> Outcome {
         let given_up = self.next_target == NextTarget::None && self.actual_response_at.is_none();
         let (target_at, breaches_at) = (self.response_target_at, self.response_breaches_at);
@@ -433,6 +431,27 @@ impl Frozen {
             [] => Cow::Borrowed(of_request),
             own => Cow::Owned([of_request, own].concat()),
         }
+    }
+
+    /// Whether it measures how long a chat or a call waits.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.terms, Terms::Wait(_))
+    }
+
+    /// Whether another began when this one did, under the same terms.
+    pub(super) fn made_like(&self, other: &Self) -> bool {
+        let made = |clock: &Self| {
+            let Self { started_at, applies, terms, sla_version_id, .. } = *clock;
+            let about = (clock.service_instance_id, clock.standard_service_request_id);
+            (started_at, applies, terms, sla_version_id, about)
+        };
+        made(self) == made(other)
+    }
+
+    /// Until when it measures how long a chat or call waits, if another SLA took its place; not at all where it turned out
+    /// never to apply.
+    pub(super) fn measures_until(&self) -> Option<DateTime<Utc>> {
+        if self.applies { self.superseded_at } else { Some(self.started_at) }
     }
 
     /// The instances that it is about, each with the teams that support it: of its own, those of when it was made.

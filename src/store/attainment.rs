@@ -64,11 +64,13 @@ pub async fn counts(
             sql.made(format_args!(", count(*) FILTER (WHERE c.{clock} = '{outcome}')"));
         }
     }
-    sql.push(" FROM ");
+    // A chat that was given another SLA before it was due counts for the service level of that one alone (rule S12).
+    sql.push(", count(*) FILTER (WHERE c.superseded AND c.response = 'excluded') FROM ");
     keys(&mut sql, parents);
-    sql.push(" CROSS JOIN LATERAL (SELECT t.root_id, t.sla_id, t.started_at");
+    sql.push(" CROSS JOIN LATERAL (SELECT t.root_id, t.sla_id, t.started_at, t.superseded_at IS NOT NULL AS superseded");
     for clock in ["response", "resolution"] {
-        // What `Measure::outcome` and `Wait::outcome` say: only a wait that was given up is over without a response.
+        // What `Measure::outcome` and `Wait::outcome` say: only a wait that was given up, or measured by another SLA later
+        // on, is over without a response.
         let given_up = if clock == "response" {
             " OR t.next_target = 'none' AND t.actual_response_at IS NULL"
         } else {
@@ -86,8 +88,8 @@ pub async fn counts(
     sql.push(" AND t.started_at >= ").bind(Bind::Time(*first));
     sql.push(" AND t.started_at < ").bind(Bind::Time(*last));
     within(affected_sla::Row::TARGET, "t", reach, false, &mut sql);
-    // What a later telling showed never to apply was no promise; a chat counts for the SLA that it was given last (S12).
-    sql.push(" AND t.applies AND t.superseded_at IS NULL) c JOIN sla s ON s.root_id = c.root_id AND s.id = c.sla_id GROUP BY 1, 2, 3");
+    // What a later telling showed never to apply was no promise.
+    sql.push(" AND t.applies) c JOIN sla s ON s.root_id = c.root_id AND s.id = c.sla_id GROUP BY 1, 2, 3");
     let mut found: HashMap<Uuid, Vec<Attained>> = HashMap::new();
     for row in &conn.rows(sql).await? {
         let buckets = found
@@ -95,10 +97,12 @@ pub async fn counts(
             .or_insert_with(|| vec![Attained::default(); bounds.len() - 1]);
         let number = usize::try_from(column::<Integer, i32>(row, 1)? - 1).unwrap_or_default();
         let (response, resolution) = (tally(row, 3)?, tally(row, 7)?);
+        let superseded: i64 = column::<BigInt, _>(row, 11)?;
+        let waits = Tally { excluded: response.excluded - superseded, ..response };
         let mut attained = Attained { response, resolution, ..Attained::default() };
         match column::<Text, SlaKind>(row, 2)? {
-            SlaKind::Queue => attained.calls = response,
-            SlaKind::Livechat => attained.chats = response,
+            SlaKind::Queue => attained.calls = waits,
+            SlaKind::Livechat => attained.chats = waits,
             SlaKind::Service => {}
         }
         if let Some(bucket) = buckets.get_mut(number) {

@@ -5,6 +5,7 @@
 //! are taken in at once, and what it finds is stored.
 
 mod clocks;
+mod concerned;
 pub(super) mod history;
 pub(crate) mod lookup;
 pub mod recalculate;
@@ -296,14 +297,26 @@ async fn take(
         let there: Vec<Uuid> = requests.iter().flatten().copied().collect();
         changed.extend(request_event::begin_earlier(conn, permit, &there).await?);
     }
+    let of_requests =
+        || tellings.iter().zip(&requests).filter_map(|(telling, request)| Some((telling, (*request)?)));
+    let named: Vec<(Uuid, Uuid)> = of_requests()
+        .flat_map(|(telling, request)| telling.events.iter().map(move |event| (request, event.change.sla_id)))
+        .filter_map(|(request, sla)| Some((request, sla?)))
+        .collect();
+    let given = request_event::given(conn, permit, &named).await?;
     let mut told = Vec::new();
-    for (telling, request) in tellings.iter().zip(&requests) {
-        let Some(request) = *request else { continue };
+    for (telling, request) in of_requests() {
         let first = match &telling.about {
             About::New(registration) => Some(Cow::Owned(registration.event())),
             About::Known(_) | About::Unknown => None,
         };
-        for event in first.into_iter().chain(telling.events.iter().map(Cow::Borrowed)) {
+        let events = telling.events.iter().filter_map(|event| {
+            match event.change.sla_id.filter(|sla| !given.contains(&(request, *sla))) {
+                None => Some(Cow::Borrowed(event)),
+                Some(_) => event.without_sla().map(Cow::Owned),
+            }
+        });
+        for event in first.into_iter().chain(events) {
             let key = event.event_key.clone().unwrap_or_else(|| id::new().to_string());
             told.push(event.row(permit, request, key));
         }
@@ -496,6 +509,13 @@ impl Event {
             let message = "Only a chat is given another SLA: what a ticket falls under is found, and a call keeps its own.";
             references.must_be::<request::Row>(permit, path, request_id, "t.channel = 'chat'", message);
         }
+    }
+
+    /// The same where an SLA is not given to a chat; none where nothing else happened. A row of a log names the SLA of a
+    /// ticket or a call too, which keeps the one that it was registered with.
+    pub(crate) fn without_sla(&self) -> Option<Self> {
+        let change = Change { sla_id: None, ..self.change.clone() };
+        (change != Change::default()).then(|| Self { change, ..self.clone() })
     }
 
     fn row(&self, permit: &Permit, request_id: Uuid, event_key: String) -> request_event::New {

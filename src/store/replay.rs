@@ -41,7 +41,7 @@ pub struct Replay {
 /// What a clock is measured by.
 #[derive(Clone, Debug)]
 pub enum Measured {
-    /// The targets of an offering; nothing where the SLA does not apply.
+    /// The targets of an offering; none where the SLA does not apply.
     Service(Facts),
     /// A wait.
     Wait {
@@ -49,7 +49,7 @@ pub enum Measured {
         queued_at: DateTime<Utc>,
         /// Until when it is to be taken, and what is left out.
         terms: WaitTerms,
-        /// When the chat was given another SLA.
+        /// When the chat was given another SLA; when it was queued where this one turned out never to apply.
         superseded_at: Option<DateTime<Utc>>,
     },
 }
@@ -119,8 +119,7 @@ pub async fn of_clocks(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Vec<R
             let promised = promise::promised(promises.get(&offering), standard, request.created_at);
             Measured::Service(frozen.facts(promised, around))
         }
-        Terms::Wait(terms) if frozen.applies => frozen.measured_by(terms),
-        Terms::Wait(_) => Measured::Service(frozen.facts(Vec::new(), around)),
+        Terms::Wait(terms) => frozen.measured_by(terms),
     }))
 }
 
@@ -134,14 +133,13 @@ pub async fn of_clocks_under(
     let histories = Histories::load(conn, reach, ids).await?;
     Ok(histories.replays(|frozen, request, around| match proposal {
         Proposal::Service(offer) => Measured::Service(offer.facts(frozen, request, around)),
-        Proposal::Wait(terms) if frozen.applies => frozen.measured_by(*terms),
-        Proposal::Wait(_) => Measured::Service(frozen.facts(Vec::new(), around)),
+        Proposal::Wait(terms) => frozen.measured_by(*terms),
     }))
 }
 
 impl affected_sla::Frozen {
     fn measured_by(&self, terms: WaitTerms) -> Measured {
-        Measured::Wait { queued_at: self.started_at, terms, superseded_at: self.superseded_at }
+        Measured::Wait { queued_at: self.started_at, terms, superseded_at: self.measures_until() }
     }
 }
 

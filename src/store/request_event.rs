@@ -1,5 +1,6 @@
 //! An event of a request: what changed, and when it happened (rule X14).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -204,6 +205,26 @@ pub(super) async fn append(
         })
     };
     rows(conn, sql).await?.iter().map(fresh).collect()
+}
+
+/// Of requests and SLAs those that are a chat and an SLA which it may be given (rule S12).
+pub(super) async fn given(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    named: &[(Uuid, Uuid)],
+) -> QueryResult<HashSet<(Uuid, Uuid)>> {
+    if named.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let (requests, slas) = named.iter().copied().unzip();
+    let mut sql = Sql::new("SELECT r.id, s.id FROM unnest(");
+    sql.bind(Bind::Uuids(requests)).push(", ").bind(Bind::Uuids(slas)).push(
+        ") w(request_id, sla_id) JOIN request r ON r.id = w.request_id AND r.channel = 'chat' \
+         JOIN sla s ON s.root_id = r.root_id AND s.id = w.sla_id AND s.kind = 'livechat' WHERE r.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id));
+    let given = |row: &PgRow| Ok((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?));
+    rows(conn, sql).await?.iter().map(given).collect()
 }
 
 /// Lets the histories of requests begin when they were registered, where that has turned out to be earlier than was told

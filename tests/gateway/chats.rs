@@ -1,8 +1,11 @@
 //! Chats that are given another SLA while they wait (rule S12).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::time::sleep;
+use tokio_postgres::error::SqlState;
 
 use crate::app::App;
 use crate::intake::{
@@ -15,7 +18,7 @@ fn at(minutes: u32) -> String {
 }
 
 /// The world of intake, whose chats are due within five minutes, with further policies: within 30 minutes and within two.
-async fn desk() -> Arc<App> {
+pub(crate) async fn desk() -> Arc<App> {
     let app = world().await;
     for (number, name, minutes) in [(301, "Patient", 30), (302, "Quick", 2)] {
         let policy = format!(
@@ -95,11 +98,12 @@ async fn s12_a_chat_that_waits_is_due_by_the_sla_that_it_is_given_in_whatever_or
     let superseded = &all[0][0];
     assert_eq!(
         (
-            &superseded["nextTarget"],
+            &superseded["actualResponseAt"],
             &superseded["accountability"],
             &superseded["explanation"]["response"]["to"]
         ),
-        (&json!("NONE"), &json!("SLA_NOT_AFFECTED"), &json!(at(3)))
+        (&Value::Null, &json!("SLA_NOT_AFFECTED"), &json!(at(3))),
+        "the response is the other's"
     );
     let patient = &all[0][1];
     assert_eq!(
@@ -116,10 +120,11 @@ async fn s12_a_chat_that_waits_is_due_by_the_sla_that_it_is_given_in_whatever_or
         "neither was due while it was in force (rule X14)"
     );
     let level = "query($id: ID!) { sla(id: $id) { attainment(from: \"2026-03-01T00:00:00Z\", to: \"2026-04-01T00:00:00Z\") {
-        total { response { met } livechat { entered answeredWithin ignoredAbandons } } } } }";
-    let all_three = json!({ "response": { "met": 3 }, "livechat": { "entered": 3, "answeredWithin": 3, "ignoredAbandons": 0 } });
-    for (sla, expected) in [(83, json!({ "response": { "met": 0 }, "livechat": null })), (PATIENT, all_three)]
-    {
+        total { response { met excluded } livechat { entered answeredWithin ignoredAbandons } } } } }";
+    let all_three = json!({ "response": { "met": 3, "excluded": 0 },
+        "livechat": { "entered": 3, "answeredWithin": 3, "ignoredAbandons": 0 } });
+    let none = json!({ "response": { "met": 0, "excluded": 3 }, "livechat": null });
+    for (sla, expected) in [(83, none), (PATIENT, all_three)] {
         let data = app.data("agent", level, json!({ "id": key(sla) })).await;
         assert_eq!(
             data["sla"]["attainment"]["total"], expected,
@@ -128,10 +133,13 @@ async fn s12_a_chat_that_waits_is_due_by_the_sla_that_it_is_given_in_whatever_or
     }
     let replay = "query($id: ID!) { simulateSlaTerms(slaId: $id, terms: { livechat: { dueTimeInMinutes: 1 } },
         from: \"2026-03-01T00:00:00Z\", to: \"2026-04-01T00:00:00Z\") { replayed after { livechat { answeredWithin } } } }";
-    for (sla, replayed, after) in [(83, 0, Value::Null), (PATIENT, 3, json!({ "answeredWithin": 0 }))] {
+    for sla in [83, PATIENT] {
         let data = app.data("agent", replay, json!({ "id": key(sla) })).await;
-        let expected = json!({ "replayed": replayed, "after": { "livechat": after } });
-        assert_eq!(data["simulateSlaTerms"], expected);
+        let expected = json!({ "replayed": 3, "after": { "livechat": { "answeredWithin": 0 } } });
+        assert_eq!(
+            data["simulateSlaTerms"], expected,
+            "that would have been over before the chat was given another SLA"
+        );
     }
     let event = "query($id: ID!) { request(id: $id) { events { nodes { sla { name } } } } }";
     let data = app.data("agent", event, json!({ "id": request["id"] })).await;
@@ -181,9 +189,22 @@ async fn s12_b5_what_was_breached_before_stays_and_the_new_term_may_be_breached_
     assert_eq!(
         told(&clocks(&app, &request).await),
         [
-            [json!("Chats"), json!(at(10)), Value::Null, json!("NONE")],
+            [json!("Chats"), json!(at(10)), json!(at(5)), json!("NONE")],
             [json!("Quick"), Value::Null, json!(at(2)), json!("RESPONSE")],
         ]
+    );
+    let level = "query($id: ID!) {
+        sla(id: $id) { attainment(from: \"2026-03-01T00:00:00Z\", to: \"2026-04-01T00:00:00Z\") {
+          total { response { breached } livechat { entered } } } }
+        simulateSlaTerms(slaId: $id, terms: { livechat: { dueTimeInMinutes: 20 } },
+            from: \"2026-03-01T00:00:00Z\", to: \"2026-04-01T00:00:00Z\") {
+          before { response { breached } livechat { entered } } after { response { breached excluded } livechat { entered } } } }";
+    let data = app.data("agent", level, json!({ "id": key(83) })).await;
+    let breached = json!({ "response": { "breached": 1 }, "livechat": { "entered": 1 } });
+    assert_eq!(data["sla"]["attainment"]["total"], breached, "who gives it another makes no promise kept");
+    assert_eq!(
+        data["simulateSlaTerms"],
+        json!({ "before": breached, "after": { "response": { "breached": 0, "excluded": 1 }, "livechat": null } })
     );
     // Told late that it was given another before it was due: that proves the first records wrong (rule X14).
     written(&app, "requestRecord", given(&request, PATIENT, 3)).await;
@@ -197,6 +218,99 @@ async fn s12_b5_what_was_breached_before_stays_and_the_new_term_may_be_breached_
         clocks.as_array().unwrap().iter().map(|clock| &clock["supersededAt"]).collect();
     assert_eq!(superseded, [&Value::Null, &json!(at(40)), &json!(at(10))]);
     assert_eq!(told(&clocks)[0], [json!("Chats"), Value::Null, json!(at(5)), json!("RESPONSE")]);
+}
+
+/// What the log says of a clock of a request, by its SLA.
+async fn logged(app: &App, request: &Value, sla: &str) -> Vec<String> {
+    let query =
+        "query($id: ID!) { request(id: $id) { affectedSlas { nodes { sla { name } breaches { phase } } } } }";
+    let request = app.data("agent", query, json!({ "id": request["id"] })).await["request"].take();
+    let records = clock(&request, sla)["breaches"].as_array().unwrap();
+    let mut phases: Vec<String> =
+        records.iter().map(|record| record["phase"].as_str().unwrap().to_owned()).collect();
+    phases.sort();
+    phases
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_what_a_chat_was_given_too_late_is_taken_back_once_it_is_told_that_it_had_been_taken() {
+    let app = desk().await;
+    // The last is given at once overdue; before it, the chat had another, or had had the last one itself.
+    for (steps, last) in [([(PATIENT, 1), (QUICK, 8)], "Quick"), ([(PATIENT, 3), (83, 8)], "Chats")] {
+        let request = queued(&app).await;
+        for (sla, minutes) in steps {
+            written(&app, "requestRecord", given(&request, sla, minutes)).await;
+        }
+        let begun = Instant::now();
+        // A warning and a breach stand; of the SLA that it had at first, two more were taken back.
+        while logged(&app, &request, last).await.len() % 4 != 2 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{last} is not breached");
+            sleep(Duration::from_millis(50)).await;
+        }
+        written(&app, "requestRecord", taken(&request, 7)).await;
+        let phases = logged(&app, &request, last).await;
+        let retracted = phases.iter().filter(|phase| *phase == "RETRACTED").count();
+        assert_eq!(2 * retracted, phases.len(), "{last}: {phases:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s12_an_sla_that_never_measured_a_chat_tells_no_response_and_none_is_made_after_the_wait() {
+    let app = desk().await;
+    let query = "query($id: ID!) { request(id: $id) { affectedSlas { nodes { sla { name } actualResponseAt nextTarget
+        accountability supersededAt maximumResponseDuration
+        explanation { timeZone response { from to countedMinutes allowanceSeconds } resolution { to } } } } } }";
+    // In one event with its taking, after it, and before the chat was there.
+    let too_late = [
+        with(taken(&json!({ "id": null }), 4), json!({ "slaId": key(PATIENT) })),
+        given(&json!({ "id": null }), PATIENT, 5),
+        with(given(&json!({ "id": null }), PATIENT, 0), json!({ "occurredAt": "2026-03-02T09:59:00Z" })),
+    ];
+    for event in too_late {
+        let request = queued(&app).await;
+        if event["kind"].is_null() {
+            written(&app, "requestRecord", taken(&request, 4)).await;
+        }
+        let event = with(event, json!({ "requestId": request["id"] }));
+        let request = written(&app, "requestRecord", event).await;
+        let names: Vec<&Value> = request["affectedSlas"]["nodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|clock| &clock["sla"]["name"])
+            .collect();
+        assert_eq!(names, ["Chats"]);
+        assert_eq!(clock(&request, "Chats")["actualResponseAt"], at(4));
+    }
+    let request = queued(&app).await;
+    written(&app, "requestRecord", given(&request, PATIENT, 4)).await;
+    written(&app, "requestRecord", taken(&request, 3)).await;
+    let data = app.data("agent", query, json!({ "id": request["id"] })).await;
+    assert_eq!(
+        clock(&data["request"], "Patient"),
+        &json!({ "sla": { "name": "Patient" }, "actualResponseAt": null, "nextTarget": "NONE", "supersededAt": null,
+            "accountability": "SLA_NOT_AFFECTED", "maximumResponseDuration": null,
+            "explanation": { "timeZone": null, "resolution": null,
+                "response": { "from": at(0), "to": at(0), "countedMinutes": 0, "allowanceSeconds": null } } })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s12_the_store_lets_nobody_put_back_a_clock_whose_sla_was_superseded() {
+    let app = desk().await;
+    let request = queued(&app).await;
+    written(&app, "requestRecord", given(&request, PATIENT, 3)).await;
+    // As a release would that knows nothing of it.
+    let client = app.database.client().await;
+    for put_back in [
+        "response_target_at = '2026-03-02T10:05:00Z'",
+        "next_target = 'response'",
+        "actual_response_at = '2026-03-02T10:04:00Z'",
+    ] {
+        let update = format!("UPDATE affected_sla SET {put_back} WHERE superseded_at IS NOT NULL");
+        let refused = client.batch_execute(&update).await.unwrap_err();
+        assert_eq!(refused.code(), Some(&SqlState::CHECK_VIOLATION), "{put_back}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -241,6 +241,60 @@ async fn c1_what_people_and_the_catalogue_bring_in_meanwhile_begins_with_the_nex
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c2_what_is_brought_in_meanwhile_is_measured_by_the_version_in_force_when_it_begins_if_that_covers_it()
+ {
+    let app = edited().await;
+    let client = app.database.client().await;
+    let offering = format!(
+        "INSERT INTO service_offering (root_id, id, tenant_id, service_id, name, time_zone) VALUES ('{0}', '{1}', '{0}', '{2}', 'Slow', 'UTC');
+         INSERT INTO offering_target (root_id, tenant_id, service_offering_id, impact, response_kind, response_amount, resolution_kind, resolution_amount, support_hours_id)
+           VALUES ('{0}', '{0}', '{1}', 'high', 'minutes', 90, 'minutes', 900, '{3}');
+         UPDATE sla SET active = false",
+        key(1),
+        key(64),
+        key(60),
+        key(50),
+    );
+    client.batch_execute(&offering).await.unwrap();
+    let tickets = [
+        ticket(),
+        with(ticket(), json!({ "slaId": key(80), "requesterId": null })),
+        with(ticket(), json!({ "slaId": key(81) })),
+    ];
+    let mut requests = Vec::new();
+    for ticket in tickets {
+        let request = written(&app, "requestRegister", ticket).await;
+        assert_eq!(request["affectedSlas"]["nodes"], json!([]));
+        requests.push(request);
+    }
+    // The second no longer covers the agent.
+    for (sla, instance, person) in [(80, 70, 30), (81, 71, 31)] {
+        let terms = json!({ "service": { "serviceOfferingId": key(64), "serviceInstanceId": key(instance),
+            "coverage": "PEOPLE", "personIds": [key(person)] } });
+        let version = json!({ "slaId": key(sla), "version": { "versionName": "v2", "terms": terms } });
+        let answer = edit(&app, "slaVersionCreate", version).await;
+        assert_eq!(answer["data"]["slaVersionCreate"]["errors"], json!([]), "{answer}");
+    }
+    client.batch_execute("UPDATE sla SET active = true").await.unwrap();
+    let expected = [json!(["Mail server"]), json!(["Mail server"]), json!(["Mail server", "Webmail"])];
+    for (request, expected) in requests.iter().zip(expected) {
+        let accepted = json!({ "requestId": request["id"], "status": "ACCEPTED" });
+        written(&app, "requestRecord", accepted).await;
+        let query = "query($id: ID!) { request(id: $id) { affectedSlas(orderBy: [{ field: SLA }]) { nodes {
+            sla { name } slaVersion { number } maximumResponseDuration explanation { slaVersion { number } } } } } }";
+        let data = app.data("agent", query, json!({ "id": request["id"] })).await;
+        let clocks = data["request"]["affectedSlas"]["nodes"].as_array().unwrap();
+        let names: Value = clocks.iter().map(|clock| clock["sla"]["name"].clone()).collect();
+        assert_eq!(names, expected, "a ticket is measured by what it names, whatever that covers");
+        for clock in clocks {
+            let two = json!({ "number": 2 });
+            assert_eq!((&clock["slaVersion"], &clock["explanation"]["slaVersion"]), (&two, &two));
+            assert_eq!(clock["maximumResponseDuration"], 90);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c13_a_chat_that_had_no_sla_when_it_was_registered_has_none_later() {
     let app = world().await;
     let client = app.database.client().await;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
 use crate::app::App;
+use crate::chats::desk;
 use crate::cli::gateway;
 use crate::intake::{clock, fields, key, number, recorded, ticket, with, world, written};
 use crate::sample::content;
@@ -243,6 +244,51 @@ async fn x14_a_file_that_says_later_that_a_request_came_in_before_moves_the_star
         fields(clock(&found[0], "Mail server"), &["startedAt", "responseTargetAt"]),
         json!({ "startedAt": "2026-03-02T09:00:00Z", "responseTargetAt": "2026-03-02T10:00:00Z" })
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s12_a_chat_whose_rows_name_another_sla_is_given_it_in_whatever_order_they_come() {
+    let app = desk().await;
+    let rows =
+        ["10:00:00Z,ASSIGNED,CHAT,Chats", "10:03:00Z,,CHAT,Patient", "10:20:00Z,IN_PROGRESS,CHAT,Patient"];
+    let file = |source_id: &str, order: &[usize]| {
+        let rows: String =
+            order.iter().map(|row| format!("{source_id},2026-03-02T{}\n", rows[*row])).collect();
+        format!("sourceId,occurredAt,status,channel,sla\n{rows}")
+    };
+    let mut files = vec![
+        file("in-order", &[0, 1, 2]),
+        file("reversed", &[2, 1, 0]),
+        // Nobody says of each row again what it is about.
+        file("once", &[1, 2, 0]).replace(",,CHAT,", ",,,").replace("IN_PROGRESS,CHAT", "IN_PROGRESS,"),
+        // No ticket or call is given another.
+        file("ticket", &[0, 1, 2]).replace("CHAT", "TICKET"),
+    ];
+    files.extend([2, 1, 0].map(|row| file("in-parts", &[row])));
+    for file in files {
+        let (well, said, why) = import(&app, "log.csv", &file, &[]).await;
+        assert!(well, "{said}{why}");
+    }
+    let found = requests(&app).await;
+    assert_eq!(found.len(), 5);
+    let query = "{ requests { nodes { sourceId events { nodes { sla { name } } } affectedSlas { nodes { sla { name } supersededAt
+        responseTargetAt actualResponseAt } } } } }";
+    for request in app.data("agent", query, json!({})).await["requests"]["nodes"].as_array().unwrap() {
+        if request["sourceId"] == "ticket" {
+            let events = request["events"]["nodes"].as_array().unwrap();
+            assert!(events.iter().all(|event| event["sla"].is_null()), "{request}");
+            continue;
+        }
+        let names = ["supersededAt", "responseTargetAt", "actualResponseAt"];
+        assert_eq!(
+            [fields(clock(request, "Chats"), &names), fields(clock(request, "Patient"), &names)],
+            [
+                json!({ "supersededAt": "2026-03-02T10:03:00Z", "responseTargetAt": null, "actualResponseAt": null }),
+                json!({ "supersededAt": null, "responseTargetAt": "2026-03-02T10:30:00Z", "actualResponseAt": "2026-03-02T10:20:00Z" }),
+            ],
+            "{request}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

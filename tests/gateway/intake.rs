@@ -448,6 +448,44 @@ async fn x14_events_in_any_order_lead_to_the_same_clock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn x14_a_clock_that_late_news_disprove_begins_where_what_was_told_before_brings_its_sla_in_again() {
+    let app = world().await;
+    let elsewhere = format!(
+        "INSERT INTO service_instance (root_id, id, tenant_id, service_id, name) VALUES ('{0}', '{1}', '{0}', '{2}', 'Elsewhere')",
+        key(TENANT),
+        key(72),
+        key(60),
+    );
+    app.database.client().await.batch_execute(&elsewhere).await.unwrap();
+    // The agent is whom the SLA on webmail covers, the reader is not.
+    let events = [
+        json!({ "requesterId": key(READER), "occurredAt": "2026-03-02T11:00:00Z" }),
+        json!({ "serviceInstanceId": key(71), "occurredAt": "2026-03-02T12:00:00Z" }),
+        json!({ "requesterId": key(AGENT), "occurredAt": "2026-03-02T13:00:00Z" }),
+        json!({ "status": "IN_PROGRESS", "occurredAt": "2026-03-02T15:00:00Z" }),
+    ];
+    for order in
+        [[0, 1, 2, 3], [1, 0, 2, 3], [1, 2, 0, 3], [1, 2, 3, 0], [3, 2, 1, 0], [2, 3, 1, 0], [3, 1, 2, 0]]
+    {
+        let registered = with(ticket(), json!({ "serviceInstanceId": key(72) }));
+        let mut request = written(&app, "requestRegister", registered).await;
+        for event in order {
+            let event = with(events[event].clone(), json!({ "requestId": request["id"] }));
+            request = written(&app, "requestRecord", event).await;
+        }
+        assert_eq!(
+            fields(
+                clock(&request, "Webmail"),
+                &["startedAt", "accountability", "responseTargetAt", "actualResponseAt"]
+            ),
+            json!({ "startedAt": "2026-03-02T13:00:00Z", "accountability": "PROVIDER",
+                "responseTargetAt": "2026-03-02T14:00:00Z", "actualResponseAt": "2026-03-02T15:00:00Z" }),
+            "{order:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_an_event_empties_is_empty_from_then_on_and_what_it_leaves_out_is_unchanged() {
     let app = world().await;
     let input = json!({

@@ -169,6 +169,32 @@ async fn c2_a_clock_that_is_resolved_while_a_recalculation_waits_for_it_stays_as
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b5_after_a_recalculation_late_news_retract_only_what_they_tell_otherwise() {
+    let app = managed().await;
+    let request = written(&app, "requestRegister", ticket()).await;
+    // On the mail server all four; on webmail, which it takes down, no response is awaited.
+    let before = recorded(&app, 6).await;
+    let gone = "DELETE FROM service_instance_relation";
+    app.database.client().await.batch_execute(gone).await.unwrap();
+    done(&app, json!({ "requestId": request["id"] })).await;
+    assert_eq!(breaches(&app).await, before);
+    let event = |what: Value| {
+        let early = json!({ "requestId": request["id"], "occurredAt": "2026-03-02T10:01:00Z" });
+        with(early, what)
+    };
+    let wished = event(json!({ "desiredCompletionAt": "2026-03-09T10:00:00Z" }));
+    let after = written(&app, "requestRecord", wished).await;
+    assert_eq!(clock(&after, "Webmail")["accountability"], "SLA_NOT_AFFECTED");
+    assert_eq!(breaches(&app).await, before, "they were true");
+    // That somebody had begun proves the response's wrong, and nothing else.
+    written(&app, "requestRecord", event(json!({ "status": "IN_PROGRESS" }))).await;
+    let mut after = before;
+    after.extend(pairs(&[("RESPONSE", "RETRACTED BREACHED"), ("RESPONSE", "RETRACTED WARNING")]));
+    after.sort();
+    assert_eq!(breaches(&app).await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p2_a_recalculation_needs_the_right_to_write_slas_and_says_which_clocks() {
     let app = managed().await;
     let request = written(&app, "requestRegister", ticket()).await;

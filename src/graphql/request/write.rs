@@ -55,7 +55,8 @@ pub struct RequestRegisterInput {
     /// An SLA that applies whatever it covers: of the tenant, or shared by one above it. Null = a ticket falls under
     /// what covers it, a chat or call under the default SLA of the tenant or of the nearest tenant above that shares
     /// its own. An SLA that is not active at `registeredAt`, by the switch and the dates that it has when something
-    /// is told of the request, starts no clock.
+    /// is told of the request, starts no clock; one that is switched on later does with the next thing that is told of
+    /// a ticket, and none of a chat or call.
     sla_id: Option<ID>,
     /// When it is wished to be done; null = as promised.
     desired_completion_at: Option<DateTime>,
@@ -110,7 +111,8 @@ pub struct RequestRecordInput {
     impact: MaybeUndefined<Impact>,
     /// The new service instance. Where it is null, which clocks it is about is not known: all that the request has go on.
     service_instance_id: MaybeUndefined<ID>,
-    /// The new team.
+    /// The new team. One that supports the instance neither as its support team nor as its first line is a response: the
+    /// ticket was looked at and passed on.
     team_id: MaybeUndefined<ID>,
     /// The new requester.
     requester_id: MaybeUndefined<ID>,
@@ -122,8 +124,8 @@ pub struct RequestRecordInput {
     downtime_end_at: MaybeUndefined<DateTime>,
     /// The SLA that a chat which waits is measured by from here on, in the place of the one that it was registered with or given
     /// before: it is due so long after it was queued. Of kind `LIVECHAT`, of the chat's tenant or shared by one above it; null =
-    /// unchanged. Once somebody has taken the chat, or it was given up, it changes nothing, nor where the SLA is not
-    /// active at `occurredAt`. Tickets and calls keep what they have.
+    /// unchanged. Once somebody has taken the chat, or it was given up, it changes nothing, nor before `registeredAt`, nor
+    /// where the SLA is not active at `occurredAt`. Tickets and calls keep what they have.
     sla_id: Option<ID>,
     /// Whether the provider says not to be accountable from here on: true stops its clocks, false lets them go on; null
     /// = unchanged.

@@ -130,22 +130,35 @@ pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> Vec<Event>
     history
 }
 
+/// What decides about coverage: the instance, the requester, and the SLA that an event gave a chat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Deciding {
+    instance: Option<Uuid>,
+    requester: Option<Uuid>,
+    sla: Option<Uuid>,
+}
+
+impl Deciding {
+    fn tell(&mut self, event: &request_event::Row, registered_at: DateTime<Utc>) {
+        self.instance = event.new_instance().unwrap_or(self.instance);
+        self.requester = event.new_requester().unwrap_or(self.requester);
+        // What the registration says goes over what is told of the time before (rule S12).
+        self.sla = event.sla_id.filter(|_| event.occurred_at >= registered_at).or(self.sla);
+    }
+}
+
 /// Whether `news` changes what the rest of a history tells of the instant that decides about coverage.
 pub(super) fn rewritten(
+    request: &request::Row,
     history: &[Arc<request_event::Row>],
     news: &HashSet<Uuid>,
     at: DateTime<Utc>,
 ) -> bool {
-    let (mut before, mut after) = ((None, None, None), (None, None, None));
+    let (mut before, mut after) = (Deciding::default(), Deciding::default());
     for event in history.iter().take_while(|event| event.occurred_at <= at) {
-        let tell = |(instance, requester, sla): &mut (Option<Uuid>, Option<Uuid>, Option<Uuid>)| {
-            *instance = event.new_instance().unwrap_or(*instance);
-            *requester = event.new_requester().unwrap_or(*requester);
-            *sla = event.sla_id.or(*sla);
-        };
-        tell(&mut after);
+        after.tell(event, request.registered_at);
         if !news.contains(&event.id) {
-            tell(&mut before);
+            before.tell(event, request.registered_at);
         }
     }
     before != after
@@ -155,6 +168,7 @@ pub(super) fn rewritten(
 pub(super) struct Stretch<'a> {
     pub(super) request: &'a request::Row,
     pub(super) from: DateTime<Utc>,
+    pub(super) until: DateTime<Utc>,
     pub(super) instance: Option<Uuid>,
     pub(super) requester: Option<Uuid>,
     /// The SLA that an event gave a chat by then (rule S12).
@@ -163,6 +177,8 @@ pub(super) struct Stretch<'a> {
     /// they tell of the time in it. What they bring in begins then, and not when something else was told (rule C1). None
     /// where they tell nothing of it.
     pub(super) news_from: Option<DateTime<Utc>>,
+    /// Whether news made an earlier one what it is: a clock that began there, and should not have, may begin here.
+    pub(super) after_rewritten: bool,
 }
 
 /// The stretches of a history, from the registration on: what was told of the time before it holds when it begins. The
@@ -174,32 +190,45 @@ pub(super) fn stretches<'a>(
     is_news: bool,
 ) -> Vec<Stretch<'a>> {
     let mut stretches: Vec<Stretch<'_>> = Vec::new();
-    let (mut instance, mut requester, mut sla) = (None, None, None);
+    let (mut before, mut after) = (Deciding::default(), Deciding::default());
+    let mut were_rewritten: Vec<bool> = Vec::new();
     for group in history.chunk_by(|a, b| a.occurred_at == b.occurred_at) {
+        let is_fresh = |event: &Arc<request_event::Row>| news.contains(&event.id);
         for event in group {
-            instance = event.new_instance().unwrap_or(instance);
-            requester = event.new_requester().unwrap_or(requester);
-            sla = event.sla_id.or(sla);
-        }
-        let from = group[0].occurred_at.max(request.registered_at);
-        match stretches.last_mut() {
-            Some(last) if last.from == from => {
-                (last.instance, last.requester, last.sla) = (instance, requester, sla);
+            after.tell(event, request.registered_at);
+            if !is_fresh(event) {
+                before.tell(event, request.registered_at);
             }
-            Some(last) if (last.instance, last.requester, last.sla) == (instance, requester, sla) => {}
-            _ => stretches.push(Stretch { request, from, instance, requester, sla, news_from: None }),
+        }
+        let Deciding { instance, requester, sla } = after;
+        let (at, rewritten) = (group[0].occurred_at, before != after);
+        let from = at.max(request.registered_at);
+        let news_from = (is_news || rewritten).then_some(from);
+        let until = DateTime::<Utc>::MAX_UTC;
+        let begun =
+            Stretch { request, from, until, instance, requester, sla, news_from, after_rewritten: false };
+        match (stretches.last_mut(), were_rewritten.last_mut()) {
+            (Some(last), Some(was_rewritten)) if last.from == from => {
+                (*last, *was_rewritten) = (begun, rewritten);
+            }
+            (Some(last), _) if (last.instance, last.requester, last.sla) == (instance, requester, sla) => {}
+            (last, _) => {
+                last.into_iter().for_each(|last| last.until = from);
+                stretches.push(begun);
+                were_rewritten.push(rewritten);
+            }
+        }
+        if let Some(last) = stretches.last_mut()
+            && at >= last.from
+            && group.iter().any(is_fresh)
+        {
+            last.news_from = last.news_from.or(Some(at));
         }
     }
-    let mut until = DateTime::<Utc>::MAX_UTC;
-    for stretch in stretches.iter_mut().rev() {
-        let within = |event: &&Arc<request_event::Row>| {
-            (stretch.from..until).contains(&event.occurred_at) && news.contains(&event.id)
-        };
-        stretch.news_from = match is_news || rewritten(history, news, stretch.from) {
-            true => Some(stretch.from),
-            false => history.iter().find(within).map(|event| event.occurred_at),
-        };
-        until = stretch.from;
+    let mut after_rewritten = false;
+    for (stretch, was_rewritten) in stretches.iter_mut().zip(were_rewritten) {
+        stretch.after_rewritten = after_rewritten;
+        after_rewritten |= was_rewritten;
     }
     stretches
 }

@@ -90,11 +90,13 @@ fn s12_what_a_chat_is_given_counts_while_it_waits_and_of_one_given_twice_the_las
         sla(2, "2024-01-21T00:05:00Z", 3),
         sla(6, "2024-01-21T00:07:00Z", 4),
         becomes(1, QUEUED, Status::Assigned),
+        sla(7, "2024-01-20T23:00:00Z", 5),
     ];
-    let given = Given::new(Some(id(1)), &events, |sla| sla != id(4));
+    let given = Given::new(at(QUEUED), Some(id(1)), &events, |sla| sla != id(4));
     assert!([1, 3].into_iter().all(|sla| given.includes(id(sla))));
     assert!(!given.includes(id(2)), "the chat was taken");
     assert!(!given.includes(id(4)), "it measures nothing");
+    assert!(!given.includes(id(5)), "it was not queued yet");
     assert_eq!(given.superseded_at(id(1)), None);
     assert_eq!(given.superseded_at(id(3)), Some(at("2024-01-21T00:10:00Z")));
 

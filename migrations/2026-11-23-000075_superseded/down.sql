@@ -1,0 +1,1 @@
+ALTER TABLE affected_sla DROP CONSTRAINT affected_sla_superseded;

@@ -1,0 +1,296 @@
+//! Which SLAs concern a request, stretch by stretch of its history, and when the clock of each begins (rules C1, C2, C13).
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use diesel::result::QueryResult;
+use diesel_async::AsyncPgConnection;
+use uuid::Uuid;
+
+use super::clocks::{Changed, told_as_a_whole};
+use super::history::Stretch;
+use crate::access::Permit;
+use crate::clock::coverage::{self, Covering, Requester, Uses};
+use crate::clock::events::Event;
+use crate::clock::waiting::Given;
+use crate::store::affected_sla::Frozen;
+use crate::store::candidate::{self, Candidate, Question};
+use crate::store::word::Channel;
+use crate::store::{id, request};
+
+/// What is known of requests already.
+pub(super) struct Known<'a> {
+    pub(super) existing: &'a [Frozen],
+    /// The SLAs, by request, at the start of whose clocks all was otherwise; with that start.
+    pub(super) disproved: &'a HashMap<Uuid, Vec<(DateTime<Utc>, Uuid)>>,
+    pub(super) happened: &'a HashMap<Uuid, Vec<Event>>,
+}
+
+/// How the instances that requests were about hang together, and what is known of the requesters.
+pub(super) struct Graph {
+    pub(super) uses: Vec<Uses>,
+    requesters: HashMap<Uuid, Requester>,
+}
+
+impl Graph {
+    pub(super) async fn load(
+        conn: &mut AsyncPgConnection,
+        permit: &Permit,
+        stretches: &[Stretch<'_>],
+    ) -> QueryResult<Self> {
+        let instances: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.instance).collect();
+        let people: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.requester).collect();
+        Ok(Self {
+            uses: candidate::upward(conn, permit, &instances.into_iter().collect::<Vec<_>>()).await?,
+            requesters: candidate::requesters(conn, permit, &people.into_iter().collect::<Vec<_>>()).await?,
+        })
+    }
+
+    /// The SLAs that apply to each stretch. Tickets are measured by coverage and may name an SLA besides; chats and
+    /// calls are measured by the SLA named, else by the tenant's default (rule C13), from the registration on: by the one
+    /// that was the default then, whichever is now.
+    pub(super) async fn candidates(
+        &self,
+        conn: &mut AsyncPgConnection,
+        permit: &Permit,
+        stretches: &[Stretch<'_>],
+        Known { existing, disproved, happened }: Known<'_>,
+    ) -> QueryResult<Vec<(usize, Candidate)>> {
+        let waits = existing.iter().filter(|clock| clock.waits());
+        let mut begun: HashMap<(Uuid, DateTime<Utc>), Vec<Uuid>> = HashMap::new();
+        for clock in existing {
+            begun.entry((clock.request_id, clock.started_at)).or_default().push(clock.sla_id);
+        }
+        let registered = waits.filter(|clock| !clock.by_event);
+        let given: HashMap<Uuid, Uuid> = registered.map(|clock| (clock.request_id, clock.sla_id)).collect();
+        let mut waiting: HashMap<Uuid, Given> = HashMap::new();
+        let mut questions = Vec::new();
+        let mut relevant = BTreeSet::new();
+        for (stretch, number) in stretches.iter().zip(0..) {
+            let request = stretch.request;
+            let ticket = request.channel == Channel::Ticket;
+            let disproved = disproved.get(&request.id).filter(|_| ticket);
+            let again = disproved.filter(|_| stretch.after_rewritten).map(|_| stretch.from);
+            let Some(news_from) = stretch.news_from.or(again) else { continue };
+            let may_move = disproved.into_iter().flatten().filter(|(started_at, _)| {
+                stretch.after_rewritten || (stretch.from..stretch.until).contains(started_at)
+            });
+            let begun = begun.get(&(request.id, stretch.from)).into_iter().flatten();
+            let begun = begun.chain(may_move.map(|(_, sla)| sla));
+            let plain = Question {
+                stretch: number,
+                tenant_id: request.tenant_id,
+                at: stretch.from,
+                begins: news_from,
+                received: request.created_at,
+                instance_id: None,
+                standard_id: request.standard_service_request_id,
+                named_id: None,
+                by_default: false,
+                begun_ids: begun.copied().collect(),
+            };
+            // What a chat or call is measured by is known when it is registered, or given (rules C13, S12).
+            if !ticket && news_from != stretch.from {
+                continue;
+            }
+            if stretch.from == request.registered_at && (request.sla_id.is_some() || !ticket) {
+                let given = given.get(&request.id).copied().filter(|_| !ticket);
+                let named_id = request.sla_id.or(given);
+                questions.push(Question { named_id, by_default: named_id.is_none(), ..plain.clone() });
+            }
+            if !ticket {
+                // What it is given later, while it waits (rule S12).
+                let given = waiting.entry(request.id).or_insert_with(|| {
+                    let events = happened.get(&request.id).map_or(&[][..], Vec::as_slice);
+                    Given::new(request.registered_at, None, events, |_| true)
+                });
+                if let Some(sla) = stretch.sla.filter(|sla| given.includes(*sla)) {
+                    questions.push(Question { named_id: Some(sla), ..plain });
+                }
+                continue;
+            }
+            if let Some(instance) = stretch.instance {
+                let above = coverage::above(instance, &self.uses);
+                for instance in above.into_keys().chain([instance]) {
+                    relevant.insert(instance);
+                    questions.push(Question { instance_id: Some(instance), ..plain.clone() });
+                }
+            } else if request.standard_service_request_id.is_some() {
+                questions.push(plain);
+            }
+        }
+        for requester in self.requesters.values() {
+            relevant.extend([requester.person, requester.organization, requester.site].into_iter().flatten());
+            relevant.extend(&requester.organizations_above);
+            relevant.extend(&requester.supports);
+        }
+        let found = candidate::candidates(conn, permit, &questions, relevant.clone()).await?;
+        let found = self.applying(stretches, found);
+        // What an edit brings in begins later than its stretch: under the version that is in force by then, if that covers it
+        // too (rule C2).
+        let known: HashSet<(Uuid, Uuid)> = existing
+            .iter()
+            .filter(|clock| clock.applies)
+            .map(|clock| (clock.request_id, clock.sla_id))
+            .collect();
+        let begins_later = |(number, candidate): &(usize, Candidate)| {
+            let stretch = &stretches[*number];
+            stretch.news_from.is_some_and(|news_from| news_from > stretch.from)
+                && !known.contains(&(stretch.request.id, candidate.sla_id))
+        };
+        let later: BTreeSet<usize> =
+            found.iter().filter(|found| begins_later(found)).map(|(number, _)| *number).collect();
+        if later.is_empty() {
+            return Ok(found);
+        }
+        questions
+            .retain(|question| usize::try_from(question.stretch).is_ok_and(|number| later.contains(&number)));
+        questions.iter_mut().for_each(|question| question.at = question.begins);
+        let by_then = candidate::candidates(conn, permit, &questions, relevant).await?;
+        let mut by_then: HashMap<(usize, Uuid), Candidate> = self
+            .applying(stretches, by_then)
+            .into_iter()
+            // The first goes before.
+            .rev()
+            .map(|(number, candidate)| ((number, candidate.sla_id), candidate))
+            .collect();
+        let as_of_then = |found: (usize, Candidate)| match begins_later(&found) {
+            true => by_then.remove(&(found.0, found.1.sla_id)).map(|candidate| (found.0, candidate)),
+            false => Some(found),
+        };
+        Ok(found.into_iter().filter_map(as_of_then).collect())
+    }
+
+    /// Of the SLAs that were found for stretches, in their order, those that were named or that cover the requester; each
+    /// with the number of its stretch.
+    fn applying(&self, stretches: &[Stretch<'_>], found: Vec<Candidate>) -> Vec<(usize, Candidate)> {
+        let nobody = Requester::default();
+        let mut found = found.into_iter().peekable();
+        let mut all = Vec::new();
+        for (number, stretch) in stretches.iter().enumerate() {
+            let mut named = Vec::new();
+            let mut covering: Vec<(Candidate, Covering)> = Vec::new();
+            while let Some(mut candidate) =
+                found.next_if(|found| usize::try_from(found.stretch) == Ok(number))
+            {
+                if candidate.named {
+                    named.push(candidate);
+                } else if let Some(covers) = candidate.covering.take() {
+                    covering.push((candidate, covers));
+                }
+            }
+            let requester = stretch.requester.and_then(|id| self.requesters.get(&id)).unwrap_or(&nobody);
+            // An SLA on a service as a whole may be found on several instances: the request's own goes first, then those of
+            // its own tenant.
+            covering.sort_by_key(|(candidate, _)| candidate.instance_id != stretch.instance);
+            let (candidates, covers): (Vec<Candidate>, Vec<Covering>) = covering.into_iter().unzip();
+            let applying: BTreeSet<usize> =
+                coverage::concerned(&covers, requester, stretch.instance, &self.uses).into_iter().collect();
+            let covered = candidates.into_iter().enumerate().filter(|(index, _)| applying.contains(index));
+            let applying = covered.map(|(_, candidate)| candidate).chain(named);
+            all.extend(applying.map(|candidate| (number, candidate)));
+        }
+        all
+    }
+}
+
+/// The clocks that there are to be: those that there are, and one for each further SLA that applies to a stretch
+/// (rule C1), started when the first such stretch began. What the catalogue says by now lets none of them begin earlier or
+/// later (rule C2); where what happened by its start has been `rewritten`, a clock comes out as if that had been told in
+/// time (rule X14): it begins with the first stretch to which its SLA applies.
+pub(super) fn concerned(
+    permit: &Permit,
+    (stretches, changed): (&[Stretch<'_>], &Changed),
+    found: Vec<(usize, Candidate)>,
+    existing: Vec<Frozen>,
+    rewritten: impl Fn(&Frozen, DateTime<Utc>) -> bool,
+) -> Vec<Frozen> {
+    let mut clocks: BTreeMap<(Uuid, Uuid), Frozen> =
+        existing.into_iter().map(|frozen| ((frozen.request_id, frozen.sla_id), frozen)).collect();
+    let mut started = BTreeSet::new();
+    for (number, candidate) in found {
+        let stretch = &stretches[number];
+        let key = (stretch.request.id, candidate.sla_id);
+        let disproved =
+            clocks.get(&key).is_some_and(|clock| clock.applies && rewritten(clock, clock.started_at));
+        let again = disproved && stretch.after_rewritten;
+        let Some(from) = Some(stretch.from).filter(|_| again).or(stretch.news_from) else { continue };
+        if !started.insert(key) {
+            continue;
+        }
+        match clocks.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(candidate.freeze(permit, stretch, from));
+            }
+            Entry::Occupied(mut place) => {
+                let clock = place.get_mut();
+                let told_as_a_whole = told_as_a_whole(changed, stretch.request.id);
+                let earlier =
+                    stretch.from < clock.started_at && (told_as_a_whole || rewritten(clock, stretch.from));
+                if !clock.applies || earlier || rewritten(clock, clock.started_at) {
+                    let mut anew = candidate.freeze(permit, stretch, from);
+                    if anew.service_instance_id == clock.service_instance_id {
+                        // The teams and the supplier are those of the time at which it was made.
+                        anew.support_team_id = clock.support_team_id;
+                        anew.first_line_team_id = clock.first_line_team_id;
+                        anew.supplier_id = clock.supplier_id;
+                        anew.relations = std::mem::take(&mut clock.relations);
+                    }
+                    let recalculated = std::mem::take(&mut clock.recalculated);
+                    *clock = Frozen { id: clock.id, recalculated, ..anew };
+                } else if told_as_a_whole {
+                    // An import may have told only later what the request was made from.
+                    let standard = clock.standard_service_request_id.or(candidate.standard_id);
+                    clock.standard_service_request_id = standard;
+                }
+            }
+        }
+    }
+    let requests: HashMap<Uuid, &request::Row> =
+        stretches.iter().map(|stretch| (stretch.request.id, stretch.request)).collect();
+    for (key, clock) in &mut clocks {
+        let Some(request) = requests.get(&clock.request_id) else { continue };
+        clock.applies &= clock.by_event
+            || started.contains(key)
+            || match (request.sla_id, request.channel) {
+                (Some(named), _) if named == clock.sla_id => true,
+                (_, Channel::Ticket) => !rewritten(clock, clock.started_at),
+                // Which SLA it names, or that it is no ticket, may have been told in a later part of an import (rule C13).
+                (Some(_), Channel::Chat | Channel::Call) => false,
+                (None, Channel::Chat | Channel::Call) => clock.waits(),
+            };
+    }
+    clocks.into_values().collect()
+}
+
+impl Candidate {
+    /// Rule C2.
+    fn freeze(&self, permit: &Permit, stretch: &Stretch<'_>, from: DateTime<Utc>) -> Frozen {
+        let request = stretch.request;
+        let registered = request.sla_id == Some(self.sla_id);
+        Frozen {
+            root_id: permit.root_id,
+            id: id::new(),
+            tenant_id: request.tenant_id,
+            sla_id: self.sla_id,
+            sla_version_id: self.version_id,
+            request_id: request.id,
+            service_instance_id: self.instance_id,
+            standard_service_request_id: self.standard_id,
+            support_team_id: self.support_team_id,
+            first_line_team_id: self.first_line_team_id,
+            supplier_id: self.supplier_id,
+            time_zone: self.zone.clone(),
+            // A chat is due so long after it was queued, whenever it was given the SLA (rule S12).
+            started_at: if request.channel == Channel::Ticket { from } else { request.registered_at },
+            applies: true,
+            by_event: stretch.sla == Some(self.sla_id) && !registered,
+            superseded_at: None,
+            relations: BTreeMap::new(),
+            of_service: self.of_service,
+            recalculated: Vec::new(),
+            terms: self.terms,
+        }
+    }
+}
