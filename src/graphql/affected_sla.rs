@@ -38,6 +38,8 @@ filter! {
         sla: IdFilter (Sla) => SLA,
         /// The affected service instance.
         service_instance: IdFilter (ServiceInstance) => SERVICE_INSTANCE,
+        /// The support team of that instance, as of when the clock was made.
+        support_team: IdFilter (Team) => SUPPORT_TEAM,
         /// What the clock runs towards.
         next_target: NextTargetFilter => NEXT_TARGET,
         /// When that is.
@@ -56,6 +58,8 @@ filter! {
         source_id: StringFilter => SOURCE_ID,
         /// When the clock started.
         started_at: DateTimeFilter => STARTED_AT,
+        /// When the chat that it measured was given another SLA.
+        superseded_at: DateTimeFilter => SUPERSEDED_AT,
         /// When it was made.
         created_at: DateTimeFilter => CREATED_AT,
         /// When it was last updated.

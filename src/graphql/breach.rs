@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, InputObject, Result};
 use uuid::Uuid;
 
 use super::asking::Asking;
-use super::filter::{DateTimeFilter, IdFilter, Operators, order, tenants};
+use super::filter::{BooleanFilter, DateTimeFilter, IdFilter, Operators, order, tenants};
 use super::node::{Entity, Kind, entity, lookup, related, required};
 use super::page::{Filter, all_under, object, root_fields};
 use super::scalar::DateTime;
@@ -39,6 +39,8 @@ pub struct BreachFilter {
     kind: Option<Vec<BreachKind>>,
     /// What the record says: one of these; an empty list lets nothing through.
     phase: Option<Vec<BreachPhase>>,
+    /// Whether a later record says that it was wrong. Not for the feed.
+    retracted: Option<BooleanFilter>,
     /// The target that was missed. Not for the feed.
     target_at: Option<DateTimeFilter>,
     /// When it was recorded.
@@ -62,6 +64,7 @@ impl Filter for BreachFilter {
             (&key::SLA_LIMIT, self.sla_limit.map(|ids| ids.ops(Some(Kind::SlaLimit)))),
             (&key::KIND, kinds.map(|op| Ok(vec![op]))),
             (&key::PHASE, phases.map(|op| Ok(vec![op]))),
+            (&key::RETRACTED, self.retracted.map(|yes| yes.ops(None))),
             (&key::TARGET_AT, self.target_at.map(|range| range.ops(None))),
             (&key::DETECTED_AT, self.detected_at.map(|range| range.ops(None))),
         ];
@@ -84,6 +87,7 @@ impl BreachFilter {
         if self.id.is_some()
             || self.affected_sla.is_some()
             || self.sla_limit.is_some()
+            || self.retracted.is_some()
             || self.target_at.is_some()
         {
             return Err(Error::BadRequest(

@@ -162,6 +162,8 @@ pub mod key {
           AND c.descendant_id = t.tenant_id WHERE i.root_id = t.root_id AND i.id = t.service_instance_id)",
         Kind::Text,
     );
+    /// The support team of the instance.
+    pub static SUPPORT_TEAM: Key = Key::nullable("t.support_team_id", Kind::Uuid);
     /// What the clock runs towards.
     pub static NEXT_TARGET: Key = Key::new("t.next_target", Kind::Text);
     /// When.
@@ -180,6 +182,8 @@ pub mod key {
     pub static SOURCE_ID: Key = Key::nullable("t.source_id", Kind::Text);
     /// When the clock started.
     pub static STARTED_AT: Key = Key::new("t.started_at", Kind::Time);
+    /// When the chat was given another SLA.
+    pub static SUPERSEDED_AT: Key = Key::nullable("t.superseded_at", Kind::Time);
     /// When it was made.
     pub static CREATED_AT: Key = Key::new("t.created_at", Kind::Time);
     /// When it was last updated.

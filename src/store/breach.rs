@@ -68,6 +68,11 @@ pub mod key {
     pub static KIND: Key = Key::new("t.kind", Kind::Text);
     /// What the record says.
     pub static PHASE: Key = Key::new("t.phase", Kind::Text);
+    /// Whether a later record says that it was wrong.
+    pub static RETRACTED: Key = Key::new(
+        "EXISTS (SELECT FROM breach w WHERE w.root_id = t.root_id AND w.retracts_id = t.id)",
+        Kind::Bool,
+    );
     /// The target that was missed.
     pub static TARGET_AT: Key = Key::new("t.target_at", Kind::Time);
     /// When it was recorded.

@@ -146,7 +146,7 @@ pub fn stays_within_rights(draft: &mut Draft) {
                 return Ok(());
             }
             let message = "This person holds rights that you do not: ask somebody who holds them.";
-            Err(InputError::at("input.login", InputErrorCode::Invalid, message).into())
+            Err(InputError::at("input.login", InputErrorCode::Forbidden, message).into())
         }
         .boxed()
     }));

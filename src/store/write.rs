@@ -15,6 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use self::mark::{Mark, forget_marks, marking};
+pub(super) use self::statement::locked;
 use self::statement::{create, delete, update};
 use super::noun::{Noun, column};
 use super::reference::References;

@@ -169,6 +169,12 @@ async fn s12_once_it_is_taken_or_given_up_a_chat_keeps_its_sla_however_late_that
     let lists = "query($id: ID!) { affectedSlas(filter: { request: { in: [$id] } }) { totalCount } }";
     let listed = app.data("agent", lists, json!({ "id": request["id"] })).await;
     assert_eq!(listed["affectedSlas"]["totalCount"], 2);
+    let another = queued(&app).await;
+    written(&app, "requestRecord", given(&another, PATIENT, 3)).await;
+    let superseded = "{ affectedSlas(filter: { supersededAt: { isNull: false } }) { nodes { sla { name } supersededAt } } }";
+    let listed = app.data("agent", superseded, json!({})).await;
+    let expected = json!([{ "sla": { "name": "Chats" }, "supersededAt": at(3) }]);
+    assert_eq!(listed["affectedSlas"]["nodes"], expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

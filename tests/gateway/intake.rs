@@ -248,6 +248,15 @@ async fn c1_c3_c4_a_ticket_falls_under_the_slas_on_its_instance_and_on_those_abo
     // Nobody asked: nobody is covered.
     let nobody = written(&app, "requestRegister", with(ticket(), json!({ "requesterId": null }))).await;
     assert_eq!(nobody["affectedSlas"]["nodes"], json!([]));
+    let of_team =
+        "query($id: ID!) { affectedSlas(filter: { supportTeam: { eq: $id }, nextTarget: { eq: RESPONSE } }) {
+        nodes { sla { name } supportTeam { name } } } }";
+    for (team, count) in [(20, 2), (OTHER_TEAM, 0)] {
+        let found =
+            app.data("agent", of_team, json!({ "id": key(team) })).await["affectedSlas"]["nodes"].take();
+        let own = json!({ "sla": { "name": "Mail server" }, "supportTeam": { "name": "Support" } });
+        assert_eq!(found, json!(vec![own; count]));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,6 +142,14 @@ async fn an_sla_that_something_hangs_on_is_not_deleted_and_the_message_counts_it
          Let it expire, or turn it off."
     );
     assert_eq!(error["message"], expected);
+    let query =
+        "mutation ($id: ID!) { slaDelete(input: { id: $id, expectedRevision: 99 }) { errors { code } } }";
+    let stale = app.data(MANAGER, query, json!({ "id": made["id"] })).await;
+    assert_eq!(
+        stale["slaDelete"]["errors"],
+        json!([{ "code": "CONFLICT" }]),
+        "what was read is no longer so"
+    );
     let update =
         "mutation ($input: TenantUpdateInput!) { tenantUpdate(input: $input) { errors { message } } }";
     let fallback = json!({ "id": tenant, "defaultSlaId": made["id"] });

@@ -121,7 +121,7 @@ async fn nobody_takes_over_the_rights_of_another_by_changing_how_that_one_signs_
         person { id } errors { code path message } } }";
     let change = json!({ "input": { "id": manager, "login": "mine@example.com" } });
     let payload = world.app.data("clerk@example.com", query, change).await;
-    assert_eq!(codes(&payload["payload"]), ["INVALID input.login"], "{payload}");
+    assert_eq!(codes(&payload["payload"]), ["FORBIDDEN input.login"], "{payload}");
     let change = json!({ "input": { "id": manager, "lastName": "Renamed" } });
     let payload = world.app.data("clerk@example.com", query, change).await;
     assert_eq!(payload["payload"]["errors"], json!([]));

@@ -192,6 +192,14 @@ async fn b5_after_a_recalculation_late_news_retract_only_what_they_tell_otherwis
     after.extend(pairs(&[("RESPONSE", "RETRACTED BREACHED"), ("RESPONSE", "RETRACTED WARNING")]));
     after.sort();
     assert_eq!(breaches(&app).await, after);
+    let count = "query($retracted: Boolean) { breaches(filter: { retracted: { eq: $retracted }, phase: [WARNING, BREACHED] }) {
+        totalCount nodes { retractedBy { phase } } } }";
+    for (retracted, count_of) in [(true, 2), (false, 4)] {
+        let found = app.data("agent", count, json!({ "retracted": retracted })).await["breaches"].take();
+        assert_eq!(found["totalCount"], count_of);
+        let told = found["nodes"].as_array().unwrap();
+        assert!(told.iter().all(|record| record["retractedBy"].is_object() == retracted), "{found}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

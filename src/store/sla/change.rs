@@ -163,6 +163,8 @@ pub fn deletion(permit: Permit, id: Uuid, expected_revision: Option<i32>) -> Wor
     let delete = write::deletion::<Row>(permit.clone(), "slaDelete", id, expected_revision);
     Box::new(move |conn| {
         async move {
+            // Whoever has read what is no longer so is told that first, as of every object.
+            write::locked::<Row>(conn, &permit, id, expected_revision).await?;
             match in_use(conn, &permit, id).await? {
                 Some(mistake) => Err(mistake.into()),
                 None => delete(conn).await,

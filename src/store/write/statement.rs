@@ -187,7 +187,7 @@ pub(super) async fn delete<N: Noun>(
 
 /// Locks an object, so that it stays as it is until the transaction ends, and compares its revision. It was there when the
 /// permit was given, and may have been deleted since.
-async fn locked<N: Noun>(
+pub(in crate::store) async fn locked<N: Noun>(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     id: Uuid,
