@@ -2,7 +2,7 @@
 //!
 //! The rules are the clock's; here is what they ask of the store, for many requests in a few statements.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::result::{Error as Failure, QueryResult};
@@ -121,14 +121,15 @@ const USABLE: &str =
     " JOIN tenant_closure c ON c.root_id = r.root_id AND c.ancestor_id = r.tenant_id AND c.descendant_id = ";
 
 /// The relations on the way up from instances that requests of the permit's tenant were about, to those that use them,
-/// directly or not (rule O4).
+/// directly or not (rule O4); and of those that use them the ones that any SLA was ever made for. What hundreds of others
+/// build on need not be asked for each of these.
 pub(super) async fn upward(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     instances: &[Uuid],
-) -> QueryResult<Vec<Uses>> {
+) -> QueryResult<(Vec<Uses>, HashSet<Uuid>)> {
     if instances.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let mut sql = Sql::new(
         "WITH RECURSIVE up AS (SELECT r.consumer_id, r.used_id, r.effect FROM service_instance_relation r",
@@ -140,9 +141,25 @@ pub(super) async fn upward(
          ON r.used_id = up.consumer_id AND r.root_id = ",
     );
     sql.bind(Bind::Uuid(permit.root_id)).push(USABLE).bind(Bind::Uuid(permit.tenant_id));
-    sql.push(") SELECT consumer_id, used_id, effect FROM up");
-    rows(conn, sql).await?.iter().map(uses).collect()
+    sql.push(") SELECT up.consumer_id, up.used_id, up.effect, p.consumer_id IS NOT NULL FROM up LEFT JOIN (")
+        .push(PROMISED);
+    sql.bind(Bind::Uuid(permit.root_id)).push(") p ON p.consumer_id = up.consumer_id");
+    let (mut edges, mut promised) = (Vec::new(), HashSet::new());
+    for row in &rows(conn, sql).await? {
+        let edge = uses(row)?;
+        if column::<Bool, _>(row, 3)? {
+            promised.insert(edge.upper);
+        }
+        edges.push(edge);
+    }
+    Ok((edges, promised))
 }
+
+/// Of the instances that use others those that an SLA was made for: itself, or its service as a whole.
+const PROMISED: &str = "SELECT i.id AS consumer_id FROM service_instance i WHERE i.id IN (SELECT consumer_id FROM up) \
+    AND (EXISTS (SELECT FROM sla_version v WHERE v.root_id = i.root_id AND v.service_instance_id = i.id) \
+      OR EXISTS (SELECT FROM service_offering o JOIN sla_version v ON v.root_id = o.root_id AND v.service_offering_id = o.id \
+        AND v.service_instance_id IS NULL WHERE o.root_id = i.root_id AND o.service_id = i.service_id)) AND i.root_id = ";
 
 /// The same from the instances that the requests of clocks were ever about, by their tenant.
 pub(super) async fn upward_of_clocks(

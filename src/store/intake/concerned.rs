@@ -30,6 +30,8 @@ pub(super) struct Known<'a> {
 /// How the instances that requests were about hang together, and what is known of the requesters.
 pub(super) struct Graph {
     pub(super) uses: Vec<Uses>,
+    /// Of those that use others, the ones that any SLA was made for.
+    promised: HashSet<Uuid>,
     requesters: HashMap<Uuid, Requester>,
 }
 
@@ -41,10 +43,10 @@ impl Graph {
     ) -> QueryResult<Self> {
         let instances: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.instance).collect();
         let people: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.requester).collect();
-        Ok(Self {
-            uses: candidate::upward(conn, permit, &instances.into_iter().collect::<Vec<_>>()).await?,
-            requesters: candidate::requesters(conn, permit, &people.into_iter().collect::<Vec<_>>()).await?,
-        })
+        let (uses, promised) =
+            candidate::upward(conn, permit, &instances.into_iter().collect::<Vec<_>>()).await?;
+        let requesters = candidate::requesters(conn, permit, &people.into_iter().collect::<Vec<_>>()).await?;
+        Ok(Self { uses, promised, requesters })
     }
 
     /// The SLAs that apply to each stretch. Tickets are measured by coverage and may name an SLA besides; chats and
@@ -111,9 +113,10 @@ impl Graph {
                 continue;
             }
             if let Some(instance) = stretch.instance {
-                let above = coverage::above(instance, &self.uses);
-                for instance in above.into_keys().chain([instance]) {
-                    relevant.insert(instance);
+                let above: Vec<Uuid> = coverage::above(instance, &self.uses).into_keys().collect();
+                relevant.extend(above.iter().chain([&instance]));
+                let asked = above.into_iter().filter(|above| self.promised.contains(above));
+                for instance in asked.chain([instance]) {
                     questions.push(Question { instance_id: Some(instance), ..plain.clone() });
                 }
             } else if request.standard_service_request_id.is_some() {
