@@ -157,6 +157,14 @@ impl Actor {
             Self::ServiceToken(_, token) => format!("token {token}"),
         }
     }
+
+    /// What each root has them written down as: what [`Permit::actor_id`] is in a write of theirs.
+    pub fn ids(&self) -> Vec<Uuid> {
+        match self {
+            Self::Person { people, .. } => people.iter().map(|(_, person, _)| *person).collect(),
+            Self::ServiceToken(_, token) => vec![*token],
+        }
+    }
 }
 
 /// Who asks, and every right they have. Made by the store from a verified token; lives as long as one operation

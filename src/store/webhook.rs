@@ -15,7 +15,7 @@ use super::sql::{Bind, Sql};
 use super::word::{BreachKind, BreachPhase};
 use super::write::Draft;
 use super::{Conn, PgRow, breach, rows};
-use crate::access::{Permission, Reach};
+use crate::access::{Actor, Permission, Reach};
 use crate::error::Error;
 
 noun! {
@@ -381,11 +381,33 @@ impl Turn {
     }
 }
 
-/// What messages of webhooks are signed with: for whoever has just made them.
-pub async fn secrets(conn: &Conn, reach: &Reach, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Vec<u8>>, Error> {
-    let mut sql = Sql::new("SELECT t.webhook_id, t.secret FROM webhook_secret t WHERE t.webhook_id = ANY(");
-    sql.bind(Bind::Uuids(ids)).push(")");
+/// A webhook whose secret an answer may show, with the actor's mark of the write that made it, if there was one.
+pub type Made = (Uuid, Option<String>);
+
+/// What messages of webhooks are signed with, for whoever has just made it. A retry finds what its own first try made, and
+/// nothing that another has put in its place: the time of a mark is that of its transaction, and so is a secret's.
+pub async fn secrets(
+    conn: &Conn,
+    reach: &Reach,
+    actor: &Actor,
+    action: &'static str,
+    made: Vec<Made>,
+) -> Result<HashMap<Uuid, Vec<u8>>, Error> {
+    let (marked, fresh): (Vec<_>, Vec<_>) = made.into_iter().partition(|(_, mark)| mark.is_some());
+    let ids = |made: &[Made]| Bind::Uuids(made.iter().map(|(id, _)| *id).collect());
+    let mut sql = Sql::new("SELECT t.webhook_id, t.secret FROM webhook_secret t JOIN webhook w");
+    sql.push(" ON w.root_id = t.root_id AND w.id = t.webhook_id WHERE (t.webhook_id = ANY(")
+        .bind(ids(&fresh));
+    sql.push(") OR t.webhook_id = ANY(").bind(ids(&marked));
+    sql.push(") AND EXISTS (SELECT FROM idempotency_key k WHERE k.root_id = t.root_id AND k.actor_id = ANY(");
+    sql.bind(Bind::Uuids(actor.ids())).push(") AND k.action = ");
+    sql.bind(Bind::Text(action.to_owned())).push(" AND k.key = ANY(");
+    sql.bind(Bind::Texts(marked.into_iter().filter_map(|(_, mark)| mark).collect()));
+    sql.push(") AND k.object_id = t.webhook_id AND k.created_at = ").push(MADE_AT).push("))");
     page::within(Row::TARGET, "t", reach, true, &mut sql);
     let secret = |row: &PgRow| Ok((column::<SqlUuid, _>(row, 0)?, column::<Binary, _>(row, 1)?));
     Ok(conn.rows(sql).await?.iter().map(secret).collect::<QueryResult<_>>()?)
 }
+
+/// When the current secret was made.
+const MADE_AT: &str = "coalesce(t.previous_until - interval '1 day', w.created_at)";

@@ -532,7 +532,9 @@ async fn p2_who_has_records_sent_must_administer_the_tenant_and_may_read_them() 
 async fn a_secret_is_shown_when_it_is_made_and_nowhere_else_and_the_one_before_serves_for_a_day() {
     let app = office().await;
     let receiver = Receiver::open(&[200]).await;
-    let made = create(&app, "admin", ROOT, &receiver.url, json!({})).await;
+    let mine = json!({ "tenantId": ROOT, "name": "x", "url": receiver.url, "clientMutationId": "mine" });
+    let made = mutate(&app, "admin", "webhookCreate", mine.clone()).await["data"]["it"].clone();
+    assert_eq!(mutate(&app, "admin", "webhookCreate", mine.clone()).await["data"]["it"], made);
     let id = &made["webhook"]["id"];
     // The answer that was lost is given again, and no second one takes the place of what the receiver knows.
     let rotate = json!({ "id": id, "expectedRevision": 1, "clientMutationId": "mine" });
@@ -541,6 +543,9 @@ async fn a_secret_is_shown_when_it_is_made_and_nowhere_else_and_the_one_before_s
     let (first, second) =
         (made["secret"].as_str().unwrap(), rotated["data"]["it"]["secret"].as_str().unwrap());
     assert_ne!(first, second);
+    // A retry of what made the first shows neither: not what it made, which is the current one no more, nor the second.
+    let again = mutate(&app, "admin", "webhookCreate", mine).await["data"]["it"].clone();
+    assert_eq!((&again["webhook"]["id"], &again["secret"]), (id, &Value::Null));
     let _replica = deliver(&app, eager());
     overdue(&app, SLA, 1).await;
     let message = receiver.has_got(1).await.remove(0);

@@ -1,6 +1,7 @@
 //! Writing webhooks.
 
 use std::collections::HashMap;
+use std::iter;
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use base64::Engine;
@@ -75,7 +76,7 @@ pub struct WebhookPayload {
     /// another reason, and where a retry finds that it was deleted since.
     webhook: Option<Webhook>,
     /// The secret that its messages are signed with, as `whsec_` and base64: shown here when it is made, and to its maker's
-    /// retry under the same `clientMutationId`, and never again. Null when none was made.
+    /// retry under the same `clientMutationId` as long as it is the current one, and never again. Null when none was made.
     secret: Option<String>,
     /// What is wrong with the input; empty when it was written.
     errors: Vec<InputError>,
@@ -96,15 +97,21 @@ impl WebhookPayload {
     }
 }
 
-/// The secrets of webhooks that were made or given another one just now.
-async fn secrets(ctx: &Context<'_>, made: &[Answer<Webhook>]) -> Result<HashMap<Uuid, Vec<u8>>, Error> {
-    let made = made.iter().filter(|(_, errors)| errors.is_empty());
-    let made: Vec<Uuid> = made.filter_map(|(webhook, _)| Some(webhook.as_ref()?.row().id)).collect();
+/// The secrets of webhooks that were made or given another one just now, or by a first try of this under the same mark.
+async fn secrets(
+    ctx: &Context<'_>,
+    action: &'static str,
+    made: impl Iterator<Item = (&Answer<Webhook>, Option<&String>)>,
+) -> Result<HashMap<Uuid, Vec<u8>>, Error> {
+    let made = made.filter(|((_, errors), _)| errors.is_empty());
+    let made: Vec<webhook::Made> =
+        made.filter_map(|((webhook, _), mark)| Some((webhook.as_ref()?.row().id, mark.cloned()))).collect();
     if made.is_empty() {
         return Ok(HashMap::new());
     }
     let asking = Asking::of(ctx);
-    webhook::secrets(&asking.conn(), &*asking.reach(Permission::TenantsAdmin)?, made).await
+    let reach = asking.reach(Permission::TenantsAdmin)?;
+    webhook::secrets(&asking.conn(), &reach, &asking.viewer()?.actor, action, made).await
 }
 
 many! { WebhookCreateManyInput of WebhookCreateInput -> WebhookCreateManyPayload of WebhookPayload }
@@ -135,12 +142,18 @@ pub struct WebhookSecretRotateInput {
     /// Null = whatever it is.
     expected_revision: Option<i32>,
     /// A mark of the client's own, at most 255 characters, such as a UUID; given back with the payload. For a day, the same
-    /// input under the same mark makes no further secret: the current one is shown again.
+    /// input under the same mark makes no further secret: that one is shown again while it is the
+    /// current one.
     client_mutation_id: Option<String>,
 }
 
 /// Who has records sent must be allowed to read them.
 const NEEDS: &[Permission] = &[Permission::TenantsAdmin, Permission::BreachesRead];
+
+/// What the audit log and marks call making a webhook.
+const CREATE: &str = "webhookCreate";
+/// What they call giving one another secret.
+const ROTATE: &str = "webhookSecretRotate";
 
 /// Writing webhooks.
 #[derive(Default)]
@@ -156,7 +169,8 @@ impl WebhookMutation {
         #[graphql(desc = "What is to be made.")] input: WebhookCreateInput,
     ) -> Result<WebhookPayload> {
         let answer = write::create(ctx, &input).await?;
-        let mut secrets = secrets(ctx, std::slice::from_ref(&answer)).await?;
+        let made = iter::once((&answer, input.client_mutation_id.as_ref()));
+        let mut secrets = secrets(ctx, CREATE, made).await?;
         Ok(WebhookPayload::of(answer, &mut secrets, input.client_mutation_id))
     }
 
@@ -169,7 +183,8 @@ impl WebhookMutation {
     ) -> Result<WebhookCreateManyPayload> {
         let together = write::together(input.atomic, input.dry_run);
         let answers = write::create_many(ctx, &input.rows, together).await?;
-        let mut secrets = secrets(ctx, &answers).await?;
+        let made = answers.iter().zip(input.rows.iter().map(|row| row.client_mutation_id.as_ref()));
+        let mut secrets = secrets(ctx, CREATE, made).await?;
         let marks = input.rows.into_iter().map(|row| row.client_mutation_id);
         let results = answers.into_iter().zip(marks);
         let results = results.map(|(answer, mark)| WebhookPayload::of(answer, &mut secrets, mark)).collect();
@@ -203,16 +218,16 @@ impl WebhookMutation {
                     let mut draft = Draft::new(Some(permit.clone()));
                     let mark = write::mark(&input, input.client_mutation_id.as_deref(), &mut draft.mistakes);
                     webhook::rotate(&mut draft);
-                    let action = "webhookSecretRotate";
                     let rotation =
-                        change::<webhook::Row>(permit.clone(), action, id, input.expected_revision, draft);
-                    marking(permit.clone(), action, mark, rotation)
+                        change::<webhook::Row>(permit.clone(), ROTATE, id, input.expected_revision, draft);
+                    marking(permit.clone(), ROTATE, mark, rotation)
                 };
                 write::write_one(ctx, &permit, work).await?
             }
             None => (None, refused(mistakes.into())?),
         };
-        let mut secrets = secrets(ctx, std::slice::from_ref(&answer)).await?;
+        let made = iter::once((&answer, input.client_mutation_id.as_ref()));
+        let mut secrets = secrets(ctx, ROTATE, made).await?;
         Ok(WebhookPayload::of(answer, &mut secrets, input.client_mutation_id))
     }
 
