@@ -91,9 +91,9 @@ impl Error {
                               less at a time. If it was to write, nobody can tell whether that was done: its \
                               clientMutationId says what makes it safe to send again."
                 .into(),
-            Self::Unavailable => "The store cannot be reached just now: try again in a moment. If it was to write, \
-                                  nobody can tell whether that was done: its clientMutationId says what makes it safe to \
-                                  send again."
+            Self::Unavailable => "The store cannot do this just now, being away, full, or closed to writes: try again in a moment. If it \
+                                  was to write, nobody can tell whether that was done: its clientMutationId says what \
+                                  makes it safe to send again."
                 .into(),
             Self::Internal(id) => {
                 format!("Something went wrong on our side. It is in the log as {id}; please report that id.")

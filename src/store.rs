@@ -90,8 +90,7 @@ pub struct Store {
     further: Arc<Semaphore>,
     /// How far the database's clock is ahead of this machine's, in microseconds.
     skew: Arc<AtomicI64>,
-    /// Since when Postgres cannot be reached, if so.
-    away_since: Arc<Mutex<Option<Instant>>>,
+    outage: Arc<Mutex<Option<Outage>>>,
     /// Whether Postgres takes no writes, as last seen.
     frozen: Arc<AtomicBool>,
     metrics: Metrics,
@@ -102,8 +101,8 @@ impl Store {
     pub fn new(pool: Pool<AsyncPgConnection>) -> Self {
         let (shares, firsts) = (Arc::new(Cache::new(SHARES)), Arc::default());
         let further = Arc::new(Semaphore::new(pool.status().max_size / 2));
-        let (skew, away_since, frozen) = (Arc::default(), Arc::default(), Arc::default());
-        Self { pool, shares, firsts, further, skew, away_since, frozen, metrics: Metrics::default() }
+        let (skew, outage, frozen) = (Arc::default(), Arc::default(), Arc::default());
+        Self { pool, shares, firsts, further, skew, outage, frozen, metrics: Metrics::default() }
     }
 
     /// The time by the database's clock (rule X13), as last compared by [`Self::synchronize`].
@@ -217,20 +216,58 @@ impl Store {
         taken.map_err(|_told| Error::Unavailable)
     }
 
-    /// Logs when an outage begins, with its cause, and when it is over: once each, however many operations it hits.
+    /// Logs when an outage begins, with its cause, and when it is over: once each, however many operations it hits, and though
+    /// some are served meanwhile where Postgres has too few connections for all.
     fn tell_outage(&self, failure: Option<&PoolError>) {
-        let mut away_since = self.away_since.lock().unwrap_or_else(PoisonError::into_inner);
-        match (failure, *away_since) {
-            (Some(failure), None) => {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        match (Outage::see(&mut outage, failure.is_some(), Instant::now()), failure) {
+            (Some(Seen::Begun), Some(failure)) => {
                 let cause = std::error::Error::source(failure).unwrap_or(failure);
                 tracing::warn!(%cause, "Postgres cannot be reached: operations are refused until it can");
-                *away_since = Some(Instant::now());
             }
-            (None, Some(since)) => {
-                tracing::info!(after = ?since.elapsed(), "Postgres is reached again");
-                *away_since = None;
-            }
+            (Some(Seen::Over(after)), _) => tracing::info!(?after, "Postgres is reached again"),
             _ => {}
+        }
+    }
+}
+
+/// That Postgres cannot be reached, or refuses some of the connections that are wanted.
+#[derive(Debug)]
+struct Outage {
+    /// When that was first seen.
+    since: Instant,
+    /// When it was last seen.
+    failed: Instant,
+}
+
+/// What is worth a line in the log.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Begun,
+    /// After so long.
+    Over(Duration),
+}
+
+impl Outage {
+    /// For how long everybody must have been served before it is over.
+    const QUIET: Duration = Duration::from_secs(3);
+
+    fn see(outage: &mut Option<Self>, failed: bool, now: Instant) -> Option<Seen> {
+        match outage {
+            None if failed => {
+                *outage = Some(Self { since: now, failed: now });
+                Some(Seen::Begun)
+            }
+            Some(lasting) if failed => {
+                lasting.failed = now;
+                None
+            }
+            Some(Self { since, failed }) if now.duration_since(*failed) >= Self::QUIET => {
+                let lasted = failed.duration_since(*since);
+                *outage = None;
+                Some(Seen::Over(lasted))
+            }
+            _ => None,
         }
     }
 }
@@ -528,5 +565,20 @@ mod tests {
             let error = Error::from(diesel::result::Error::DatabaseError(kind, Box::new(about.to_owned())));
             assert_eq!(error.code(), "UNAVAILABLE", "{about}");
         }
+    }
+
+    #[test]
+    fn an_outage_is_one_though_some_are_served_meanwhile() {
+        let begun = Instant::now();
+        let mut outage = None;
+        let mut see =
+            |failed, millis| Outage::see(&mut outage, failed, begun + Duration::from_millis(millis));
+        assert_eq!(see(false, 0), None);
+        assert_eq!(see(true, 10), Some(Seen::Begun));
+        assert_eq!(see(false, 20), None);
+        assert_eq!(see(true, 2_010), None);
+        assert_eq!(see(false, 4_000), None);
+        assert_eq!(see(false, 5_010), Some(Seen::Over(Duration::from_secs(2))));
+        assert_eq!(see(false, 5_020), None);
     }
 }

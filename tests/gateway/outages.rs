@@ -45,8 +45,8 @@ async fn an_outage_of_the_store_is_told_as_such_and_over_by_itself() {
     app.database.admit(false).await;
     let told = Some((
         "UNAVAILABLE",
-        "The store cannot be reached just now: try again in a moment. If it was to write, nobody can tell whether \
-         that was done: its clientMutationId says what makes it safe to send again.",
+        "The store cannot do this just now, being away, full, or closed to writes: try again in a moment. If it was to \
+         write, nobody can tell whether that was done: its clientMutationId says what makes it safe to send again.",
     ));
     for _ in 0..3 {
         let answer = app.gateway.execute(operation.clone(), known.clone()).await;
