@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeCounterValue, EncodeGaugeValue};
@@ -15,6 +15,19 @@ use prometheus_client::registry::Registry;
 
 /// The media type of a [`Page`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// That something is waited for, as long as this lives.
+#[derive(Debug)]
+pub struct Waiting {
+    waited: Histogram,
+    since: Instant,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.waited.observe(self.since.elapsed().as_secs_f64());
+    }
+}
 
 /// Upper bounds in seconds: from what is not felt to what somebody asks about.
 const BOUNDS: [f64; 16] =
@@ -185,9 +198,9 @@ impl Metrics {
         self.0.recording.observe(delay.as_secs_f64());
     }
 
-    /// A connection to the database was had, after so long.
-    pub fn waited(&self, wait: Duration) {
-        self.0.pool_wait.observe(wait.as_secs_f64());
+    /// A connection to the database is waited for, until what is given is dropped: with one, or by an operation that is given up.
+    pub fn waiting(&self) -> Waiting {
+        Waiting { waited: self.0.pool_wait.clone(), since: Instant::now() }
     }
 
     /// A message of a webhook was tried.
@@ -221,7 +234,7 @@ impl Metrics {
         );
         page.register(
             "sla_sql_pool_wait_seconds",
-            "How long operations waited for a connection to the database",
+            "How long operations waited for a connection to the database, or for one of those that a viewer may hold",
             pool_wait.clone(),
         );
         page.register(

@@ -205,13 +205,12 @@ impl Store {
     /// A connection of its own for a task that lives long. It no longer counts against the pool, and is closed when
     /// dropped: after a failure nobody else is handed what is left of it.
     pub(crate) async fn dedicated(&self) -> Result<AsyncPgConnection, Error> {
+        let _waiting = self.metrics.waiting();
         self.take().await.map(Object::take)
     }
 
     async fn take(&self) -> Result<Object<AsyncPgConnection>, Error> {
-        let asked_at = Instant::now();
         let taken = self.pool.get().await;
-        self.metrics.waited(asked_at.elapsed());
         self.tell_outage(taken.as_ref().err());
         taken.map_err(|_told| Error::Unavailable)
     }
@@ -392,6 +391,8 @@ impl Conn {
 
     async fn taken(&self) -> Result<&RwLock<Object<AsyncPgConnection>>, Error> {
         let take = async || {
+            // For its viewer's share as well: that is what runs out first.
+            let _waiting = self.store.metrics.waiting();
             let place = match &self.share {
                 Some((share, firsts)) => {
                     Some(share.place(firsts, &self.store.further).await.map_err(Error::internal)?)

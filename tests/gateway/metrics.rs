@@ -7,10 +7,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use serde_json::json;
+use sla_gateway::graphql::document::Ask;
 use sla_gateway::http::{HttpConfig, router};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 use crate::app::App;
@@ -254,4 +256,33 @@ async fn figures_are_told_while_the_store_does_not_answer_but_for_those_of_it() 
     let told = timeout(Duration::from_secs(20), look(&router)).await.expect("they wait for the store");
     assert!(told.contains_key("sla_sql_pool_wait_seconds") && !told.contains_key(of_the_store));
     assert_eq!(answers(&told), 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_connection_is_measured_though_the_pool_has_some_left_for_others() {
+    let app = App::sampled().await;
+    let router = router(app.gateway.clone(), HttpConfig { metrics: true, ..HttpConfig::default() });
+    let waited = async || {
+        let told = look(&router).await;
+        told["sla_sql_pool_wait_seconds"].sum("sla_sql_pool_wait_seconds_sum", &[])
+    };
+    let manager = app.gateway.viewer(Some(&app.token("manager@wna.example.com"))).await.unwrap();
+    let before = waited().await;
+    let mut client = app.database.client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE sla IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let asked: Vec<_> = (0..20)
+        .map(|number| {
+            let ask =
+                Ask { query: Some(format!("{{ a{number}: slas {{ totalCount }} }}")), ..Ask::default() };
+            let (gateway, viewer) = (app.gateway.clone(), manager.clone());
+            let operation = gateway.prepare(ask).unwrap();
+            tokio::spawn(async move { gateway.execute(operation, viewer).await })
+        })
+        .collect();
+    sleep(Duration::from_secs(2)).await;
+    lock.rollback().await.unwrap();
+    join_all(asked).await;
+    let waited = waited().await - before;
+    assert!(waited > 5.0, "most of 20 waited for 2 s each, and it says {waited} s");
 }
