@@ -292,6 +292,37 @@ async fn s12_a_chat_whose_rows_name_another_sla_is_given_it_in_whatever_order_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn s12_x14_an_sla_that_a_chat_is_given_when_it_was_taken_counts_it_nowhere_in_whatever_parts_that_comes()
+ {
+    let app = desk().await;
+    let rows = ["10:00:00Z,ASSIGNED,Chats", "10:01:00Z,IN_PROGRESS,", "10:08:00Z,,Patient"];
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for (number, order) in orders.into_iter().enumerate() {
+        for row in order {
+            let (at, rest) = rows[row].split_once(',').unwrap();
+            let (status, sla) = rest.split_once(',').unwrap();
+            let file = format!(
+                "sourceId,occurredAt,status,channel,sla\n{number},2026-03-02T{at},{status},CHAT,{sla}\n"
+            );
+            let (well, said, why) = import(&app, "log.csv", &file, &[]).await;
+            assert!(well, "{said}{why}");
+        }
+    }
+    let query =
+        "{ slas { nodes { name attainment(from: \"2026-03-01T00:00:00Z\", to: \"2026-03-08T00:00:00Z\") {
+        total { response { met breached running excluded } } }
+        affectedSlas(filter: { supersededAt: { isNull: false } }) { totalCount } } } }";
+    let found = app.data("agent", query, json!({})).await;
+    let counts = |name: &str| {
+        let slas = found["slas"]["nodes"].as_array().unwrap();
+        let sla = slas.iter().find(|sla| sla["name"] == name).unwrap();
+        (sla["attainment"]["total"]["response"].clone(), sla["affectedSlas"]["totalCount"].clone())
+    };
+    let of = |met: u32| (json!({ "met": met, "breached": 0, "running": 0, "excluded": 0 }), json!(0));
+    assert_eq!((counts("Chats"), counts("Patient")), (of(6), of(0)), "{}", json!(requests(&app).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn columns_are_separated_by_commas_semicolons_or_tabs_and_a_canceled_incident_runs_no_more() {
     let app = world().await;
     for (separator, source) in [(",", "comma"), (";", "semicolon"), ("\t", "tab")] {

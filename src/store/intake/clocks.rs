@@ -233,7 +233,7 @@ fn says(deadline: &state::Deadline, record: &Recorded, now: DateTime<Utc>) -> bo
 /// A chat, which events may give another SLA while it waits (rule S12).
 struct Chat {
     queued_at: DateTime<Utc>,
-    /// The SLA that it was registered under.
+    /// The SLA that it was registered under, where that applies.
     first: Option<Uuid>,
     /// Those that have a clock of it.
     slas: BTreeSet<Uuid>,
@@ -262,8 +262,10 @@ impl Chat {
             return;
         }
         let given = Given::new(self.queued_at, self.first, events, |sla| self.slas.contains(&sla));
-        if clock.by_event {
+        if clock.by_event || self.first == Some(clock.sla_id) {
             clock.applies = given.includes(clock.sla_id);
+        }
+        if clock.by_event {
             clock.started_at = self.queued_at;
         }
         clock.superseded_at = given.superseded_at(clock.sla_id);

@@ -100,6 +100,12 @@ fn s12_what_a_chat_is_given_counts_while_it_waits_and_of_one_given_twice_the_las
     assert_eq!(given.superseded_at(id(1)), None);
     assert_eq!(given.superseded_at(id(3)), Some(at("2024-01-21T00:10:00Z")));
 
+    // What another replaces at once measures nothing, the first one neither.
+    let at_once = [sla(1, QUEUED, 2), sla(2, "2024-01-21T00:05:00Z", 3), sla(3, "2024-01-21T00:05:00Z", 2)];
+    let given = Given::new(at(QUEUED), Some(id(1)), &at_once, |_| true);
+    assert!(given.includes(id(2)) && !given.includes(id(1)) && !given.includes(id(3)));
+    assert_eq!(given.superseded_at(id(2)), None);
+
     let terms = WaitTerms::Livechat { due_time_in_minutes: 10 };
     let superseded = |at: &str| {
         let queued = [becomes(1, QUEUED, Status::Assigned)];
