@@ -12,7 +12,7 @@ help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: cargo compiler postgres web ## Builds and starts everything on this machine: Postgres, sample data, gateway
-	@$(call say,building the gateway)
+	@$(call say,building the gateway: the first time some ten minutes on two cores)
 	@exec cargo run --release --locked -- run $(ARGS)
 
 test: fmt lint docs tests ## Checks everything: format, lints, documentation, tests

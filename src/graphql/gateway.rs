@@ -74,9 +74,13 @@ type Told = ([u8; 32], [u8; 32], Arc<str>, u64);
 /// How much of what was told is kept for others who ask the same, in bytes.
 const KEPT: u64 = 64 * 1024 * 1024;
 
-/// How often an event is told anew when the store does not answer, and how long the rest before is.
+/// How often an event is told anew that could not be told whole, and how long the rest before is.
 const TRIES: u32 = 4;
 const REST: Duration = Duration::from_millis(250);
+
+/// How long it is told anew while the store is away. A client that does not look at errors takes what was told in parts as
+/// told, so this is as long as somebody may need to mend a store that lets only the connections in that it has.
+const AWAY: Duration = Duration::from_secs(5 * 60);
 
 /// How long the answer to one event may take. What it asks of the store ends with it.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -116,6 +120,8 @@ impl Weighter<Told, Answer> for Weight {
 pub struct Answer {
     json: Arc<str>,
     outcome: Outcome,
+    /// Nothing but the store failed, and it may be there in a moment.
+    away: bool,
     cursor: Option<Arc<str>>,
     delivery: Option<Delivery>,
 }
@@ -156,21 +162,29 @@ impl Answer {
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
         let outcome = outcome(&response);
+        let away = failures(&response).any(|code| code == "UNAVAILABLE")
+            && failures(&response).all(|code| code == "UNAVAILABLE");
         // Answers are made of JSON's own types, so this cannot fail.
         let json = serde_json::to_string(&capped(response)).unwrap_or_default().into();
-        Self { json, outcome, cursor: None, delivery: None }
+        Self { json, outcome, away, cursor: None, delivery: None }
     }
+}
+
+/// The codes of what failed of an answer, rather than being refused.
+fn failures(answer: &Response) -> impl Iterator<Item = &str> {
+    answer.errors.iter().filter_map(|error| match error.extensions.as_ref()?.get("code")? {
+        Value::String(code) if matches!(code.as_str(), "INTERNAL" | "TIMEOUT" | "UNAVAILABLE") => {
+            Some(code.as_str())
+        }
+        _ => None,
+    })
 }
 
 /// How an operation ended that was answered so.
 fn outcome(answer: &Response) -> Outcome {
-    let ours = |error: &ServerError| {
-        let code = error.extensions.as_ref().and_then(|values| values.get("code"));
-        code.is_some_and(|code| ["INTERNAL", "TIMEOUT", "UNAVAILABLE"].map(Value::from).contains(code))
-    };
     if answer.errors.is_empty() {
         Outcome::Ok
-    } else if answer.errors.iter().any(ours) {
+    } else if failures(answer).next().is_some() {
         Outcome::Failed
     } else {
         Outcome::Refused
@@ -365,10 +379,10 @@ impl Gateway {
         Some(Answer { delivery, ..answer })
     }
 
-    /// Makes the answer to an event. The store may be away for a moment: it is told whole if that is possible at all,
+    /// Makes the answer to an event. The store may be away for a while: it is told whole if that is possible at all,
     /// and not tried again where it takes too long.
     async fn tell(&self, operation: &Operation, event: &Event) -> Option<Answer> {
-        let mut tries = 0;
+        let mut tries = 0_u32;
         let begun = Instant::now();
         loop {
             let viewer = Some(event.viewer.clone());
@@ -377,11 +391,15 @@ impl Gateway {
             let answer = self.run(operation, viewer, Part::telling(Ok(event))).await;
             measured.ended(answer.as_ref().map_or(Outcome::Failed, |answer| answer.outcome));
             tries += 1;
-            let failed = answer.as_ref().is_some_and(|answer| answer.outcome == Outcome::Failed);
-            if !failed || tries == TRIES || begun.elapsed() >= LONGEST {
+            let over = answer.as_ref().is_none_or(|answer| match answer.outcome {
+                Outcome::Failed if answer.away => begun.elapsed() >= AWAY,
+                Outcome::Failed => tries >= TRIES || begun.elapsed() >= LONGEST,
+                _ => true,
+            });
+            if over {
                 return answer;
             }
-            sleep(REST * tries).await;
+            sleep(REST * tries.min(TRIES)).await;
         }
     }
 

@@ -73,6 +73,39 @@ async fn an_outage_of_the_store_is_told_as_such_and_over_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_told_whole_just_then_is_told_when_it_can() {
+    let app = world().await;
+    let client = app.database.client().await;
+    let mut feed = follow(&app, "all", FEED, json!({ "from": "0" })).await;
+    // The log is read, but what is selected of a record is not: as where no new connections are let in.
+    let away = "BEGIN;
+        ALTER TABLE sla RENAME TO sla_behind;
+        CREATE FUNCTION reached() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'No space left on device'; END $$;
+        CREATE VIEW sla AS SELECT * FROM sla_behind WHERE reached();
+        COMMIT";
+    client.batch_execute(&chats(SLA, 2, "now() + interval '1 second'")).await.unwrap();
+    client.batch_execute(away).await.unwrap();
+    let recorded =
+        async || -> i64 { client.query_one("SELECT count(*) FROM breach_log", &[]).await.unwrap().get(0) };
+    let begun = Instant::now();
+    while recorded().await < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is recorded");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let begun = Instant::now();
+    while let Ok(event) = timeout(Duration::from_secs(4).saturating_sub(begun.elapsed()), feed.next()).await {
+        let event = event.unwrap();
+        assert_eq!(event["data"]["breaches"]["breach"], serde_json::Value::Null, "{event}");
+        assert_eq!(event["errors"], serde_json::Value::Null, "{event}");
+    }
+    let back = "CREATE OR REPLACE FUNCTION reached() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$";
+    client.batch_execute(back).await.unwrap();
+    for record in records(&mut feed, 2).await {
+        assert_ne!(record["breach"]["sla"]["name"], serde_json::Value::Null, "{record}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_role_gives_no_more_time_for_is_a_timeout_and_no_failure_of_ours() {
     let database = Database::new().await;
     let holder = database.client().await;
