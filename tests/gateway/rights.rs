@@ -462,6 +462,24 @@ async fn an_administrator_of_a_tenant_administrates_it_and_what_is_below_and_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_claimed_in_two_trees_at_once_is_one_person_of_one_of_them() {
+    let app = App::sampled().await;
+    let (wna, itrp) = (tenant(&app, "wna").await, tenant(&app, "itrp").await);
+    let claim = |tenant: &str, login: String| {
+        let input = json!({ "tenantId": tenant, "firstName": "Some", "lastName": "Body", "login": login });
+        run(&app, OPERATOR, "personCreate", input, "person { id }")
+    };
+    for round in 0..20 {
+        // Upper and lower case are one login.
+        let (one, other) = (format!("claimed{round}@example.com"), format!("Claimed{round}@example.com"));
+        let (one, other) = tokio::join!(claim(&wna, one), claim(&itrp, other));
+        let mut told: Vec<_> = [one, other].iter().map(mistakes).collect();
+        told.sort();
+        assert_eq!(told, [vec![], vec![("INVALID".to_owned(), "input.login".to_owned())]], "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_token_is_shown_once_kept_as_a_hash_narrowed_ended_and_revoked() {
     let app = App::sampled().await;
     let wna = tenant(&app, "wna").await;
