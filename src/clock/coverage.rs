@@ -1,6 +1,7 @@
 //! Which SLAs a request falls under (rules C1, S8), and how instances hang together (rules O4, C3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::LazyCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -109,6 +110,89 @@ impl Covering {
     }
 }
 
+/// Which instances use which (rule O4). Made once of many, since it is asked of each request and of each clock.
+#[derive(Clone, Debug, Default)]
+pub struct Relations {
+    numbers: HashMap<Uuid, usize>,
+    ids: Vec<Uuid>,
+    /// By number, the instances that use one, and what its failure does to them.
+    upper: Vec<Vec<(usize, Effect)>>,
+    /// By number, the instances that one uses, and what their failure does to it.
+    lower: Vec<Vec<(usize, Effect)>>,
+}
+
+impl FromIterator<Uses> for Relations {
+    fn from_iter<T: IntoIterator<Item = Uses>>(all: T) -> Self {
+        let mut relations = Self::default();
+        all.into_iter().for_each(|uses| relations.add(uses));
+        relations
+    }
+}
+
+impl Relations {
+    /// One more.
+    pub fn add(&mut self, Uses { upper, lower, effect }: Uses) {
+        let (upper, lower) = (self.number(upper), self.number(lower));
+        self.upper[lower].push((upper, effect));
+        self.lower[upper].push((lower, effect));
+    }
+
+    fn number(&mut self, id: Uuid) -> usize {
+        let next = self.ids.len();
+        let number = *self.numbers.entry(id).or_insert(next);
+        if number == next {
+            self.ids.push(id);
+            self.upper.push(Vec::new());
+            self.lower.push(Vec::new());
+        }
+        number
+    }
+
+    /// The instances that use another, or are used by one.
+    pub fn instances(&self) -> &[Uuid] {
+        &self.ids
+    }
+
+    /// The instances that use this one, directly or not, and what its failure does to them.
+    pub fn above(&self, instance: Uuid) -> Vec<(Uuid, Effect)> {
+        self.reach(&[instance], &self.upper)
+    }
+
+    /// The instances that one of these uses, directly or not, and what their failure does to it.
+    pub fn below<'a>(&self, instances: impl IntoIterator<Item = &'a Uuid>) -> Vec<(Uuid, Effect)> {
+        self.reach(&instances.into_iter().copied().collect::<Vec<_>>(), &self.lower)
+    }
+
+    /// Follows the relations. An instance reached by a path of nothing but DOWN is down, any other one degraded.
+    fn reach(&self, from: &[Uuid], next: &[Vec<(usize, Effect)>]) -> Vec<(Uuid, Effect)> {
+        let from: Vec<usize> = from.iter().filter_map(|id| self.numbers.get(id)).copied().collect();
+        // Most are about an instance that nothing hangs together with.
+        if from.is_empty() {
+            return Vec::new();
+        }
+        let mut reached = Vec::new();
+        let mut known = vec![false; self.ids.len()];
+        for strongest in [Effect::Down, Effect::Degraded] {
+            let mut visited = vec![false; self.ids.len()];
+            from.iter().for_each(|&at| visited[at] = true);
+            let mut open = from.clone();
+            while let Some(at) = open.pop() {
+                for &(far, effect) in &next[at] {
+                    if effect <= strongest && !visited[far] {
+                        visited[far] = true;
+                        open.push(far);
+                        if !known[far] {
+                            known[far] = true;
+                            reached.push((far, strongest));
+                        }
+                    }
+                }
+            }
+        }
+        reached.into_iter().map(|(number, effect)| (self.ids[number], effect)).collect()
+    }
+}
+
 /// Which of the SLAs a request about `instance` falls under (rule C1), as indexes into `slas`.
 ///
 /// These are the SLAs that cover the requester, on the instance itself and on every one that uses it; and, between
@@ -118,72 +202,35 @@ pub fn concerned(
     slas: &[Covering],
     requester: &Requester,
     instance: Option<Uuid>,
-    uses: &[Uses],
+    relations: &Relations,
 ) -> Vec<usize> {
     let Some(instance) = instance else {
         return (0..slas.len())
             .filter(|&i| slas[i].instance.is_none() && slas[i].covers(requester))
             .collect();
     };
-    let mut upward: BTreeSet<Uuid> = above(instance, uses).into_keys().collect();
-    upward.insert(instance);
-    let on_the_way = |sla: &Covering| sla.instance.is_none_or(|at| upward.contains(&at));
-    let covered: BTreeSet<Uuid> = slas
-        .iter()
-        .filter(|sla| on_the_way(sla) && sla.covers(requester))
-        .filter_map(|sla| sla.instance)
-        .collect();
-    let leads_to_covered = |consumer: Uuid| {
-        covered.contains(&consumer) || above(consumer, uses).keys().any(|up| covered.contains(up))
+    // Most are about the instance itself.
+    let elsewhere = slas.iter().any(|sla| sla.instance.is_some_and(|at| at != instance));
+    let upward: HashSet<Uuid> =
+        elsewhere.then(|| relations.above(instance)).into_iter().flatten().map(|(id, _)| id).collect();
+    let on_the_way = |sla: &Covering| sla.instance.is_none_or(|at| at == instance || upward.contains(&at));
+    let covers: Vec<bool> = slas.iter().map(|sla| on_the_way(sla) && sla.covers(requester)).collect();
+    let covered: Vec<Uuid> =
+        slas.iter().zip(&covers).filter(|(_, covers)| **covers).filter_map(|(sla, _)| sla.instance).collect();
+    // The consumers from which the way leads to a covered one.
+    let leading = LazyCell::new(|| -> HashSet<Uuid> {
+        relations.below(&covered).into_iter().map(|(id, _)| id).chain(covered.iter().copied()).collect()
+    });
+    let mut consumers_of: HashMap<Uuid, HashSet<Uuid>> = HashMap::new();
+    let mut underpins = |sla: &Covering| {
+        let Coverage { kind: CoverageKind::ServiceInstances, service_instances, .. } = &sla.coverage else {
+            return false;
+        };
+        let mut leading = service_instances.iter().filter(|consumer| leading.contains(consumer)).peekable();
+        let Some(at) = sla.instance.filter(|_| leading.peek().is_some()) else { return false };
+        let consumers = || relations.above(at).into_iter().map(|(id, _)| id).collect();
+        let consumers = consumers_of.entry(at).or_insert_with(consumers);
+        leading.any(|consumer| consumers.contains(consumer))
     };
-    let underpins = |sla: &Covering| {
-        let Some(at) = sla.instance else { return false };
-        let consumers = above(at, uses);
-        sla.coverage.kind == CoverageKind::ServiceInstances
-            && sla
-                .coverage
-                .service_instances
-                .iter()
-                .any(|consumer| consumers.contains_key(consumer) && leads_to_covered(*consumer))
-    };
-    (0..slas.len())
-        .filter(|&i| on_the_way(&slas[i]) && (slas[i].covers(requester) || underpins(&slas[i])))
-        .collect()
-}
-
-/// The instances that use this one, directly or not, and what its failure does to them.
-pub fn above(instance: Uuid, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
-    reach(&BTreeSet::from([instance]), uses, |edge| (edge.lower, edge.upper))
-}
-
-/// The instances that one of these uses, directly or not, and what their failure does to it.
-pub fn below<'a>(instances: impl IntoIterator<Item = &'a Uuid>, uses: &[Uses]) -> BTreeMap<Uuid, Effect> {
-    reach(&instances.into_iter().copied().collect(), uses, |edge| (edge.upper, edge.lower))
-}
-
-/// Follows the relations. An instance reached by a path of nothing but DOWN is down, any other one degraded.
-fn reach(
-    from: &BTreeSet<Uuid>,
-    uses: &[Uses],
-    ends: impl Fn(&Uses) -> (Uuid, Uuid),
-) -> BTreeMap<Uuid, Effect> {
-    let mut next: BTreeMap<Uuid, Vec<(Uuid, Effect)>> = BTreeMap::new();
-    for edge in uses {
-        let (near, far) = ends(edge);
-        next.entry(near).or_default().push((far, edge.effect));
-    }
-    let mut reached = BTreeMap::new();
-    for strongest in [Effect::Down, Effect::Degraded] {
-        let mut open: Vec<Uuid> = from.iter().copied().collect();
-        let mut visited = from.clone();
-        while let Some(at) = open.pop() {
-            for &(far, effect) in next.get(&at).into_iter().flatten() {
-                if effect <= strongest && visited.insert(far) {
-                    reached.entry(far).or_insert(strongest);
-                    open.push(far);
-                }
-            }
-        }
-    }
-    reached
+    (0..slas.len()).filter(|&i| covers[i] || on_the_way(&slas[i]) && underpins(&slas[i])).collect()
 }

@@ -1,5 +1,7 @@
 //! Chats and calls: how long they wait until somebody takes them, around the clock (rules S9, S10, S12).
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -90,10 +92,10 @@ impl WaitTerms {
     }
 }
 
-/// Which SLA measured a chat from when on, in order (rule S12): the `first`, if any, from its registration; then each that
-/// it was given while it waited, of those that are `known` to measure it.
+/// Which SLAs measured a chat (rule S12): the `first`, if any, from its registration; then each that it was given while it
+/// waited, of those that are `known` to measure it. Of each, when another took its place for good.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Given(Vec<(Uuid, DateTime<Utc>)>);
+pub struct Given(HashMap<Uuid, Option<DateTime<Utc>>>);
 
 impl Given {
     /// Of the events of a chat that was `queued_at`, in any order (rule X14). What is told of the time before says nothing
@@ -115,24 +117,29 @@ impl Given {
                 given.push((sla, event.occurred_at));
             }
         }
-        Self(given)
+        let next = given.iter().skip(1).map(|(_, at)| Some(*at)).chain([None]);
+        Self(given.iter().map(|(sla, _)| *sla).zip(next).collect())
     }
 
     /// Whether an SLA ever measured it.
     pub fn includes(&self, sla: Uuid) -> bool {
-        self.0.iter().any(|(given, _)| *given == sla)
+        self.0.contains_key(&sla)
     }
 
     /// When another SLA took the place of this one for good.
     pub fn superseded_at(&self, sla: Uuid) -> Option<DateTime<Utc>> {
-        let last = self.0.iter().rposition(|(given, _)| *given == sla)?;
-        self.0.get(last + 1).map(|(_, at)| *at)
+        self.0.get(&sla).copied().flatten()
     }
 }
 
 /// Whether an event takes a chat or call, or gives it up: the first one ends the wait.
 fn ends(event: &Event) -> bool {
     event.change.status().is_some_and(|status| status.is_response() || status == Status::Declined)
+}
+
+/// The event of a history that ends the wait: all of it that [`wait`] looks at.
+pub fn ending(events: &[Event]) -> Option<&Event> {
+    in_order(events).into_iter().find(|event| ends(event))
 }
 
 /// Folds the events of a chat or call, in any order (rule X14). The first event that takes it or gives it up ends
@@ -145,9 +152,7 @@ pub fn wait(
     superseded_at: Option<DateTime<Utc>>,
     warning: WarningShare,
 ) -> Wait {
-    let end = in_order(events)
-        .into_iter()
-        .find(|event| ends(event))
+    let end = ending(events)
         .filter(|_| superseded_at.is_none())
         .and_then(|event| Some((event.occurred_at, event.change.status()?)));
     let taken_at = end.filter(|(_, status)| *status != Status::Declined).map(|(at, _)| at);

@@ -11,7 +11,7 @@ use super::random::key;
 use super::rows::Table;
 use super::slas::ServicePromise;
 use super::world::{Person, Tenant, World, merge};
-use crate::clock::coverage::{below, concerned};
+use crate::clock::coverage::concerned;
 use crate::clock::events::{Change, Event, Status};
 use crate::clock::fold::{Facts, fold};
 use crate::clock::limits::LimitPeriod;
@@ -127,7 +127,7 @@ impl World {
         let requester = self.requester(story.requester);
         let instance = steps[0].instance;
         let coverings: Vec<_> = self.promises.iter().map(|promise| promise.covering.clone()).collect();
-        let concerned = concerned(&coverings, &requester, instance, &self.uses);
+        let concerned = concerned(&coverings, &requester, instance, &self.relations);
         let events = events(request, steps);
         let above = self.above.get(&story.tenant.id).cloned().unwrap_or_default();
         let applies = |promise: &ServicePromise| {
@@ -156,7 +156,7 @@ impl World {
         let facts = Facts {
             started_at,
             zone: promise.offering.zone,
-            below: below(instances.keys(), &self.uses),
+            below: self.relations.below(instances.keys()).into_iter().collect(),
             instances,
             applies: true,
             promised: vec![InForce { from: started_at, targets: promise.offering.targets.clone() }],

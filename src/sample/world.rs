@@ -15,7 +15,7 @@ use super::rows::{Rows, Table};
 use super::slas::ServicePromise;
 use crate::access::Permission;
 use crate::clock::calendar::{Calendar, Holiday, WeeklyHours};
-use crate::clock::coverage::{Requester, Uses};
+use crate::clock::coverage::{Relations, Requester, Uses};
 use crate::clock::targets::{Effect, Hours, Impact, OfferingTargets, Promise, TargetDuration};
 
 /// Everything that is added during one load.
@@ -25,7 +25,7 @@ pub(super) struct World {
     /// The default SLAs of tenants: (root, tenant, SLA), set once the SLAs are there.
     pub(super) defaults: Vec<(Uuid, Uuid, Uuid)>,
     pub(super) promises: Vec<ServicePromise>,
-    pub(super) uses: Vec<Uses>,
+    pub(super) relations: Relations,
     pub(super) breaches: Vec<BreachRecord>,
     /// Each tenant and those above it, by the tenant.
     pub(super) above: HashMap<Uuid, Vec<Uuid>>,
@@ -125,7 +125,7 @@ impl World {
             now,
             defaults: Vec::new(),
             promises: Vec::new(),
-            uses: Vec::new(),
+            relations: Relations::default(),
             breaches: Vec::new(),
             above: HashMap::new(),
             organizations: HashMap::new(),
@@ -427,7 +427,7 @@ impl World {
     pub(super) fn relate(&mut self, tenant: Tenant, upper: Instance, lower: Instance, effect: Effect) {
         let columns = json!({ "consumer_id": upper.id, "used_id": lower.id, "effect": effect.as_str() });
         self.link(tenant, Table::ServiceInstanceRelation, columns);
-        self.uses.push(Uses { upper: upper.id, lower: lower.id, effect });
+        self.relations.add(Uses { upper: upper.id, lower: lower.id, effect });
     }
 }
 

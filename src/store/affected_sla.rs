@@ -19,7 +19,6 @@ use super::word::{Accountability, Impact, NextTarget};
 use super::{Conn, PgRow, request, rows};
 use crate::access::{Permission, Permit, Reach};
 use crate::clock::availability::Period;
-use crate::clock::coverage;
 use crate::clock::events::{Change, Event};
 use crate::clock::fold::Facts;
 use crate::clock::state::{Measure, Outcome};
@@ -472,7 +471,8 @@ impl Frozen {
     /// Those, and the instances that they use, with what their failure does to them.
     fn related(&self, around: Around<'_>) -> (BTreeMap<Uuid, BTreeSet<Uuid>>, BTreeMap<Uuid, Effect>) {
         let mut instances = self.affected(around);
-        let mut below = coverage::below(instances.keys(), around.uses);
+        let mut below: BTreeMap<Uuid, Effect> =
+            around.relations.below(instances.keys()).into_iter().collect();
         for (&id, related) in &self.relations {
             instances.remove(&id);
             below.remove(&id);

@@ -17,7 +17,7 @@ use super::sql::{Bind, Sql};
 use super::word::{AbandonType, SlaStatus};
 use super::{Conn, PgRow, rows};
 use crate::access::{Permit, Reach};
-use crate::clock::coverage::{self, Coverage, CoverageKind, Covering, Requester, Uses};
+use crate::clock::coverage::{Coverage, CoverageKind, Covering, Relations, Requester, Uses};
 use crate::clock::lifecycle::Term;
 use crate::clock::waiting::{Abandons, QueueTerms, WaitTerms};
 use crate::error::Error;
@@ -47,14 +47,20 @@ pub(super) struct Question {
     pub(super) by_default: bool,
     /// The SLAs whose clocks began at this instant: what was switched off since is measured to its end (rule C2).
     pub(super) begun_ids: Vec<Uuid>,
+    /// Whether an event gave a chat the SLA that is named (rule S12).
+    pub(super) given: bool,
 }
 
 /// An SLA that was active at the instant of the question, or whose clock had begun.
 pub(super) struct Candidate {
     /// Which stretch it answers.
     pub(super) stretch: i32,
+    /// The instant of the question.
+    pub(super) at: DateTime<Utc>,
     /// Whether it applies whatever it covers: it was named, or is the default.
     pub(super) named: bool,
+    /// Whether an event gave it to a chat (rule S12).
+    pub(super) given: bool,
     /// The SLA.
     pub(super) sla_id: Uuid,
     /// The version in force.
@@ -127,7 +133,7 @@ pub(super) async fn upward(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     instances: &[Uuid],
-) -> QueryResult<(Vec<Uses>, HashSet<Uuid>)> {
+) -> QueryResult<(Relations, HashSet<Uuid>)> {
     if instances.is_empty() {
         return Ok(Default::default());
     }
@@ -152,7 +158,7 @@ pub(super) async fn upward(
         }
         edges.push(edge);
     }
-    Ok((edges, promised))
+    Ok((edges.into_iter().collect(), promised))
 }
 
 /// Of the instances that use others those that an SLA was made for: itself, or its service as a whole.
@@ -166,7 +172,7 @@ pub(super) async fn upward_of_clocks(
     conn: &Conn,
     reach: &Reach,
     clocks: &[Uuid],
-) -> Result<HashMap<Uuid, Vec<Uses>>, Error> {
+) -> Result<HashMap<Uuid, Relations>, Error> {
     let mut sql = Sql::new(
         "WITH RECURSIVE k AS MATERIALIZED (SELECT DISTINCT t.root_id, t.tenant_id, t.request_id FROM ",
     );
@@ -187,7 +193,7 @@ pub(super) async fn upward_of_clocks(
     for row in &conn.rows(sql).await? {
         found.entry(column::<SqlUuid, _>(row, 3)?).or_default().push(uses(row)?);
     }
-    Ok(found)
+    Ok(found.into_iter().map(|(tenant, edges)| (tenant, edges.into_iter().collect())).collect())
 }
 
 /// What a request was about, and what hangs together with that.
@@ -196,7 +202,7 @@ pub(super) struct Around<'a> {
     /// The instances that it was ever about.
     pub(super) requested: &'a BTreeSet<Uuid>,
     /// The way up from them, and from those of other requests of its tenant.
-    pub(super) uses: &'a [Uses],
+    pub(super) relations: &'a Relations,
     /// The services of all of these.
     pub(super) services: &'a Services,
 }
@@ -205,7 +211,7 @@ impl Around<'_> {
     /// The other instances of the service of one, as far as the request was ever about them or something that they use.
     pub(super) fn of_same_service(&self, instance: Uuid) -> impl Iterator<Item = (Uuid, &Serving)> {
         let service = self.services.get(&instance).map(|serving| serving.service_id);
-        let above = |&id: &Uuid| coverage::above(id, self.uses).into_keys().chain([id]);
+        let above = |&id: &Uuid| self.relations.above(id).into_iter().map(|(id, _)| id).chain([id]);
         let around: BTreeSet<Uuid> = self.requested.iter().flat_map(above).collect();
         let others = around.into_iter().filter_map(|id| Some((id, self.services.get(&id)?)));
         others.filter(move |(id, other)| Some(other.service_id) == service && *id != instance)
@@ -228,7 +234,7 @@ pub(super) struct Serving {
 pub(super) fn ask_services<'a>(
     clocks: impl Iterator<Item = &'a Frozen>,
     requested: impl Iterator<Item = Uuid>,
-    uses: impl IntoIterator<Item = &'a Uses>,
+    relations: impl IntoIterator<Item = &'a Relations>,
 ) -> Option<Sql> {
     let of_services = clocks.filter(|clock| clock.of_service);
     let stand = of_services.filter_map(|clock| Some((clock.root_id, clock.service_instance_id?)));
@@ -236,7 +242,8 @@ pub(super) fn ask_services<'a>(
     if stand.is_empty() {
         return None;
     }
-    let others: BTreeSet<Uuid> = requested.chain(uses.into_iter().map(|edge| edge.upper)).collect();
+    let others: BTreeSet<Uuid> =
+        requested.chain(relations.into_iter().flat_map(Relations::instances).copied()).collect();
     let mut sql = Sql::new(
         "SELECT i.id, i.service_id, i.support_team_id, i.first_line_team_id FROM service_instance i WHERE i.root_id = ANY(",
     );
@@ -309,7 +316,7 @@ pub(super) async fn candidates(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     questions: &[Question],
-    relevant: BTreeSet<Uuid>,
+    relevant: &[Uuid],
 ) -> QueryResult<Vec<Candidate>> {
     if questions.is_empty() {
         return Ok(Vec::new());
@@ -318,7 +325,7 @@ pub(super) async fn candidates(
     let mut sql = Sql::new("WITH k AS MATERIALIZED (SELECT ");
     sql.bind(root()).push("::uuid AS root_id, q.* FROM jsonb_to_recordset(").bind(Bind::rows(questions)?).push(
         ") AS q(stretch integer, tenant_id uuid, at timestamptz, begins timestamptz, received timestamptz, instance_id uuid, standard_id uuid, \
-         named_id uuid, by_default boolean, begun_ids uuid[])), found AS (",
+         named_id uuid, by_default boolean, begun_ids uuid[], given boolean)), found AS (",
     );
     sql.push(NAMED)
         .push(" UNION ALL ")
@@ -331,7 +338,6 @@ pub(super) async fn candidates(
         ", coalesce(g.time_zone, o.time_zone), v.coverage, u.tenant_id, s.status, s.start_date, s.expiry_date, \
          z.time_zone, f.at, i.id, i.support_team_id, i.first_line_team_id, p.id, w.id",
     );
-    let relevant: Vec<Uuid> = relevant.into_iter().collect();
     for (table, column) in [
         ("organization", "organization_id"),
         ("site", "site_id"),
@@ -342,9 +348,9 @@ pub(super) async fn candidates(
             ", ARRAY(SELECT l.{column} FROM sla_version_{table} l WHERE l.root_id = v.root_id AND l.sla_version_id = v.id \
              AND l.{column} = ANY("
         ));
-        sql.bind(Bind::Uuids(relevant.clone())).push("))");
+        sql.bind(Bind::Uuids(relevant.to_vec())).push("))");
     }
-    sql.push(", s.id = ANY(f.begun_ids), v.service_instance_id IS NULL, f.begins").push(FACTS);
+    sql.push(", s.id = ANY(f.begun_ids), v.service_instance_id IS NULL, f.begins, f.given").push(FACTS);
     let mut found = Vec::new();
     for row in &rows(conn, sql).await? {
         found.extend(candidate(row)?);
@@ -410,7 +416,7 @@ const FACTS: &str = " FROM in_force f JOIN sla s ON s.root_id = f.root_id AND s.
     LEFT JOIN organization p ON p.root_id = i.root_id AND p.id = coalesce(i.provider_id, y.provider_id) AND p.external \
     LEFT JOIN standard_service_request w ON w.root_id = f.root_id AND w.id = f.standard_id \
       AND w.service_offering_id = v.service_offering_id \
-    ORDER BY f.stretch, s.id, (SELECT c.depth FROM tenant_closure c WHERE c.root_id = i.root_id \
+    ORDER BY f.stretch, f.given, f.at, s.id, (SELECT c.depth FROM tenant_closure c WHERE c.root_id = i.root_id \
       AND c.ancestor_id = i.tenant_id AND c.descendant_id = f.tenant_id), i.id";
 
 /// None when the SLA was not active at the instant of the question, and has no clock that began.
@@ -444,7 +450,9 @@ fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
     };
     Ok(Some(Candidate {
         stretch: column::<Integer, _>(row, 0)?,
+        at,
         named: column::<Bool, _>(row, 1)?,
+        given: column::<Bool, _>(row, 29)?,
         sla_id: column::<SqlUuid, _>(row, 2)?,
         version_id: column::<SqlUuid, _>(row, 3)?,
         terms: terms(row, 4)?,

@@ -9,6 +9,7 @@ mod concerned;
 pub(super) mod history;
 pub(crate) mod lookup;
 pub mod recalculate;
+mod waiting;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

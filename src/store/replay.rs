@@ -18,7 +18,7 @@ use super::{
     Conn, affected_sla, candidate, promise, request, request_event, service_instance, service_offering,
 };
 use crate::access::Reach;
-use crate::clock::coverage::{self, Uses};
+use crate::clock::coverage::Relations;
 use crate::clock::events::Event;
 use crate::clock::fold::Facts;
 use crate::clock::targets::Hours;
@@ -102,7 +102,7 @@ impl Offer {
                 false => [instance.support_team_id, instance.first_line_team_id],
             };
             facts.instances = BTreeMap::from([(instance.id, teams.into_iter().flatten().collect())]);
-            facts.below = coverage::below(facts.instances.keys(), around.uses);
+            facts.below = around.relations.below(facts.instances.keys()).into_iter().collect();
         }
         facts
     }
@@ -148,7 +148,7 @@ struct Histories {
     /// With their requests.
     clocks: Vec<(affected_sla::Frozen, Arc<request::Row>)>,
     /// By tenant.
-    uses: HashMap<Uuid, Vec<Uses>>,
+    relations: HashMap<Uuid, Relations>,
     services: Services,
     /// The instances that it was ever about, by request.
     requested: HashMap<Uuid, BTreeSet<Uuid>>,
@@ -158,7 +158,7 @@ struct Histories {
 
 impl Histories {
     async fn load(conn: &Conn, reach: &Reach, ids: &[Uuid]) -> Result<Self, Error> {
-        let (clocks, told, uses) = try_join3(
+        let (clocks, told, relations) = try_join3(
             affected_sla::with_requests(conn, reach, ids),
             request_event::of_clocks(conn, reach, ids),
             candidate::upward_of_clocks(conn, reach, ids),
@@ -172,7 +172,7 @@ impl Histories {
         }
         let frozen = clocks.iter().map(|(clock, _)| clock);
         let instances = requested.values().flatten().copied();
-        let services = match candidate::ask_services(frozen, instances, uses.values().flatten()) {
+        let services = match candidate::ask_services(frozen, instances, relations.values()) {
             Some(sql) => candidate::services(&conn.rows(sql).await?)?,
             None => Services::new(),
         };
@@ -189,19 +189,19 @@ impl Histories {
                 place.insert(events(&history).into());
             }
         }
-        Ok(Self { clocks, uses, services, requested, events: histories })
+        Ok(Self { clocks, relations, services, requested, events: histories })
     }
 
     fn replays(
         self,
         measured: impl Fn(&affected_sla::Frozen, &request::Row, Around<'_>) -> Measured,
     ) -> Vec<Replay> {
-        let nothing = BTreeSet::new();
+        let (nothing, unrelated) = (BTreeSet::new(), Relations::default());
         let replay = |(frozen, request): &(affected_sla::Frozen, Arc<request::Row>)| {
             let of_request = self.events.get(&frozen.request_id).cloned().unwrap_or_default();
             let around = Around {
                 requested: self.requested.get(&frozen.request_id).unwrap_or(&nothing),
-                uses: self.uses.get(&frozen.tenant_id).map_or(&[], Vec::as_slice),
+                relations: self.relations.get(&frozen.tenant_id).unwrap_or(&unrelated),
                 services: &self.services,
             };
             Replay {

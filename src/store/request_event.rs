@@ -69,6 +69,8 @@ noun! {
         provider_not_accountable: Option<bool>,
         /// The SLA that a chat is given in the place of the one that measures it.
         sla_id: Option<Uuid>,
+        /// True where that SLA was not active then, by what was known when it was told: it changes nothing (rule S12).
+        sla_inactive: Option<bool>,
     }
 }
 
@@ -225,6 +227,17 @@ pub(super) async fn given(
     sql.bind(Bind::Uuid(permit.root_id));
     let given = |row: &PgRow| Ok((column::<SqlUuid, _>(row, 0)?, column::<SqlUuid, _>(row, 1)?));
     rows(conn, sql).await?.iter().map(given).collect()
+}
+
+/// Says of events that the SLA which they give a chat was not active then (rule S12).
+pub(super) async fn inactive(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    events: Vec<Uuid>,
+) -> QueryResult<()> {
+    let mut sql = Sql::new("UPDATE request_event SET sla_inactive = true WHERE root_id = ");
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND id = ANY(").bind(Bind::Uuids(events)).push(")");
+    rows(conn, sql).await.map(drop)
 }
 
 /// Lets the histories of requests begin when they were registered, where that has turned out to be earlier than was told

@@ -359,6 +359,7 @@ diesel::table! {
         provider_not_accountable -> Nullable<Bool>,
         cleared -> Array<Text>,
         sla_id -> Nullable<Uuid>,
+        sla_inactive -> Nullable<Bool>,
     }
 }
 

@@ -345,9 +345,15 @@ async fn what_calendars_compute_lets_others_be_answered_meanwhile() {
     let target = "targetAt(start: \"2026-01-01T00:00:00Z\", businessDays: 360, timeZone: \"America/New_York\") { targetAt }";
     let names = (0..190).map(|n| format!("n{n}: {target} ")).collect::<String>();
     let query = format!("{{ calendars(first: 100) {{ nodes {{ {names} }} }} }}");
+    let pauses = pauses(&app, posted(&app.token(MANAGER), &query)).await;
+    assert!(pauses > 1_000, "{pauses} pauses");
+}
+
+/// How often what is asked is pending until it is answered, and whoever waits is polled. Counted, not timed: it depends on no
+/// machine.
+async fn pauses(app: &App, request: Request<Body>) -> usize {
     let config = HttpConfig { execution_deadline: Duration::from_secs(300), ..HttpConfig::default() };
-    let answer = router(app.gateway.clone(), config).oneshot(posted(&app.token(MANAGER), &query));
-    // Whoever waits is polled whenever this is pending. Counted, not timed: it depends on no machine.
+    let answer = router(app.gateway.clone(), config).oneshot(request);
     let counted = tokio::spawn(async move {
         let (mut answer, mut pauses) = (pin!(answer), 0);
         let answered = poll_fn(|context| {
@@ -359,7 +365,29 @@ async fn what_calendars_compute_lets_others_be_answered_meanwhile() {
     });
     let (status, pauses) = counted.await.unwrap();
     assert_eq!(status, StatusCode::OK);
-    assert!(pauses > 1_000, "{pauses} pauses");
+    pauses
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_intake_computes_lets_others_be_answered_meanwhile() {
+    let app = App::sampled().await;
+    let query = "{ tenant(slug: \"wna\") { id } affectedSlas(first: 1, filter: { serviceInstance: { isNull: false } }) { nodes {
+        serviceInstance { id } request { requester { id } } } } }";
+    let data = app.data(MANAGER, query, json!({})).await;
+    let clock = &data["affectedSlas"]["nodes"][0];
+    let row = json!({ "tenantId": data["tenant"]["id"], "subject": "x", "impact": "TOP",
+        "serviceInstanceId": clock["serviceInstance"]["id"], "requesterId": clock["request"]["requester"]["id"] });
+    let told = |rows: usize| {
+        let query =
+            "mutation($input: RequestRegisterManyInput!) { requestRegisterMany(input: $input) { accepted } }";
+        let input = json!({ "rows": vec![&row; rows], "dryRun": true });
+        let body = json!({ "query": query, "variables": { "input": input } }).to_string();
+        posted(&app.token(MANAGER), query).map(|_| Body::from(body))
+    };
+    let one = pauses(&app, told(1)).await;
+    let many = pauses(&app, told(100)).await;
+    // Once for what each asks, and for each clock.
+    assert!(many >= one + 150, "{one} pauses for one row, {many} for a hundred");
 }
 
 #[tokio::test(flavor = "multi_thread")]

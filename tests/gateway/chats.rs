@@ -301,6 +301,114 @@ async fn s12_an_sla_that_never_measured_a_chat_tells_no_response_and_none_is_mad
     );
 }
 
+/// Switches an SLA on or off.
+async fn switch(app: &App, sla: u32, active: bool) {
+    let update = format!("UPDATE sla SET active = {active} WHERE id = '{}'", key(sla));
+    app.database.client().await.batch_execute(&update).await.unwrap();
+}
+
+async fn record_many(app: &App, rows: &[Value]) {
+    let many = "mutation($input: RequestRecordManyInput!) { requestRecordMany(input: $input) { written } }";
+    let data = app.data("agent", many, json!({ "input": { "rows": rows } })).await;
+    assert_eq!(data["requestRecordMany"]["written"], rows.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s12_what_is_not_active_is_given_to_no_chat_be_it_one_that_it_measured_before() {
+    let app = desk().await;
+    let request = queued(&app).await;
+    written(&app, "requestRecord", given(&request, PATIENT, 1)).await;
+    switch(&app, 83, false).await;
+    written(&app, "requestRecord", given(&request, 83, 2)).await;
+    let expected = [
+        [json!("Chats"), json!(at(1)), Value::Null, json!("NONE")],
+        [json!("Patient"), Value::Null, json!(at(30)), json!("RESPONSE")],
+    ];
+    assert_eq!(told(&clocks(&app, &request).await), expected);
+    // Once told it stays so: what is told later does not ask again.
+    switch(&app, 83, true).await;
+    written(
+        &app,
+        "requestRecord",
+        json!({ "requestId": request["id"], "impact": "LOW", "occurredAt": at(3) }),
+    )
+    .await;
+    assert_eq!(told(&clocks(&app, &request).await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s12_x14_of_two_that_are_given_at_once_the_active_one_measures_in_whatever_order_they_are_told() {
+    let app = desk().await;
+    switch(&app, QUICK, false).await;
+    for order in [&[0, 1][..], &[1, 0], &[]] {
+        let request = queued(&app).await;
+        let events = [(PATIENT, 1), (QUICK, 2)]
+            .map(|(sla, sequence)| with(given(&request, sla, 3), json!({ "sequence": sequence })));
+        for event in order {
+            written(&app, "requestRecord", events[*event].clone()).await;
+        }
+        if order.is_empty() {
+            record_many(&app, &events).await;
+        }
+        let expected = [
+            [json!("Chats"), json!(at(3)), Value::Null, json!("NONE")],
+            [json!("Patient"), Value::Null, json!(at(30)), json!("RESPONSE")],
+        ];
+        assert_eq!(told(&clocks(&app, &request).await), expected, "{order:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s12_x14_what_was_given_before_it_was_active_measures_from_when_it_is_given_again() {
+    let app = desk().await;
+    for order in [[0, 1], [1, 0]] {
+        let request = queued(&app).await;
+        // The first while it is switched off, the second while it is not.
+        for event in order {
+            switch(&app, PATIENT, event == 1).await;
+            written(&app, "requestRecord", given(&request, PATIENT, [1, 4][event])).await;
+        }
+        let expected = [
+            [json!("Chats"), json!(at(4)), Value::Null, json!("NONE")],
+            [json!("Patient"), Value::Null, json!(at(30)), json!("RESPONSE")],
+        ];
+        assert_eq!(told(&clocks(&app, &request).await), expected, "{order:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s12_x14_an_sla_that_a_chat_was_registered_under_before_it_was_active_measures_only_what_it_is_given()
+{
+    let app = desk().await;
+    let starts = format!("UPDATE sla SET start_date = '2026-03-03' WHERE id = '{}'", key(QUICK));
+    app.database.client().await.batch_execute(&starts).await.unwrap();
+    let events = |request: &Value| {
+        let id = &request["id"];
+        [
+            json!({ "requestId": id, "slaId": key(PATIENT), "occurredAt": "2026-03-02T23:55:00Z" }),
+            json!({ "requestId": id, "slaId": key(QUICK), "occurredAt": "2026-03-03T00:10:00Z" }),
+            json!({ "requestId": id, "kind": "TAKEN", "occurredAt": "2026-03-03T00:05:00Z" }),
+        ]
+    };
+    for order in [[0, 2, 1], [0, 1, 2], [1, 0, 2]] {
+        let chat = json!({ "tenantId": key(1), "channel": "CHAT", "subject": "Hi", "slaId": key(QUICK),
+            "registeredAt": "2026-03-02T23:50:00Z" });
+        let request = written(&app, "requestRegister", chat).await;
+        for event in order {
+            written(&app, "requestRecord", events(&request)[event].clone()).await;
+        }
+        let told = told(&clocks(&app, &request).await);
+        let due = |name: &str| told.iter().find(|clock| clock[0] == name).map(|clock| clock[2].clone());
+        assert_eq!(due("Patient"), Some(json!("2026-03-03T00:20:00Z")), "{order:?}");
+        assert_eq!(due("Quick").unwrap_or_default(), Value::Null, "{order:?}: it never measured this chat");
+    }
+    let level = "query($id: ID!) { sla(id: $id) { attainment(from: \"2026-03-01T00:00:00Z\", to: \"2026-04-01T00:00:00Z\") {
+        total { response { met breached running } } } } }";
+    let data = app.data("agent", level, json!({ "id": key(QUICK) })).await;
+    let none = json!({ "response": { "met": 0, "breached": 0, "running": 0 } });
+    assert_eq!(data["sla"]["attainment"]["total"], none);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn s12_the_store_lets_nobody_put_back_a_clock_whose_sla_was_superseded() {
     let app = desk().await;

@@ -47,7 +47,7 @@ async fn import(app: &App, name: &str, content: impl AsRef<[u8]>, flags: &[&str]
 async fn requests(app: &App) -> Vec<Value> {
     let query = "{ requests(orderBy: [{ field: SOURCE_ID }], first: 100) { nodes { source sourceId subject status impact
         registeredAt revision requester { name } team { name } events { totalCount }
-        affectedSlas { nodes { sla { name } startedAt nextTarget nextTargetAt stoppedClockDuration responseTargetAt
+        affectedSlas { nodes { sla { name } startedAt accountability nextTarget nextTargetAt stoppedClockDuration responseTargetAt
           resolutionTargetAt actualResponseAt actualResolutionAt actualResolutionDuration } } } } }";
     app.data("agent", query, json!({})).await["requests"]["nodes"].as_array().unwrap().clone()
 }
@@ -244,6 +244,38 @@ async fn x14_a_file_that_says_later_that_a_request_came_in_before_moves_the_star
         fields(clock(&found[0], "Mail server"), &["startedAt", "responseTargetAt"]),
         json!({ "startedAt": "2026-03-02T09:00:00Z", "responseTargetAt": "2026-03-02T10:00:00Z" })
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x14_an_sla_that_became_active_between_two_parts_of_a_file_measures_what_it_does_of_the_whole() {
+    let app = desk().await;
+    let starts =
+        format!("UPDATE sla SET start_date = '2026-03-02' WHERE id IN ('{}', '{}')", key(80), key(301));
+    app.database.client().await.batch_execute(&starts).await.unwrap();
+    let rows = ["2026-03-01T23:50:00Z,ASSIGNED,CHANNEL,", "2026-03-02T00:10:00Z,ASSIGNED,CHANNEL,SLA"];
+    for (channel, sla) in [("TICKET", "Mail server"), ("CHAT", "Patient")] {
+        for (name, parts) in [("whole", vec![vec![0, 1]]), ("parts", vec![vec![1], vec![0]])] {
+            for part in parts {
+                let rows =
+                    part.iter().map(|row| format!("{name} {channel},{}\n", rows[*row])).collect::<String>();
+                let file = format!("sourceId,occurredAt,status,channel,sla\n{rows}");
+                let file = file.replace("CHANNEL", channel).replace("SLA", sla);
+                let (well, said, why) = import(&app, "log.csv", file, &[]).await;
+                assert!(well, "{said}{why}");
+            }
+        }
+    }
+    let found = requests(&app).await;
+    let of = |id: &str| found.iter().find(|request| request["sourceId"] == id).unwrap();
+    for part in ["whole", "parts"] {
+        let ticket = of(&format!("{part} TICKET"));
+        let clocks = ticket["affectedSlas"]["nodes"].as_array().unwrap();
+        assert!(clocks.iter().all(|clock| clock["accountability"] == "SLA_NOT_AFFECTED"), "{part}: {ticket}");
+        let chat = clock(of(&format!("{part} CHAT")), "Patient");
+        let expected =
+            json!({ "startedAt": "2026-03-01T23:50:00Z", "responseTargetAt": "2026-03-02T00:20:00Z" });
+        assert_eq!(fields(chat, &["startedAt", "responseTargetAt"]), expected, "{part}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -495,6 +495,38 @@ async fn x14_a_clock_that_late_news_disprove_begins_where_what_was_told_before_b
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn x14_an_sla_that_was_not_active_when_a_ticket_named_it_applies_no_longer_than_it_covers() {
+    let app = world().await;
+    let made = format!(
+        "INSERT INTO service_instance (root_id, id, tenant_id, service_id, name) VALUES ('{0}', '{1}', '{0}', '{2}', 'Elsewhere');
+         UPDATE sla SET start_date = '2026-03-02' WHERE id = '{3}'",
+        key(TENANT),
+        key(72),
+        key(60),
+        key(81),
+    );
+    app.database.client().await.batch_execute(&made).await.unwrap();
+    for named in [json!(null), json!(key(81))] {
+        let registered = with(
+            ticket(),
+            json!({ "serviceInstanceId": key(72), "registeredAt": "2026-03-01T10:00:00Z", "slaId": named }),
+        );
+        let request = written(&app, "requestRegister", registered).await;
+        let id = &request["id"];
+        let covered =
+            json!({ "requestId": id, "serviceInstanceId": key(71), "occurredAt": "2026-03-02T12:00:00Z" });
+        let request = written(&app, "requestRecord", covered).await;
+        let begun = fields(clock(&request, "Webmail"), &["startedAt", "accountability"]);
+        assert_eq!(begun, json!({ "startedAt": "2026-03-02T12:00:00Z", "accountability": "PROVIDER" }));
+        // Of somebody whom it does not cover.
+        let late =
+            json!({ "requestId": id, "requesterId": key(READER), "occurredAt": "2026-03-02T11:00:00Z" });
+        let request = written(&app, "requestRecord", late).await;
+        assert_eq!(clock(&request, "Webmail")["accountability"], "SLA_NOT_AFFECTED", "{named}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_an_event_empties_is_empty_from_then_on_and_what_it_leaves_out_is_unchanged() {
     let app = world().await;
     let input = json!({

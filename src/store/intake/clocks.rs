@@ -2,26 +2,28 @@
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::result::QueryResult;
 use diesel_async::AsyncPgConnection;
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::REGISTERED;
 use super::concerned::{Graph, Known, concerned};
 use super::history::{Stretch, complete, events, latest, rewritten, stretches};
+use super::waiting::{History, settle, waiting};
 use crate::access::Permit;
 use crate::clock::events::Event;
 use crate::clock::fold::{Facts, fold};
 use crate::clock::state::{self, NextTarget, WarningShare};
-use crate::clock::waiting::{Given, WaitTerms, wait};
+use crate::clock::waiting::{WaitTerms, wait};
 use crate::clock::whole_minutes;
 use crate::store::affected_sla::{self, Clock, Frozen, Moving};
 use crate::store::breach::{self, Recorded};
 use crate::store::candidate::{self, Around, Services, Terms};
-use crate::store::word::{BreachKind, BreachPhase, Channel};
+use crate::store::word::{BreachKind, BreachPhase};
 use crate::store::{deadline, promise, request, request_event, rows};
 
 /// From when on the history of each request is another than when its clocks were computed last.
@@ -67,7 +69,7 @@ pub(super) async fn bring_up_to_date(
             stretches(request, history, news, is_news)
         })
         .collect();
-    let happened: HashMap<Uuid, Vec<Event>> =
+    let mut happened: HashMap<Uuid, Vec<Event>> =
         requests.iter().map(|request| (request.id, events(told(request)))).collect();
     let graph = Graph::load(conn, permit, &stretches).await?;
     let existing = affected_sla::of_requests(conn, permit, ids).await?;
@@ -75,30 +77,41 @@ pub(super) async fn bring_up_to_date(
     let mut frozen = match news {
         None => existing,
         Some(news) => {
-            let by_id: HashMap<Uuid, &request::Row> =
-                requests.iter().map(|request| (request.id, &**request)).collect();
             let rewritten = |clock: &Frozen, at: DateTime<Utc>| {
                 let history = histories.get(&clock.request_id).map_or(&[][..], Vec::as_slice);
-                by_id.get(&clock.request_id).is_some_and(|request| rewritten(request, history, news, at))
+                rewritten(history, news, at)
             };
             let mut disproved: HashMap<Uuid, Vec<(DateTime<Utc>, Uuid)>> = HashMap::new();
             for clock in existing.iter().filter(|clock| clock.applies && rewritten(clock, clock.started_at)) {
                 disproved.entry(clock.request_id).or_default().push((clock.started_at, clock.sla_id));
             }
-            let known = Known { existing: &existing, disproved: &disproved, happened: &happened };
-            let found = graph.candidates(conn, permit, &stretches, known).await?;
+            let known = Known { existing: &existing, disproved: &disproved, happened: &happened, news };
+            let mut found = graph.candidates(conn, permit, &stretches, &known).await?;
+            let inactive = settle(&stretches, &mut happened, &mut found, &existing, news);
+            if !inactive.is_empty() {
+                request_event::inactive(conn, permit, inactive).await?;
+            }
             concerned(permit, (&stretches, changed), found, existing, rewritten)
         }
     };
-    let chats = chats(&requests, &frozen);
-    for clock in &mut frozen {
-        if let (Some(chat), Some(events)) = (chats.get(&clock.request_id), happened.get(&clock.request_id)) {
-            chat.give(clock, events);
+    let waiting = waiting(&requests, &frozen);
+    let history = |request: Uuid, events| match waiting.get(&request) {
+        Some(waiting) => waiting.told(events),
+        None => History::of(events),
+    };
+    let give = |clock: &mut Frozen, history: &History| {
+        if let Some(waiting) = waiting.get(&clock.request_id) {
+            waiting.give(clock, history);
         }
+    };
+    let (untold, now_told) = (History::default(), |(id, events)| (id, history(id, events)));
+    let happened: HashMap<Uuid, History> = happened.into_iter().map(now_told).collect();
+    for clock in &mut frozen {
+        give(clock, happened.get(&clock.request_id).unwrap_or(&untold));
     }
 
     let instances = stretches.iter().filter_map(|stretch| stretch.instance);
-    let services = match candidate::ask_services(frozen.iter(), instances, &graph.uses) {
+    let services = match candidate::ask_services(frozen.iter(), instances, [&graph.relations]) {
         Some(sql) => candidate::services(&rows(conn, sql).await?)?,
         None => Services::new(),
     };
@@ -117,41 +130,47 @@ pub(super) async fn bring_up_to_date(
     let nowhere = BTreeSet::new();
     let around = |frozen: &Frozen| Around {
         requested: requested.get(&frozen.request_id).unwrap_or(&nowhere),
-        uses: &graph.uses,
+        relations: &graph.relations,
         services: &services,
     };
     let received: HashMap<Uuid, DateTime<Utc>> =
         requests.iter().map(|request| (request.id, request.created_at)).collect();
     let mut clocks = Vec::with_capacity(frozen.len());
     let mut due = Vec::with_capacity(frozen.len());
-    let measure = |frozen: &Frozen, events: &[Event]| match frozen.terms {
+    let measure = |frozen: &Frozen, history: &History| match frozen.terms {
         Terms::Service(offering) => {
             let received = received.get(&frozen.request_id).copied().unwrap_or(now);
             let standard = frozen.standard_service_request_id;
             let promised = promise::promised(promises.get(&offering), standard, received);
-            run(&frozen.facts(promised, around(frozen)), &frozen.history(events))
+            run(&frozen.facts(promised, around(frozen)), &frozen.history(&history.events))
         }
-        Terms::Wait(terms) => await_answer(frozen, terms, events),
+        Terms::Wait(terms) => await_answer(frozen, terms, &history.ending),
     };
     for mut frozen in frozen {
         frozen.relate(around(&frozen));
-        let events = happened.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
-        let (moving, deadlines) = measure(&frozen, events);
+        let (moving, deadlines) = measure(&frozen, happened.get(&frozen.request_id).unwrap_or(&untold));
         due.push(deadlines);
         clocks.push(Clock { frozen, moving });
+        // Others are not to wait until all are measured.
+        yield_now().await;
     }
     if clocks.is_empty() {
         return Ok(());
     }
-    let measured_before = |frozen: &Frozen| {
-        let history = histories.get(&frozen.request_id).map_or(&[][..], Vec::as_slice);
+    let without_news: HashMap<Uuid, OnceLock<History>> =
+        requests.iter().map(|request| (request.id, OnceLock::new())).collect();
+    let known = |id: Uuid| {
         let is_news = |event: &request_event::Row| news.is_some_and(|news| news.contains(&event.id));
-        let known: Vec<_> = history.iter().filter(|event| !is_news(event)).cloned().collect();
-        let (known, mut before) = (events(&known), frozen.clone());
-        if let Some(chat) = chats.get(&before.request_id) {
-            chat.give(&mut before, &known);
-        }
-        measure(&before, &known)
+        let told = histories.get(&id).into_iter().flatten();
+        let known: Vec<_> = told.filter(|event| !is_news(event)).cloned().collect();
+        history(id, events(&known))
+    };
+    let measured_before = |frozen: &Frozen| {
+        let before = without_news.get(&frozen.request_id);
+        let before = before.map_or(&untold, |before| before.get_or_init(|| known(frozen.request_id)));
+        let mut frozen = frozen.clone();
+        give(&mut frozen, before);
+        measure(&frozen, before)
     };
     let anew = |frozen: &Frozen| was.get(&frozen.id).is_none_or(|was| !was.made_like(frozen));
     store(conn, permit, now, changed, (&clocks, &due), (anew, measured_before)).await
@@ -181,26 +200,29 @@ async fn store(
     let mut wrong = Vec::new();
     let mut open = Vec::new();
     for (clock, due) in clocks.iter().zip(due) {
-        let records = recorded.get(&clock.frozen.id).map_or(&[][..], Vec::as_slice);
-        let since = changed.get(&clock.frozen.request_id);
-        let before = LazyCell::new(|| measured_before(&clock.frozen));
-        let otherwise = |record: &Recorded| {
-            let (moving, due_before) = &*before;
-            anew(&clock.frozen)
-                || of_kind(record.kind, moving, due_before) != of_kind(record.kind, &clock.moving, due)
-        };
-        let by_news = |record: &Recorded| {
-            before.1.iter().any(|d| says(d, record, now))
-                || since.is_some_and(|since| *since <= record.due_at) && otherwise(record)
-        };
-        let unsaid = records.iter().filter(|r| !due.iter().any(|d| says(d, r, now)));
-        wrong.extend(unsaid.filter(|record| by_news(record)).map(|record| record.id));
-        let mut seen = BTreeSet::new();
-        for deadline in due.iter().filter(|d| !records.iter().any(|r| says(d, r, now))) {
-            if seen.insert((deadline.kind, deadline.phase, deadline.at)) {
-                open.push(clock.frozen.deadline(deadline));
+        {
+            let records = recorded.get(&clock.frozen.id).map_or(&[][..], Vec::as_slice);
+            let since = changed.get(&clock.frozen.request_id);
+            let before = LazyCell::new(|| measured_before(&clock.frozen));
+            let otherwise = |record: &Recorded| {
+                let (moving, due_before) = &*before;
+                anew(&clock.frozen)
+                    || of_kind(record.kind, moving, due_before) != of_kind(record.kind, &clock.moving, due)
+            };
+            let by_news = |record: &Recorded| {
+                before.1.iter().any(|d| says(d, record, now))
+                    || since.is_some_and(|since| *since <= record.due_at) && otherwise(record)
+            };
+            let unsaid = records.iter().filter(|r| !due.iter().any(|d| says(d, r, now)));
+            wrong.extend(unsaid.filter(|record| by_news(record)).map(|record| record.id));
+            let mut seen = BTreeSet::new();
+            for deadline in due.iter().filter(|d| !records.iter().any(|r| says(d, r, now))) {
+                if seen.insert((deadline.kind, deadline.phase, deadline.at)) {
+                    open.push(clock.frozen.deadline(deadline));
+                }
             }
         }
+        yield_now().await;
     }
     breach::retract(conn, permit, &wrong).await?;
     deadline::keep(conn, &open).await
@@ -228,48 +250,6 @@ fn says(deadline: &state::Deadline, record: &Recorded, now: DateTime<Utc>) -> bo
             || record.phase == BreachPhase::Breached
                 && deadline.target_at == record.target_at
                 && deadline.at < now)
-}
-
-/// A chat, which events may give another SLA while it waits (rule S12).
-struct Chat {
-    queued_at: DateTime<Utc>,
-    /// The SLA that it was registered under, where that applies.
-    first: Option<Uuid>,
-    /// Those that have a clock of it.
-    slas: BTreeSet<Uuid>,
-}
-
-/// The chats among requests.
-fn chats(requests: &[Arc<request::Row>], clocks: &[Frozen]) -> HashMap<Uuid, Chat> {
-    let chats = requests.iter().filter(|request| request.channel == Channel::Chat);
-    let mut chats: HashMap<Uuid, Chat> = chats
-        .map(|chat| (chat.id, Chat { queued_at: chat.registered_at, first: None, slas: BTreeSet::new() }))
-        .collect();
-    for clock in clocks.iter().filter(|clock| clock.waits()) {
-        let Some(chat) = chats.get_mut(&clock.request_id) else { continue };
-        chat.slas.insert(clock.sla_id);
-        if clock.applies && !clock.by_event {
-            chat.first = chat.first.or(Some(clock.sla_id));
-        }
-    }
-    chats
-}
-
-impl Chat {
-    /// Whether a clock of it applies, and until when, by what happened.
-    fn give(&self, clock: &mut Frozen, events: &[Event]) {
-        if !clock.waits() {
-            return;
-        }
-        let given = Given::new(self.queued_at, self.first, events, |sla| self.slas.contains(&sla));
-        if clock.by_event || self.first == Some(clock.sla_id) {
-            clock.applies = given.includes(clock.sla_id);
-        }
-        if clock.by_event {
-            clock.started_at = self.queued_at;
-        }
-        clock.superseded_at = given.superseded_at(clock.sla_id);
-    }
 }
 
 /// A clock with service terms.

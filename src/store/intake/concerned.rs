@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
 use diesel_async::AsyncPgConnection;
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::clocks::{Changed, told_as_a_whole};
 use super::history::Stretch;
+use super::waiting::{Gifts, gifts};
 use crate::access::Permit;
-use crate::clock::coverage::{self, Covering, Requester, Uses};
+use crate::clock::coverage::{self, Covering, Relations, Requester};
 use crate::clock::events::Event;
-use crate::clock::waiting::Given;
 use crate::store::affected_sla::Frozen;
 use crate::store::candidate::{self, Candidate, Question};
 use crate::store::word::Channel;
@@ -25,11 +26,41 @@ pub(super) struct Known<'a> {
     /// The SLAs, by request, at the start of whose clocks all was otherwise; with that start.
     pub(super) disproved: &'a HashMap<Uuid, Vec<(DateTime<Utc>, Uuid)>>,
     pub(super) happened: &'a HashMap<Uuid, Vec<Event>>,
+    pub(super) news: &'a HashSet<Uuid>,
 }
+
+/// The same, by what it is looked up by.
+struct Before<'a> {
+    disproved: &'a HashMap<Uuid, Vec<(DateTime<Utc>, Uuid)>>,
+    /// The SLAs whose clocks began, by request and instant.
+    begun: HashMap<(Uuid, DateTime<Utc>), Vec<Uuid>>,
+    /// By request, the SLA that a chat or call was registered under.
+    registered: HashMap<Uuid, Uuid>,
+    /// The SLAs whose clocks apply, with the request.
+    known: HashSet<(Uuid, Uuid)>,
+    gifts: Gifts,
+}
+
+impl<'a> Before<'a> {
+    fn of(&Known { existing, disproved, happened, news }: &Known<'a>) -> Self {
+        let mut begun: HashMap<(Uuid, DateTime<Utc>), Vec<Uuid>> = HashMap::new();
+        for clock in existing {
+            begun.entry((clock.request_id, clock.started_at)).or_default().push(clock.sla_id);
+        }
+        let of_request = |clock: &Frozen| (clock.request_id, clock.sla_id);
+        let registered = existing.iter().filter(|clock| clock.waits() && !clock.by_event).map(of_request);
+        let known = existing.iter().filter(|clock| clock.applies).map(of_request);
+        let gifts = gifts(happened, existing, news);
+        Self { disproved, begun, registered: registered.collect(), known: known.collect(), gifts }
+    }
+}
+
+/// How many questions one statement asks.
+const AT_ONCE: usize = 20_000;
 
 /// How the instances that requests were about hang together, and what is known of the requesters.
 pub(super) struct Graph {
-    pub(super) uses: Vec<Uses>,
+    pub(super) relations: Relations,
     /// Of those that use others, the ones that any SLA was made for.
     promised: HashSet<Uuid>,
     requesters: HashMap<Uuid, Requester>,
@@ -43,104 +74,119 @@ impl Graph {
     ) -> QueryResult<Self> {
         let instances: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.instance).collect();
         let people: BTreeSet<Uuid> = stretches.iter().filter_map(|stretch| stretch.requester).collect();
-        let (uses, promised) =
+        let (relations, promised) =
             candidate::upward(conn, permit, &instances.into_iter().collect::<Vec<_>>()).await?;
         let requesters = candidate::requesters(conn, permit, &people.into_iter().collect::<Vec<_>>()).await?;
-        Ok(Self { uses, promised, requesters })
+        Ok(Self { relations, promised, requesters })
     }
 
     /// The SLAs that apply to each stretch. Tickets are measured by coverage and may name an SLA besides; chats and
     /// calls are measured by the SLA named, else by the tenant's default (rule C13), from the registration on: by the one
-    /// that was the default then, whichever is now.
+    /// that was the default then, whichever is now. Chats may be given another (rule S12).
     pub(super) async fn candidates(
         &self,
         conn: &mut AsyncPgConnection,
         permit: &Permit,
         stretches: &[Stretch<'_>],
-        Known { existing, disproved, happened }: Known<'_>,
+        known: &Known<'_>,
     ) -> QueryResult<Vec<(usize, Candidate)>> {
-        let waits = existing.iter().filter(|clock| clock.waits());
-        let mut begun: HashMap<(Uuid, DateTime<Utc>), Vec<Uuid>> = HashMap::new();
-        for clock in existing {
-            begun.entry((clock.request_id, clock.started_at)).or_default().push(clock.sla_id);
-        }
-        let registered = waits.filter(|clock| !clock.by_event);
-        let given: HashMap<Uuid, Uuid> = registered.map(|clock| (clock.request_id, clock.sla_id)).collect();
-        let mut waiting: HashMap<Uuid, Given> = HashMap::new();
-        let mut questions = Vec::new();
-        let mut relevant = BTreeSet::new();
-        for (stretch, number) in stretches.iter().zip(0..) {
-            let request = stretch.request;
-            let ticket = request.channel == Channel::Ticket;
-            let disproved = disproved.get(&request.id).filter(|_| ticket);
-            let again = disproved.filter(|_| stretch.after_rewritten).map(|_| stretch.from);
-            let Some(news_from) = stretch.news_from.or(again) else { continue };
-            let may_move = disproved.into_iter().flatten().filter(|(started_at, _)| {
-                stretch.after_rewritten || (stretch.from..stretch.until).contains(started_at)
-            });
-            let begun = begun.get(&(request.id, stretch.from)).into_iter().flatten();
-            let begun = begun.chain(may_move.map(|(_, sla)| sla));
-            let plain = Question {
-                stretch: number,
-                tenant_id: request.tenant_id,
-                at: stretch.from,
-                begins: news_from,
-                received: request.created_at,
-                instance_id: None,
-                standard_id: request.standard_service_request_id,
-                named_id: None,
-                by_default: false,
-                begun_ids: begun.copied().collect(),
-            };
-            // What a chat or call is measured by is known when it is registered, or given (rules C13, S12).
-            if !ticket && news_from != stretch.from {
-                continue;
-            }
-            if stretch.from == request.registered_at && (request.sla_id.is_some() || !ticket) {
-                let given = given.get(&request.id).copied().filter(|_| !ticket);
-                let named_id = request.sla_id.or(given);
-                questions.push(Question { named_id, by_default: named_id.is_none(), ..plain.clone() });
-            }
-            if !ticket {
-                // What it is given later, while it waits (rule S12).
-                let given = waiting.entry(request.id).or_insert_with(|| {
-                    let events = happened.get(&request.id).map_or(&[][..], Vec::as_slice);
-                    Given::new(request.registered_at, None, events, |_| true)
-                });
-                if let Some(sla) = stretch.sla.filter(|sla| given.includes(*sla)) {
-                    questions.push(Question { named_id: Some(sla), ..plain });
-                }
-                continue;
-            }
-            if let Some(instance) = stretch.instance {
-                let above: Vec<Uuid> = coverage::above(instance, &self.uses).into_keys().collect();
-                relevant.extend(above.iter().chain([&instance]));
-                let asked = above.into_iter().filter(|above| self.promised.contains(above));
-                for instance in asked.chain([instance]) {
-                    questions.push(Question { instance_id: Some(instance), ..plain.clone() });
-                }
-            } else if request.standard_service_request_id.is_some() {
-                questions.push(plain);
-            }
-        }
+        let before = Before::of(known);
+        let mut relevant: BTreeSet<Uuid> = self.relations.instances().iter().copied().collect();
+        relevant.extend(stretches.iter().filter_map(|stretch| stretch.instance));
         for requester in self.requesters.values() {
             relevant.extend([requester.person, requester.organization, requester.site].into_iter().flatten());
             relevant.extend(&requester.organizations_above);
             relevant.extend(&requester.supports);
         }
-        let found = candidate::candidates(conn, permit, &questions, relevant.clone()).await?;
-        let found = self.applying(stretches, found);
+        let relevant: Vec<Uuid> = relevant.into_iter().collect();
+        let mut found = Vec::new();
+        let mut questions = Vec::new();
+        for (stretch, number) in stretches.iter().zip(0..) {
+            self.ask(stretch, number, &before, &mut questions);
+            if questions.len() >= AT_ONCE {
+                let asked = std::mem::take(&mut questions);
+                found.extend(self.answers(conn, permit, (stretches, &before), asked, &relevant).await?);
+            }
+            yield_now().await;
+        }
+        found.extend(self.answers(conn, permit, (stretches, &before), questions, &relevant).await?);
+        Ok(found)
+    }
+
+    /// What a stretch asks, where there is news of it.
+    fn ask(&self, stretch: &Stretch<'_>, number: i32, before: &Before<'_>, questions: &mut Vec<Question>) {
+        let request = stretch.request;
+        let ticket = request.channel == Channel::Ticket;
+        let disproved = before.disproved.get(&request.id).filter(|_| ticket);
+        let again = disproved.filter(|_| stretch.after_rewritten).map(|_| stretch.from);
+        let Some(news_from) = stretch.news_from.or(again) else { return };
+        let may_move = disproved.into_iter().flatten().filter(|(started_at, _)| {
+            stretch.after_rewritten || (stretch.from..stretch.until).contains(started_at)
+        });
+        let begun = before.begun.get(&(request.id, stretch.from)).into_iter().flatten();
+        let begun = begun.chain(may_move.map(|(_, sla)| sla));
+        let plain = Question {
+            stretch: number,
+            tenant_id: request.tenant_id,
+            at: stretch.from,
+            begins: news_from,
+            received: request.created_at,
+            instance_id: None,
+            standard_id: request.standard_service_request_id,
+            named_id: None,
+            by_default: false,
+            begun_ids: begun.copied().collect(),
+            given: false,
+        };
+        // What a chat or call is measured by is known when it is registered, or given (rules C13, S12).
+        let registered = stretch.from == request.registered_at && (ticket || news_from == stretch.from);
+        if registered && (request.sla_id.is_some() || !ticket) {
+            let registered = before.registered.get(&request.id).copied().filter(|_| !ticket);
+            let named_id = request.sla_id.or(registered);
+            questions.push(Question { named_id, by_default: named_id.is_none(), ..plain.clone() });
+        }
+        if !ticket {
+            let gifts = before.gifts.get(&request.id).into_iter();
+            let (from, until) = ((stretch.from, Uuid::nil()), (stretch.until, Uuid::nil()));
+            questions.extend(gifts.flat_map(|gifts| gifts.range(from..until)).map(|(at, sla)| Question {
+                at: *at,
+                begins: *at,
+                named_id: Some(*sla),
+                given: true,
+                begun_ids: Vec::new(),
+                ..plain.clone()
+            }));
+        } else if let Some(instance) = stretch.instance {
+            let above = (!self.promised.is_empty()).then(|| self.relations.above(instance));
+            let asked = above.into_iter().flatten().map(|(id, _)| id).filter(|id| self.promised.contains(id));
+            questions.extend(
+                asked
+                    .chain([instance])
+                    .map(|instance| Question { instance_id: Some(instance), ..plain.clone() }),
+            );
+        } else if request.standard_service_request_id.is_some() {
+            questions.push(plain);
+        }
+    }
+
+    /// What applies of the answers to questions, each with the number of its stretch.
+    async fn answers(
+        &self,
+        conn: &mut AsyncPgConnection,
+        permit: &Permit,
+        (stretches, before): (&[Stretch<'_>], &Before<'_>),
+        mut questions: Vec<Question>,
+        relevant: &[Uuid],
+    ) -> QueryResult<Vec<(usize, Candidate)>> {
+        let found = candidate::candidates(conn, permit, &questions, relevant).await?;
+        let found = self.applying(stretches, found).await;
         // What an edit brings in begins later than its stretch: under the version that is in force by then, if that covers it
         // too (rule C2).
-        let known: HashSet<(Uuid, Uuid)> = existing
-            .iter()
-            .filter(|clock| clock.applies)
-            .map(|clock| (clock.request_id, clock.sla_id))
-            .collect();
         let begins_later = |(number, candidate): &(usize, Candidate)| {
             let stretch = &stretches[*number];
-            stretch.news_from.is_some_and(|news_from| news_from > stretch.from)
-                && !known.contains(&(stretch.request.id, candidate.sla_id))
+            !candidate.given
+                && stretch.news_from.is_some_and(|news_from| news_from > stretch.from)
+                && !before.known.contains(&(stretch.request.id, candidate.sla_id))
         };
         let later: BTreeSet<usize> =
             found.iter().filter(|found| begins_later(found)).map(|(number, _)| *number).collect();
@@ -153,6 +199,7 @@ impl Graph {
         let by_then = candidate::candidates(conn, permit, &questions, relevant).await?;
         let mut by_then: HashMap<(usize, Uuid), Candidate> = self
             .applying(stretches, by_then)
+            .await
             .into_iter()
             // The first goes before.
             .rev()
@@ -167,11 +214,15 @@ impl Graph {
 
     /// Of the SLAs that were found for stretches, in their order, those that were named or that cover the requester; each
     /// with the number of its stretch.
-    fn applying(&self, stretches: &[Stretch<'_>], found: Vec<Candidate>) -> Vec<(usize, Candidate)> {
+    async fn applying(&self, stretches: &[Stretch<'_>], found: Vec<Candidate>) -> Vec<(usize, Candidate)> {
         let nobody = Requester::default();
         let mut found = found.into_iter().peekable();
         let mut all = Vec::new();
         for (number, stretch) in stretches.iter().enumerate() {
+            if found.peek().is_none_or(|found| usize::try_from(found.stretch) != Ok(number)) {
+                continue;
+            }
+            yield_now().await;
             let mut named = Vec::new();
             let mut covering: Vec<(Candidate, Covering)> = Vec::new();
             while let Some(mut candidate) =
@@ -189,7 +240,9 @@ impl Graph {
             covering.sort_by_key(|(candidate, _)| candidate.instance_id != stretch.instance);
             let (candidates, covers): (Vec<Candidate>, Vec<Covering>) = covering.into_iter().unzip();
             let applying: BTreeSet<usize> =
-                coverage::concerned(&covers, requester, stretch.instance, &self.uses).into_iter().collect();
+                coverage::concerned(&covers, requester, stretch.instance, &self.relations)
+                    .into_iter()
+                    .collect();
             let covered = candidates.into_iter().enumerate().filter(|(index, _)| applying.contains(index));
             let applying = covered.map(|(_, candidate)| candidate).chain(named);
             all.extend(applying.map(|candidate| (number, candidate)));
@@ -247,6 +300,7 @@ pub(super) fn concerned(
                     let standard = clock.standard_service_request_id.or(candidate.standard_id);
                     clock.standard_service_request_id = standard;
                 }
+                clock.by_event &= candidate.given || stretch.request.sla_id != Some(candidate.sla_id);
             }
         }
     }
@@ -257,8 +311,13 @@ pub(super) fn concerned(
         clock.applies &= clock.by_event
             || started.contains(key)
             || match (request.sla_id, request.channel) {
-                (Some(named), _) if named == clock.sla_id => true,
+                (Some(named), Channel::Ticket) if named == clock.sla_id => {
+                    // By its name, as it was asked; else by coverage, unless it was asked earlier than was told first.
+                    clock.started_at == request.registered_at
+                        || !told_as_a_whole(changed, request.id) && !rewritten(clock, clock.started_at)
+                }
                 (_, Channel::Ticket) => !rewritten(clock, clock.started_at),
+                (Some(named), Channel::Chat | Channel::Call) if named == clock.sla_id => true,
                 // Which SLA it names, or that it is no ticket, may have been told in a later part of an import (rule C13).
                 (Some(_), Channel::Chat | Channel::Call) => false,
                 (None, Channel::Chat | Channel::Call) => clock.waits(),
@@ -271,7 +330,6 @@ impl Candidate {
     /// Rule C2.
     fn freeze(&self, permit: &Permit, stretch: &Stretch<'_>, from: DateTime<Utc>) -> Frozen {
         let request = stretch.request;
-        let registered = request.sla_id == Some(self.sla_id);
         Frozen {
             root_id: permit.root_id,
             id: id::new(),
@@ -288,7 +346,7 @@ impl Candidate {
             // A chat is due so long after it was queued, whenever it was given the SLA (rule S12).
             started_at: if request.channel == Channel::Ticket { from } else { request.registered_at },
             applies: true,
-            by_event: stretch.sla == Some(self.sla_id) && !registered,
+            by_event: self.given,
             superseded_at: None,
             relations: BTreeMap::new(),
             of_service: self.of_service,

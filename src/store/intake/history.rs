@@ -44,6 +44,7 @@ pub(in crate::store) fn complete(request: &request::Row, history: &mut Vec<Arc<r
         ),
         // That the registration named one is the request's to say.
         sla_id: None,
+        sla_inactive: None,
     };
     let at = history.partition_point(|event| event.occurred_at < request.registered_at);
     history.insert(at, Arc::new(untold));
@@ -120,7 +121,7 @@ pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> Vec<Event>
             (start, end) = (new_start.unwrap_or(start), new_end.unwrap_or(end));
             add(Change::Downtime { start, end });
         }
-        if let Some(sla) = row.sla_id {
+        if let Some(sla) = row.sla_id.filter(|_| row.sla_inactive.is_none()) {
             add(Change::Sla(sla));
         }
         if let Some(yes) = row.provider_not_accountable {
@@ -130,35 +131,31 @@ pub(in crate::store) fn events(stored: &[Arc<request_event::Row>]) -> Vec<Event>
     history
 }
 
-/// What decides about coverage: the instance, the requester, and the SLA that an event gave a chat.
+/// What decides about coverage: the instance and the requester.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Deciding {
     instance: Option<Uuid>,
     requester: Option<Uuid>,
-    sla: Option<Uuid>,
 }
 
 impl Deciding {
-    fn tell(&mut self, event: &request_event::Row, registered_at: DateTime<Utc>) {
+    fn tell(&mut self, event: &request_event::Row) {
         self.instance = event.new_instance().unwrap_or(self.instance);
         self.requester = event.new_requester().unwrap_or(self.requester);
-        // What the registration says goes over what is told of the time before (rule S12).
-        self.sla = event.sla_id.filter(|_| event.occurred_at >= registered_at).or(self.sla);
     }
 }
 
 /// Whether `news` changes what the rest of a history tells of the instant that decides about coverage.
 pub(super) fn rewritten(
-    request: &request::Row,
     history: &[Arc<request_event::Row>],
     news: &HashSet<Uuid>,
     at: DateTime<Utc>,
 ) -> bool {
     let (mut before, mut after) = (Deciding::default(), Deciding::default());
     for event in history.iter().take_while(|event| event.occurred_at <= at) {
-        after.tell(event, request.registered_at);
+        after.tell(event);
         if !news.contains(&event.id) {
-            before.tell(event, request.registered_at);
+            before.tell(event);
         }
     }
     before != after
@@ -171,8 +168,6 @@ pub(super) struct Stretch<'a> {
     pub(super) until: DateTime<Utc>,
     pub(super) instance: Option<Uuid>,
     pub(super) requester: Option<Uuid>,
-    /// The SLA that an event gave a chat by then (rule S12).
-    pub(super) sla: Option<Uuid>,
     /// From when on news tell of it: from its beginning where they made it what it is, else from the first thing that
     /// they tell of the time in it. What they bring in begins then, and not when something else was told (rule C1). None
     /// where they tell nothing of it.
@@ -195,23 +190,22 @@ pub(super) fn stretches<'a>(
     for group in history.chunk_by(|a, b| a.occurred_at == b.occurred_at) {
         let is_fresh = |event: &Arc<request_event::Row>| news.contains(&event.id);
         for event in group {
-            after.tell(event, request.registered_at);
+            after.tell(event);
             if !is_fresh(event) {
-                before.tell(event, request.registered_at);
+                before.tell(event);
             }
         }
-        let Deciding { instance, requester, sla } = after;
+        let Deciding { instance, requester } = after;
         let (at, rewritten) = (group[0].occurred_at, before != after);
         let from = at.max(request.registered_at);
         let news_from = (is_news || rewritten).then_some(from);
         let until = DateTime::<Utc>::MAX_UTC;
-        let begun =
-            Stretch { request, from, until, instance, requester, sla, news_from, after_rewritten: false };
+        let begun = Stretch { request, from, until, instance, requester, news_from, after_rewritten: false };
         match (stretches.last_mut(), were_rewritten.last_mut()) {
             (Some(last), Some(was_rewritten)) if last.from == from => {
                 (*last, *was_rewritten) = (begun, rewritten);
             }
-            (Some(last), _) if (last.instance, last.requester, last.sla) == (instance, requester, sla) => {}
+            (Some(last), _) if (last.instance, last.requester) == (instance, requester) => {}
             (last, _) => {
                 last.into_iter().for_each(|last| last.until = from);
                 stretches.push(begun);

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sla_gateway::clock::coverage::{
-    Coverage, CoverageKind, Covering, Requester, Uses, above, below, concerned,
-};
+use sla_gateway::clock::coverage::{Coverage, CoverageKind, Covering, Relations, Requester, Uses, concerned};
 use sla_gateway::clock::targets::Effect;
 use uuid::Uuid;
 
@@ -26,11 +24,8 @@ fn covering(kind: CoverageKind, instance: u128) -> Covering {
     Covering { instance: Some(id(instance)), customer_account: Some(id(7)), coverage: coverage(kind) }
 }
 
-fn uses(edges: &[(u128, u128, Effect)]) -> Vec<Uses> {
-    edges
-        .iter()
-        .map(|(upper, lower, effect)| Uses { upper: id(*upper), lower: id(*lower), effect: *effect })
-        .collect()
+fn uses((upper, lower, effect): (u128, u128, Effect)) -> Uses {
+    Uses { upper: id(upper), lower: id(lower), effect }
 }
 
 #[test]
@@ -66,23 +61,25 @@ fn s8_each_kind_covers_by_its_own_trait_of_the_requester() {
 #[test]
 fn c3_failure_passes_down_only_along_a_path_of_nothing_but_down() {
     use Effect::{Degraded, Down};
-    let graph =
-        uses(&[(1, 2, Down), (2, 3, Degraded), (1, 4, Degraded), (4, 3, Down), (1, 5, Down), (5, 6, Down)]);
+    let edges = [(1, 2, Down), (2, 3, Degraded), (1, 4, Degraded), (4, 3, Down), (1, 5, Down), (5, 6, Down)];
+    let mut graph: Relations = edges.map(uses).into_iter().collect();
+    let above = |graph: &Relations| graph.above(id(3)).into_iter().collect::<BTreeMap<_, _>>();
     let map = |pairs: &[(u128, Effect)]| -> BTreeMap<Uuid, Effect> {
         pairs.iter().map(|(number, effect)| (id(*number), *effect)).collect()
     };
     assert_eq!(
-        below(&BTreeSet::from([id(1)]), &graph),
+        graph.below(&[id(1)]).into_iter().collect::<BTreeMap<_, _>>(),
         map(&[(2, Down), (3, Degraded), (4, Degraded), (5, Down), (6, Down)])
     );
-    assert_eq!(above(id(3), &graph), map(&[(1, Degraded), (2, Degraded), (4, Down)]));
-    let short_cut = [graph, uses(&[(1, 3, Down)])].concat();
-    assert_eq!(above(id(3), &short_cut)[&id(1)], Down, "the worst path counts");
+    assert_eq!(above(&graph), map(&[(1, Degraded), (2, Degraded), (4, Down)]));
+    graph.add(uses((1, 3, Down)));
+    assert_eq!(above(&graph)[&id(1)], Down, "the worst path counts");
 }
 
 #[test]
 fn c1_a_request_falls_under_the_slas_upward_and_those_between_providers_on_the_way() {
-    let graph = uses(&[(1, 2, Effect::Down), (2, 3, Effect::Down), (9, 3, Effect::Down)]);
+    let edges = [(1, 2, Effect::Down), (2, 3, Effect::Down), (9, 3, Effect::Down)];
+    let graph: Relations = edges.map(uses).into_iter().collect();
     let between = |instance, consumer| {
         let mut sla = covering(CoverageKind::ServiceInstances, instance);
         sla.coverage.service_instances = BTreeSet::from([id(consumer)]);

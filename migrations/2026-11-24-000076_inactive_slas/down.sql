@@ -1,0 +1,1 @@
+ALTER TABLE request_event DROP COLUMN sla_inactive;
