@@ -247,16 +247,33 @@ pub fn set_deactivated(draft: &mut Draft, deactivated: bool) {
         draft.compute_change("deactivated_until", Sql::new(kept));
         return;
     }
-    let (Some(permit), period) = (&draft.permit, draft.text("time_period")) else { return };
+    if let Some(ends) = period_ends(draft) {
+        draft.compute("deactivated_until", ends);
+    }
+}
+
+/// Counts per week or month. What sleeps until its period ends does so until that one ends (rule L3).
+pub fn set_time_period(draft: &mut Draft, period: TimePeriod) {
+    draft.set("time_period", Some(Bind::Text(period.word().to_owned())));
+    if let Some(ends) = period_ends(draft) {
+        let mut sql = Sql::new("CASE WHEN t.deactivated_until > now() THEN ");
+        sql.append(ends).push(" ELSE t.deactivated_until END");
+        draft.compute_change("deactivated_until", sql);
+    }
+}
+
+/// When the current period ends of what is written.
+fn period_ends(draft: &Draft) -> Option<Sql> {
+    let permit = draft.permit.as_ref()?;
     let mut sql = Sql::new(
         "(SELECT (date_trunc(u.unit, now() AT TIME ZONE z.time_zone) + u.one) AT TIME ZONE z.time_zone",
     );
     sql.push(" FROM tenant z CROSS JOIN LATERAL (SELECT ");
-    match period {
+    match draft.text("time_period") {
         Some(period) => sql.bind(Bind::Text(period.to_owned())),
         None => sql.push("t.time_period"),
     };
     sql.push(" AS time_period) l").push(UNIT).push("WHERE z.root_id = ").bind(Bind::Uuid(permit.root_id));
     sql.push(" AND z.id = ").bind(Bind::Uuid(permit.tenant_id)).push(")");
-    draft.compute("deactivated_until", sql);
+    Some(sql)
 }

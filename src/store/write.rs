@@ -101,11 +101,13 @@ impl Draft {
     /// Writes what Postgres makes of an expression, in which the object as it stands is `t` when it is changed. There is none
     /// when it is made.
     pub fn compute(&mut self, column: &'static str, value: Sql) {
+        self.changed.retain(|(name, _)| *name != column);
         self.computed.push((column, value));
     }
 
     /// The same of an expression over the object as it stood: where it is made, the column takes the table's default.
     pub fn compute_change(&mut self, column: &'static str, value: Sql) {
+        self.changed.retain(|(name, _)| *name != column);
         self.changed.push((column, value));
     }
 

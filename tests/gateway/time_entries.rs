@@ -247,6 +247,35 @@ async fn l3_a_week_that_was_off_takes_no_month_with_it_when_the_limit_becomes_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn l3_a_limit_that_sleeps_and_changes_its_period_does_so_until_the_new_one_ends() {
+    let app = projects().await;
+    limiter(&app).await;
+    let id = key(210);
+    let until =
+        format!("SELECT extract(epoch FROM deactivated_until)::bigint FROM sla_limit WHERE id = '{id}'");
+    let ends = |unit: &str| {
+        format!(
+            "SELECT extract(epoch FROM (date_trunc('{unit}', now() AT TIME ZONE 'UTC') + interval '1 {unit}') AT TIME ZONE 'UTC')::bigint"
+        )
+    };
+    let changes = [
+        (json!({ "timePeriod": "MONTHLY", "deactivatedUntilNextPeriod": true }), "month"),
+        (json!({ "timePeriod": "WEEKLY" }), "week"),
+        (json!({ "timePeriod": "MONTHLY" }), "month"),
+        (json!({ "deactivatedUntilNextPeriod": true, "timePeriod": "WEEKLY" }), "week"),
+    ];
+    for (change, unit) in changes {
+        limit_written(&app, "slaLimitUpdate", with(json!({ "id": id }), change.clone())).await;
+        assert_eq!(number(&app, &until).await, number(&app, &ends(unit)).await, "{change}");
+    }
+    // One that is awake stays so.
+    limit_written(&app, "slaLimitUpdate", json!({ "id": id, "deactivatedUntilNextPeriod": false })).await;
+    limit_written(&app, "slaLimitUpdate", json!({ "id": id, "timePeriod": "MONTHLY" })).await;
+    let asleep = format!("SELECT count(*) FROM sla_limit WHERE id = '{id}' AND deactivated_until > now()");
+    assert_eq!(number(&app, &asleep).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn l2_an_entry_across_the_start_of_a_period_counts_from_there() {
     let app = projects().await;
     limiter(&app).await;

@@ -27,8 +27,7 @@ inputs! {
         /// How many hours, at least 1.
         time_limit_in_hours: i32 => at_least(1),
         /// Per week or per month.
-        time_period: SlaLimitTimePeriod =>
-            word(|period: SlaLimitTimePeriod| word::TimePeriod::from(period).word()),
+        time_period: SlaLimitTimePeriod => time_period,
         /// How the contact is told.
         contact_type: ContactType => word(|contact: ContactType| word::ContactType::from(contact).word()),
         /// The e-mail address of who is told, at most 254 characters.
@@ -87,6 +86,10 @@ fn categories(draft: &mut Draft, spot: Spot, categories: Vec<String>) {
         kept.push(category);
     }
     draft.set(spot.0, Some(Bind::Texts(kept)));
+}
+
+fn time_period(draft: &mut Draft, _: Spot, period: SlaLimitTimePeriod) {
+    sla_limit::set_time_period(draft, period.into());
 }
 
 fn deactivated(draft: &mut Draft, _: Spot, deactivated: bool) {
