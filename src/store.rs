@@ -60,10 +60,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use diesel::connection::InstrumentationEvent;
 use diesel::result::DatabaseErrorKind;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
-use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
+use diesel_async::{AsyncConnection, AsyncConnectionCore, AsyncPgConnection};
 use futures_util::TryStreamExt;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
@@ -194,7 +195,7 @@ impl Store {
             store: self.clone(),
             share,
             taken: OnceCell::new(),
-            statements: AtomicU32::new(0),
+            statements: Arc::default(),
             running: AtomicU32::new(0),
             abandoned: AtomicBool::new(false),
             useless: AtomicBool::new(false),
@@ -282,7 +283,7 @@ pub struct Conn {
     /// That of its viewer, and the firsts of their trees.
     share: Option<(Arc<Share>, Arc<Semaphore>)>,
     taken: OnceCell<Taken>,
-    statements: AtomicU32,
+    statements: Arc<AtomicU32>,
     running: AtomicU32,
     /// Whether the answer to some statement was not waited for.
     abandoned: AtomicBool,
@@ -379,7 +380,7 @@ async fn settle(mut conn: Object<AsyncPgConnection>) {
 }
 
 impl Conn {
-    /// How many statements were sent.
+    /// How many statements were sent, those that begin and end transactions among them.
     pub fn statements(&self) -> u32 {
         self.statements.load(Ordering::Relaxed)
     }
@@ -399,7 +400,14 @@ impl Conn {
                 }
                 None => None,
             };
-            Ok(Taken { conn: RwLock::new(self.store.take().await?), place })
+            let mut conn = self.store.take().await?;
+            let statements = self.statements.clone();
+            conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                    statements.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            Ok(Taken { conn: RwLock::new(conn), place })
         };
         self.taken.get_or_try_init(take).await.map(|taken| &taken.conn)
     }
@@ -409,7 +417,6 @@ impl Conn {
         if sql.holds_nul() {
             return Err(Error::BadRequest("A text holds the character U+0000: leave it out.".into()));
         }
-        self.statements.fetch_add(1, Ordering::Relaxed);
         let mut running = Running::new(self);
         let rows = async {
             let conn = self.taken().await?.read().await;
@@ -441,7 +448,6 @@ impl Conn {
 
     /// The connection for a transaction of its own: nothing else of the operation uses it meanwhile.
     pub(crate) async fn exclusive(&self) -> Result<RwLockWriteGuard<'_, Object<AsyncPgConnection>>, Error> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
         Ok(self.taken().await?.write().await)
     }
 }
