@@ -341,20 +341,22 @@ fn frozen(row: &PgRow) -> QueryResult<Frozen> {
     })
 }
 
-/// The clocks that requests have already.
+/// The clocks that requests have already. None where they are more than `most`.
 pub(super) async fn of_requests(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     requests: &[Uuid],
-) -> QueryResult<Vec<Frozen>> {
+    most: usize,
+) -> QueryResult<Option<Vec<Frozen>>> {
     let mut sql = Sql::new("SELECT ");
     sql.push(FROZEN_OF).push(TERMS).push(
         " FROM affected_sla t JOIN sla_version v ON v.root_id = t.root_id AND v.id = t.sla_version_id \
          WHERE t.root_id = ",
     );
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.request_id = ANY(");
-    sql.bind(Bind::Uuids(requests.to_vec())).push(") ORDER BY t.id");
-    rows(conn, sql).await?.iter().map(frozen).collect()
+    sql.bind(Bind::Uuids(requests.to_vec())).push(") ORDER BY t.id LIMIT ").bind(Bind::one_more_than(most));
+    let rows = rows(conn, sql).await?;
+    (rows.len() <= most).then(|| rows.iter().map(frozen).collect()).transpose()
 }
 
 /// Clocks within reach, as `FROM` takes them: what a statement about their histories is scoped by.

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::result::{Error as Failure, QueryResult};
-use diesel::sql_types::{Array, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ use crate::error::Error;
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Question {
     /// The number of the stretch: what the answer names.
-    pub(super) stretch: i32,
+    pub(super) stretch: usize,
     /// The request's tenant.
     pub(super) tenant_id: Uuid,
     /// When the stretch began: terms and lifecycle are those of this instant.
@@ -54,7 +54,7 @@ pub(super) struct Question {
 /// An SLA that was active at the instant of the question, or whose clock had begun.
 pub(super) struct Candidate {
     /// Which stretch it answers.
-    pub(super) stretch: i32,
+    pub(super) stretch: usize,
     /// The instant of the question.
     pub(super) at: DateTime<Utc>,
     /// Whether it applies whatever it covers: it was named, or is the default.
@@ -312,19 +312,21 @@ pub(super) async fn requesters(
 
 /// The SLAs that answer questions: visible from the request's tenant (rule S5) and active at the instant asked for
 /// (rule S6), or begun; in the version in force then. Of the lists of a coverage only entries among `relevant` are told.
+/// None where there are more than `most` of them to look at.
 pub(super) async fn candidates(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     questions: &[Question],
     relevant: &[Uuid],
-) -> QueryResult<Vec<Candidate>> {
+    most: usize,
+) -> QueryResult<Option<Vec<Candidate>>> {
     if questions.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let root = || Bind::Uuid(permit.root_id);
     let mut sql = Sql::new("WITH k AS MATERIALIZED (SELECT ");
     sql.bind(root()).push("::uuid AS root_id, q.* FROM jsonb_to_recordset(").bind(Bind::rows(questions)?).push(
-        ") AS q(stretch integer, tenant_id uuid, at timestamptz, begins timestamptz, received timestamptz, instance_id uuid, standard_id uuid, \
+        ") AS q(stretch bigint, tenant_id uuid, at timestamptz, begins timestamptz, received timestamptz, instance_id uuid, standard_id uuid, \
          named_id uuid, by_default boolean, begun_ids uuid[], given boolean)), found AS (",
     );
     sql.push(NAMED)
@@ -351,11 +353,16 @@ pub(super) async fn candidates(
         sql.bind(Bind::Uuids(relevant.to_vec())).push("))");
     }
     sql.push(", s.id = ANY(f.begun_ids), v.service_instance_id IS NULL, f.begins, f.given").push(FACTS);
+    sql.push(" LIMIT ").bind(Bind::one_more_than(most));
+    let rows = rows(conn, sql).await?;
+    if rows.len() > most {
+        return Ok(None);
+    }
     let mut found = Vec::new();
-    for row in &rows(conn, sql).await? {
+    for row in &rows {
         found.extend(candidate(row)?);
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 // Each gives SLAs, and the instance and the offering, if any, that the version in force must be on: an SLA once, however many
@@ -449,7 +456,8 @@ fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
         }),
     };
     Ok(Some(Candidate {
-        stretch: column::<Integer, _>(row, 0)?,
+        stretch: usize::try_from(column::<BigInt, i64>(row, 0)?)
+            .map_err(|cause| Failure::DeserializationError(cause.into()))?,
         at,
         named: column::<Bool, _>(row, 1)?,
         given: column::<Bool, _>(row, 29)?,

@@ -331,7 +331,7 @@ async fn take(
     }
     if !changed.is_empty() {
         let news: HashSet<Uuid> = fresh.iter().map(|fresh| fresh.id).collect();
-        clocks::bring_up_to_date(conn, permit, now, &changed, Some(&news)).await?;
+        clocks::bring_up_to_date(conn, permit, now, changed, Some(&news)).await?;
     }
     let registered = fresh.iter().filter(|fresh| fresh.registers).count();
     Ok(Taken { requests, registered, events: fresh.len() })

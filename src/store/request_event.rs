@@ -256,18 +256,21 @@ pub(super) async fn begin_earlier(
     rows(conn, sql).await?.iter().map(|row| column::<SqlUuid, _>(row, 0)).collect()
 }
 
-/// The histories of requests, one after the other, each in order (rule X14).
+/// The histories of requests, one after the other, each in order (rule X14). None where they are more than `most`.
 pub(super) async fn histories(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     requests: &[Uuid],
-) -> QueryResult<Vec<Arc<Row>>> {
+    most: usize,
+) -> QueryResult<Option<Vec<Arc<Row>>>> {
     let mut sql = Sql::new("SELECT ");
     columns(&mut sql, "t", Row::TARGET);
     sql.push(" FROM request_event t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
     sql.push(" AND t.request_id = ANY(").bind(Bind::Uuids(requests.to_vec()));
-    sql.push(") ORDER BY t.request_id, t.occurred_at, t.sequence, t.received_at, t.id");
-    rows(conn, sql).await?.iter().map(|row| decoded(row, 0)).collect()
+    sql.push(") ORDER BY t.request_id, t.occurred_at, t.sequence, t.received_at, t.id LIMIT ");
+    sql.bind(Bind::one_more_than(most));
+    let rows = rows(conn, sql).await?;
+    (rows.len() <= most).then(|| rows.iter().map(|row| decoded(row, 0)).collect()).transpose()
 }
 
 /// The histories of the requests of clocks, as [`histories`].

@@ -57,6 +57,11 @@ impl Bind {
         let json = serde_json::to_value(rows);
         json.map(Self::Json).map_err(|cause| Failure::SerializationError(cause.into()))
     }
+
+    /// The `LIMIT` by which it is seen whether there are more rows than so many.
+    pub fn one_more_than(most: usize) -> Self {
+        Self::Long(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1))
+    }
 }
 
 /// The columns that the fields of a row are named as: what [`Bind::rows`] tells of each row.

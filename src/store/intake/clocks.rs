@@ -34,30 +34,61 @@ pub(super) fn told_as_a_whole(changed: &Changed, request: Uuid) -> bool {
     changed.get(&request) == Some(&DateTime::<Utc>::MIN_UTC)
 }
 
+/// How many clocks are computed together, or found for a request: each takes kilobytes.
+pub(super) const AT_ONCE: usize = 5_000;
+
+/// How many events are read together.
+const EVENTS_AT_ONCE: usize = 50_000;
+
 /// Brings the clocks of requests of one tenant up to date (rule C1): finds the SLAs that apply, folds each one's
 /// history, and stores the state, what is due and what proved wrong. `news` are the events that were not known before;
 /// none where the requests did not change: then no further SLA is looked for. The requests are locked. Their number does
-/// not change the number of statements.
+/// not change the number of statements, unless they have so many clocks or events that they are taken in parts: what one
+/// tells is not to take the memory of all.
 pub(super) async fn bring_up_to_date(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    now: DateTime<Utc>,
+    changed: Changed,
+    news: Option<&HashSet<Uuid>>,
+) -> QueryResult<()> {
+    let changed: Vec<(Uuid, DateTime<Utc>)> = changed.into_iter().collect();
+    let (mut rest, mut size) = (changed.as_slice(), changed.len());
+    while !rest.is_empty() {
+        let (part, others) = rest.split_at(size.min(rest.len()));
+        match of_part(conn, permit, now, &part.iter().copied().collect(), news).await? {
+            Some(()) => rest = others,
+            None => size = part.len() / 2,
+        }
+    }
+    Ok(())
+}
+
+/// None, and nothing done, where these are several requests and too much to be computed together.
+async fn of_part(
     conn: &mut AsyncPgConnection,
     permit: &Permit,
     now: DateTime<Utc>,
     changed: &Changed,
     news: Option<&HashSet<Uuid>>,
-) -> QueryResult<()> {
+) -> QueryResult<Option<()>> {
     let ids: &[Uuid] = &changed.keys().copied().collect::<Vec<_>>();
+    let most = |many: usize| if ids.len() > 1 { many } else { usize::MAX };
     let requests = request::lock(conn, permit, ids).await?;
+    let Some(told) = request_event::histories(conn, permit, ids, most(EVENTS_AT_ONCE)).await? else {
+        return Ok(None);
+    };
+    let Some(existing) = affected_sla::of_requests(conn, permit, ids, most(AT_ONCE)).await? else {
+        return Ok(None);
+    };
     let mut histories: HashMap<Uuid, Vec<Arc<request_event::Row>>> = HashMap::new();
-    for row in request_event::histories(conn, permit, ids).await? {
+    for row in told {
         histories.entry(row.request_id).or_default().push(row);
     }
     for request in &requests {
         complete(request, histories.entry(request.id).or_default());
     }
     let told = |request: &request::Row| histories.get(&request.id).map_or(&[][..], Vec::as_slice);
-    let states: Vec<request::State> = requests.iter().map(|request| latest(request, told(request))).collect();
-    request::update(conn, &states).await?;
-
     let nothing = HashSet::new();
     let stretches: Vec<Stretch<'_>> = requests
         .iter()
@@ -72,7 +103,6 @@ pub(super) async fn bring_up_to_date(
     let mut happened: HashMap<Uuid, Vec<Event>> =
         requests.iter().map(|request| (request.id, events(told(request)))).collect();
     let graph = Graph::load(conn, permit, &stretches).await?;
-    let existing = affected_sla::of_requests(conn, permit, ids).await?;
     let was: HashMap<Uuid, Frozen> = existing.iter().map(|clock| (clock.id, clock.clone())).collect();
     let mut frozen = match news {
         None => existing,
@@ -86,7 +116,9 @@ pub(super) async fn bring_up_to_date(
                 disproved.entry(clock.request_id).or_default().push((clock.started_at, clock.sla_id));
             }
             let known = Known { existing: &existing, disproved: &disproved, happened: &happened, news };
-            let mut found = graph.candidates(conn, permit, &stretches, &known).await?;
+            let Some(mut found) = graph.candidates(conn, permit, &stretches, &known).await? else {
+                return Ok(None);
+            };
             let inactive = settle(&stretches, &mut happened, &mut found, &existing, news);
             if !inactive.is_empty() {
                 request_event::inactive(conn, permit, inactive).await?;
@@ -94,6 +126,8 @@ pub(super) async fn bring_up_to_date(
             concerned(permit, (&stretches, changed), found, existing, rewritten)
         }
     };
+    let states: Vec<request::State> = requests.iter().map(|request| latest(request, told(request))).collect();
+    request::update(conn, &states).await?;
     let waiting = waiting(&requests, &frozen);
     let history = |request: Uuid, events| match waiting.get(&request) {
         Some(waiting) => waiting.told(events),
@@ -155,7 +189,7 @@ pub(super) async fn bring_up_to_date(
         yield_now().await;
     }
     if clocks.is_empty() {
-        return Ok(());
+        return Ok(Some(()));
     }
     let without_news: HashMap<Uuid, OnceLock<History>> =
         requests.iter().map(|request| (request.id, OnceLock::new())).collect();
@@ -173,7 +207,7 @@ pub(super) async fn bring_up_to_date(
         measure(&frozen, before)
     };
     let anew = |frozen: &Frozen| was.get(&frozen.id).is_none_or(|was| !was.made_like(frozen));
-    store(conn, permit, now, changed, (&clocks, &due), (anew, measured_before)).await
+    store(conn, permit, now, changed, (&clocks, &due), (anew, measured_before)).await.map(Some)
 }
 
 /// Stores clocks, their deadlines, and what proved wrong of what was recorded of them. Only the news can prove that a

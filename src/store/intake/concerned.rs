@@ -9,7 +9,7 @@ use diesel_async::AsyncPgConnection;
 use tokio::task::yield_now;
 use uuid::Uuid;
 
-use super::clocks::{Changed, told_as_a_whole};
+use super::clocks::{AT_ONCE, Changed, told_as_a_whole};
 use super::history::Stretch;
 use super::waiting::{Gifts, gifts};
 use crate::access::Permit;
@@ -53,10 +53,13 @@ impl<'a> Before<'a> {
         let gifts = gifts(happened, existing, news);
         Self { disproved, begun, registered: registered.collect(), known: known.collect(), gifts }
     }
-}
 
-/// How many questions one statement asks.
-const AT_ONCE: usize = 20_000;
+    /// Whether the clock of an SLA that applies to a stretch may begin there.
+    fn begins(&self, stretch: &Stretch<'_>, sla: Uuid) -> bool {
+        let disproved = || self.disproved.get(&stretch.request.id).into_iter().flatten();
+        stretch.news_from.is_some() || stretch.after_rewritten && disproved().any(|(_, of)| *of == sla)
+    }
+}
 
 /// How the instances that requests were about hang together, and what is known of the requesters.
 pub(super) struct Graph {
@@ -82,14 +85,15 @@ impl Graph {
 
     /// The SLAs that apply to each stretch. Tickets are measured by coverage and may name an SLA besides; chats and
     /// calls are measured by the SLA named, else by the tenant's default (rule C13), from the registration on: by the one
-    /// that was the default then, whichever is now. Chats may be given another (rule S12).
+    /// that was the default then, whichever is now. Chats may be given another (rule S12). None
+    /// where these are several requests, and more is to be told of them than is computed together.
     pub(super) async fn candidates(
         &self,
         conn: &mut AsyncPgConnection,
         permit: &Permit,
         stretches: &[Stretch<'_>],
         known: &Known<'_>,
-    ) -> QueryResult<Vec<(usize, Candidate)>> {
+    ) -> QueryResult<Option<Vec<(usize, Candidate)>>> {
         let before = Before::of(known);
         let mut relevant: BTreeSet<Uuid> = self.relations.instances().iter().copied().collect();
         relevant.extend(stretches.iter().filter_map(|stretch| stretch.instance));
@@ -99,22 +103,39 @@ impl Graph {
             relevant.extend(&requester.supports);
         }
         let relevant: Vec<Uuid> = relevant.into_iter().collect();
-        let mut found = Vec::new();
-        let mut questions = Vec::new();
-        for (stretch, number) in stretches.iter().zip(0..) {
-            self.ask(stretch, number, &before, &mut questions);
-            if questions.len() >= AT_ONCE {
-                let asked = std::mem::take(&mut questions);
-                found.extend(self.answers(conn, permit, (stretches, &before), asked, &relevant).await?);
+        let of_several = stretches.windows(2).any(|pair| pair[0].request.id != pair[1].request.id);
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        let (mut from, mut size) = (0, stretches.len());
+        while from < stretches.len() {
+            let (mut until, mut questions) = (from, Vec::new());
+            while until < stretches.len() && until - from < size && questions.len() < AT_ONCE {
+                self.ask(&stretches[until], until, &before, &mut questions);
+                until += 1;
+                yield_now().await;
             }
-            yield_now().await;
+            let most = if until - from > 1 { AT_ONCE } else { usize::MAX };
+            match self.answers(conn, permit, (stretches, &before), questions, (&relevant, most)).await? {
+                // A clock begins once.
+                Some(answers) => found.extend(answers.into_iter().filter(|(number, candidate)| {
+                    let (stretch, sla) = (&stretches[*number], candidate.sla_id);
+                    candidate.given || before.begins(stretch, sla) && seen.insert((stretch.request.id, sla))
+                })),
+                None if of_several => return Ok(None),
+                None => {
+                    size = (until - from) / 2;
+                    continue;
+                }
+            }
+            if of_several && found.len() > AT_ONCE {
+                return Ok(None);
+            }
+            from = until;
         }
-        found.extend(self.answers(conn, permit, (stretches, &before), questions, &relevant).await?);
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// What a stretch asks, where there is news of it.
-    fn ask(&self, stretch: &Stretch<'_>, number: i32, before: &Before<'_>, questions: &mut Vec<Question>) {
+    fn ask(&self, stretch: &Stretch<'_>, number: usize, before: &Before<'_>, questions: &mut Vec<Question>) {
         let request = stretch.request;
         let ticket = request.channel == Channel::Ticket;
         let disproved = before.disproved.get(&request.id).filter(|_| ticket);
@@ -169,16 +190,18 @@ impl Graph {
         }
     }
 
-    /// What applies of the answers to questions, each with the number of its stretch.
+    /// What applies of the answers to questions, each with the number of its stretch. None where they are more than `most`.
     async fn answers(
         &self,
         conn: &mut AsyncPgConnection,
         permit: &Permit,
         (stretches, before): (&[Stretch<'_>], &Before<'_>),
         mut questions: Vec<Question>,
-        relevant: &[Uuid],
-    ) -> QueryResult<Vec<(usize, Candidate)>> {
-        let found = candidate::candidates(conn, permit, &questions, relevant).await?;
+        (relevant, most): (&[Uuid], usize),
+    ) -> QueryResult<Option<Vec<(usize, Candidate)>>> {
+        let Some(found) = candidate::candidates(conn, permit, &questions, relevant, most).await? else {
+            return Ok(None);
+        };
         let found = self.applying(stretches, found).await;
         // What an edit brings in begins later than its stretch: under the version that is in force by then, if that covers it
         // too (rule C2).
@@ -191,12 +214,13 @@ impl Graph {
         let later: BTreeSet<usize> =
             found.iter().filter(|found| begins_later(found)).map(|(number, _)| *number).collect();
         if later.is_empty() {
-            return Ok(found);
+            return Ok(Some(found));
         }
-        questions
-            .retain(|question| usize::try_from(question.stretch).is_ok_and(|number| later.contains(&number)));
+        questions.retain(|question| later.contains(&question.stretch));
         questions.iter_mut().for_each(|question| question.at = question.begins);
-        let by_then = candidate::candidates(conn, permit, &questions, relevant).await?;
+        let Some(by_then) = candidate::candidates(conn, permit, &questions, relevant, most).await? else {
+            return Ok(None);
+        };
         let mut by_then: HashMap<(usize, Uuid), Candidate> = self
             .applying(stretches, by_then)
             .await
@@ -209,7 +233,7 @@ impl Graph {
             true => by_then.remove(&(found.0, found.1.sla_id)).map(|candidate| (found.0, candidate)),
             false => Some(found),
         };
-        Ok(found.into_iter().filter_map(as_of_then).collect())
+        Ok(Some(found.into_iter().filter_map(as_of_then).collect()))
     }
 
     /// Of the SLAs that were found for stretches, in their order, those that were named or that cover the requester; each
@@ -219,15 +243,13 @@ impl Graph {
         let mut found = found.into_iter().peekable();
         let mut all = Vec::new();
         for (number, stretch) in stretches.iter().enumerate() {
-            if found.peek().is_none_or(|found| usize::try_from(found.stretch) != Ok(number)) {
+            if found.peek().is_none_or(|found| found.stretch != number) {
                 continue;
             }
             yield_now().await;
             let mut named = Vec::new();
             let mut covering: Vec<(Candidate, Covering)> = Vec::new();
-            while let Some(mut candidate) =
-                found.next_if(|found| usize::try_from(found.stretch) == Ok(number))
-            {
+            while let Some(mut candidate) = found.next_if(|found| found.stretch == number) {
                 if candidate.named {
                     named.push(candidate);
                 } else if let Some(covers) = candidate.covering.take() {

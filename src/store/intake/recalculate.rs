@@ -117,7 +117,7 @@ async fn of_tenant(
     let ids: Vec<Uuid> = before.iter().map(|clock| clock.id).collect();
     remember(conn, permit, &ids).await?;
     let unchanged = requests.iter().map(|request| (*request, DateTime::<Utc>::MAX_UTC)).collect();
-    clocks::bring_up_to_date(conn, permit, now, &unchanged, None).await?;
+    clocks::bring_up_to_date(conn, permit, now, unchanged, None).await?;
     let after = read(conn, permit, &ids).await?;
     let mut after: HashMap<Uuid, Arc<Row>> = after.into_iter().map(|clock| (clock.id, clock)).collect();
     let moved = |before: Arc<Row>| Some(Recalculated { after: after.remove(&before.id)?, before });
