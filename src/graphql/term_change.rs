@@ -108,7 +108,10 @@ pub(super) async fn changes(ctx: &Context<'_>, sla: Uuid, from: &ID, to: &ID) ->
         ("service.people", lists.2),
         ("service.serviceInstances", lists.3),
     ] {
-        changes.add(path, out, new);
+        // Those of one version may be called as those of the other.
+        if out.is_some() || new.is_some() {
+            changes.push(path, out, new);
+        }
     }
     Asking::of(ctx).tell_items(ctx, changes.0.len())?;
     Ok(changes.0)

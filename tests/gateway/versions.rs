@@ -50,6 +50,19 @@ async fn s2_two_versions_are_compared_term_by_term_in_words() {
         lists["data"]["sla"]["diff"],
         json!([{ "path": "service.organizations", "from": organizations[0]["name"], "to": organizations[2]["name"] }])
     );
+    // Of the same name: which of them it covers differs, and so do the terms.
+    let input = json!({ "tenantId": tenant["id"], "name": organizations[0]["name"], "source": "twin", "sourceId": "1" });
+    let mutation = "mutation ($input: OrganizationCreateInput!) { organizationCreate(input: $input) { organization { id } errors { message } } }";
+    let twin = app.data(MANAGER, mutation, json!({ "input": input })).await["organizationCreate"].clone();
+    assert_eq!(twin["errors"], json!([]));
+    let one = version(&app, &sla["id"], service(other, &[&organizations[0]])).await;
+    let its_twin = version(&app, &sla["id"], service(other, &[&twin["organization"]])).await;
+    let twins = diff(&app, &sla["id"], &one["id"], &its_twin["id"]).await;
+    let name = &organizations[0]["name"];
+    assert_eq!(
+        twins["data"]["sla"]["diff"],
+        json!([{ "path": "service.organizations", "from": name, "to": name }])
+    );
     let all = diff(&app, &sla["id"], &sla["activeVersion"]["id"], &second["id"]).await;
     let changes = all["data"]["sla"]["diff"].as_array().unwrap();
     let change =
