@@ -380,7 +380,7 @@ impl Gateway {
     }
 
     /// Makes the answer to an event. The store may be away for a while: it is told whole if that is possible at all,
-    /// and not tried again where it takes too long.
+    /// and not tried again where it takes too long, or where the viewer's rights are others by then.
     async fn tell(&self, operation: &Operation, event: &Event) -> Option<Answer> {
         let mut tries = 0_u32;
         let begun = Instant::now();
@@ -392,7 +392,7 @@ impl Gateway {
             measured.ended(answer.as_ref().map_or(Outcome::Failed, |answer| answer.outcome));
             tries += 1;
             let over = answer.as_ref().is_none_or(|answer| match answer.outcome {
-                Outcome::Failed if answer.away => begun.elapsed() >= AWAY,
+                Outcome::Failed if answer.away => begun.elapsed() >= AWAY || !event.stands(),
                 Outcome::Failed => tries >= TRIES || begun.elapsed() >= LONGEST,
                 _ => true,
             });

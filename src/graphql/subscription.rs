@@ -29,7 +29,16 @@ pub(super) struct Event {
     pub(super) recorded_at: Option<chrono::DateTime<chrono::Utc>>,
     /// Who is told, with the rights of now.
     pub(super) viewer: Arc<Viewer>,
+    /// The rights as they become.
+    rights: watch::Receiver<Rights>,
     what: What,
+}
+
+impl Event {
+    /// Whether its viewer still has the rights by which it is told.
+    pub(super) fn stands(&self) -> bool {
+        self.rights.borrow().viewer.rights_digest() == self.viewer.rights_digest()
+    }
 }
 
 /// What happened.
@@ -151,16 +160,18 @@ impl Subscription {
                 }
             }
             let rights = services.viewers.follow(viewer.clone());
-            let items = services.breaches.feed().subscribe(filter, rights, after.as_deref()).await?;
-            let event = |item: Item| Event {
+            let feed = services.breaches.feed();
+            let items = feed.subscribe(filter, rights.clone(), after.as_deref()).await?;
+            let event = move |item: Item| Event {
                 // A record and a checkpoint may share a position.
                 name: format!("{}{}", item.cursor, if item.breach.is_some() { "" } else { "-" }).into(),
                 cursor: Some(item.cursor.as_str().into()),
                 recorded_at: item.breach.as_ref().filter(|_| item.live).map(|row| row.detected_at),
                 viewer: item.viewer.clone(),
+                rights: rights.clone(),
                 what: What::Breach(item),
             };
-            Ok(items.map(move |item| item.map(event)).boxed())
+            Ok(items.map(move |item| item.map(&event)).boxed())
         };
         run(ctx, open, async |what| match what {
             What::Breach(item) => Ok(BreachEvent(item)),
@@ -226,7 +237,15 @@ impl Followed {
                 return None;
             }
             if let Some(name) = mark {
-                return Some(Event { name, cursor: None, recorded_at: None, viewer, what: What::Clock });
+                let rights = self.rights.clone();
+                return Some(Event {
+                    name,
+                    cursor: None,
+                    recorded_at: None,
+                    viewer,
+                    rights,
+                    what: What::Clock,
+                });
             }
         }
     }
