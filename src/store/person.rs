@@ -124,11 +124,13 @@ pub fn stays_within_rights(draft: &mut Draft) {
     draft.then(Box::new(|conn, permit, id| {
         async move {
             // Who claims it in another tree at the same time cannot be seen: one of the two waits until the other is done.
-            let mut lock = Sql::new(
-                "SELECT pg_advisory_xact_lock(hashtextextended(lower(p.login), 0)) FROM person p WHERE p.root_id = ",
+            let mut claim = Sql::new(
+                "INSERT INTO login_claim AS c (login_hash) SELECT hashtextextended(lower(p.login), 0) FROM person p \
+                 WHERE p.login IS NOT NULL AND p.root_id = ",
             );
-            lock.bind(Bind::Uuid(permit.root_id)).push(" AND p.id = ").bind(Bind::Uuid(id));
-            rows(conn, lock).await?;
+            claim.bind(Bind::Uuid(permit.root_id)).push(" AND p.id = ").bind(Bind::Uuid(id));
+            claim.push(" ON CONFLICT (login_hash) DO UPDATE SET login_hash = c.login_hash RETURNING 1");
+            rows(conn, claim).await?;
             let mut sql = Sql::new(
                 "SELECT 1 FROM person p JOIN person o ON lower(o.login) = lower(p.login) AND o.root_id <> p.root_id \
                  WHERE p.root_id = ",

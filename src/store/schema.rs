@@ -239,6 +239,12 @@ diesel::table! {
 }
 
 diesel::table! {
+    login_claim (login_hash) {
+        login_hash -> Int8,
+    }
+}
+
+diesel::table! {
     offering_promise (root_id, service_offering_id, since) {
         root_id -> Uuid,
         tenant_id -> Uuid,

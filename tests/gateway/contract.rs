@@ -156,8 +156,8 @@ async fn catalogue(client: &Client, query: &str) -> Vec<String> {
 async fn every_row_carries_its_tenant_and_its_root() {
     let database = Database::new().await;
     let client = database.client().await;
-    // The head of the log and the epoch of rights are about no tenant; a tenant is its own, the closure is of two.
-    let rootless = ["authorization_epoch", "breach_log_head"];
+    // The head of the log, the epoch of rights and the logins that are claimed are about no tenant; a tenant is its own, the closure is of two.
+    let rootless = ["authorization_epoch", "breach_log_head", "login_claim"];
     let tenantless = ["tenant", "tenant_closure"];
     let lacking = |column: &str| {
         format!(
@@ -177,7 +177,7 @@ async fn every_key_begins_with_the_root() {
     let database = Database::new().await;
     let client = database.client().await;
     // Keys and foreign keys alike: so a link across roots cannot be stored.
-    let exceptions = ["authorization_epoch_pkey", "breach_log_head_pkey"];
+    let exceptions = ["authorization_epoch_pkey", "breach_log_head_pkey", "login_claim_pkey"];
     let others = "SELECT con.conname::text FROM pg_constraint con JOIN TABLES t ON t.oid = con.conrelid
         WHERE con.contype IN ('p', 'u', 'f')
           AND (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum = con.conkey[1]) <> 'root_id'
