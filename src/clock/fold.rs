@@ -32,7 +32,7 @@ pub struct Facts {
     /// then concerns it.
     pub instances: BTreeMap<Uuid, BTreeSet<Uuid>>,
     /// The instances below the affected ones, with what their failure does to them: see
-    /// [`coverage::below`](super::coverage::below).
+    /// [`Relations::below`](super::coverage::Relations::below).
     pub below: BTreeMap<Uuid, Effect>,
     /// Whether the SLA applies at all: not if an event told late has shown that it never did (rule X14). It promises
     /// nothing then.

@@ -176,10 +176,17 @@ object! {
         self.0.downtime_end_at.map(Into::into)
     }
 
-    /// The SLA that a chat is measured by from here on, as long as it waits. Needs `slas:read`: else it is null, with an error where
+    /// The SLA that a chat is given: it is measured by that from here on, as long as it waits, unless that was not active
+    /// then (see `slaInactive`). Null: none is given. Needs `slas:read`: else it is null, with an error where
     /// that is held in no tenant.
     async fn sla(&self, ctx: &Context<'_>) -> Result<Option<Sla>> {
         related::<Sla>(ctx, self.0.sla_id).await
+    }
+
+    /// Whether the SLA that a chat is given was not active then: the chat goes on being measured as it was. Null: none is
+    /// given.
+    async fn sla_inactive(&self) -> Option<bool> {
+        self.0.sla_id.map(|_| self.0.sla_inactive == Some(true))
     }
 
     /// Whether the provider says not to be accountable from here on.

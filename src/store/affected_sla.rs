@@ -354,7 +354,7 @@ pub(super) async fn of_requests(
          WHERE t.root_id = ",
     );
     sql.bind(Bind::Uuid(permit.root_id)).push(" AND t.request_id = ANY(");
-    sql.bind(Bind::Uuids(requests.to_vec())).push(") ORDER BY t.id LIMIT ").bind(Bind::one_more_than(most));
+    sql.bind(Bind::Uuids(requests.to_vec())).push(") ORDER BY t.id").one_more_than(most);
     let rows = rows(conn, sql).await?;
     (rows.len() <= most).then(|| rows.iter().map(frozen).collect()).transpose()
 }

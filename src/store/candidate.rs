@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use diesel::result::{Error as Failure, QueryResult};
 use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
@@ -353,7 +353,7 @@ pub(super) async fn candidates(
         sql.bind(Bind::Uuids(relevant.to_vec())).push("))");
     }
     sql.push(", s.id = ANY(f.begun_ids), v.service_instance_id IS NULL, f.begins, f.given").push(FACTS);
-    sql.push(" LIMIT ").bind(Bind::one_more_than(most));
+    sql.one_more_than(most);
     let rows = rows(conn, sql).await?;
     if rows.len() > most {
         return Ok(None);
@@ -426,14 +426,46 @@ const FACTS: &str = " FROM in_force f JOIN sla s ON s.root_id = f.root_id AND s.
     ORDER BY f.stretch, f.given, f.at, s.id, (SELECT c.depth FROM tenant_closure c WHERE c.root_id = i.root_id \
       AND c.ancestor_id = i.tenant_id AND c.descendant_id = f.tenant_id), i.id";
 
+/// The clocks, each given with its SLA and an instant, whose SLA was not active at that instant by its dates: what was switched
+/// off since is measured to its end (rule C2).
+pub(super) async fn not_in_term(
+    conn: &mut AsyncPgConnection,
+    permit: &Permit,
+    clocks: &[(Uuid, Uuid, DateTime<Utc>)],
+) -> QueryResult<HashSet<Uuid>> {
+    if clocks.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let slas: BTreeSet<Uuid> = clocks.iter().map(|(_, sla, _)| *sla).collect();
+    let mut sql = Sql::new(
+        "SELECT s.id, s.start_date, s.expiry_date, z.time_zone FROM sla s \
+         JOIN tenant z ON z.root_id = s.root_id AND z.id = s.tenant_id WHERE s.root_id = ",
+    );
+    sql.bind(Bind::Uuid(permit.root_id)).push(" AND s.id = ANY(");
+    sql.bind(Bind::Uuids(slas.into_iter().collect())).push(")");
+    let term = |row: &PgRow| Ok((column::<SqlUuid, _>(row, 0)?, term(row, 1)?));
+    let terms: HashMap<Uuid, Term> = rows(conn, sql).await?.iter().map(term).collect::<QueryResult<_>>()?;
+    let outside = |(_, sla, at): &&(Uuid, Uuid, DateTime<Utc>)| {
+        terms.get(sla).is_some_and(|term| term.status(SlaStatus::Active, *at) != SlaStatus::Active)
+    };
+    Ok(clocks.iter().filter(outside).map(|(clock, _, _)| *clock).collect())
+}
+
+/// The dates of an SLA in columns from `at` on, and the time zone of its tenant.
+fn term(row: &PgRow, at: usize) -> QueryResult<Term> {
+    let zone: String = column::<Text, _>(row, at + 2)?;
+    Ok(Term {
+        start_date: column::<Nullable<Date>, _>(row, at)?,
+        expiry_date: column::<Nullable<Date>, _>(row, at + 1)?,
+        zone: zone.parse().unwrap_or(chrono_tz::UTC),
+    })
+}
+
 /// None when the SLA was not active at the instant of the question, and has no clock that began.
 fn candidate(row: &PgRow) -> QueryResult<Option<Candidate>> {
     let status: SlaStatus = column::<Text, _>(row, 12)?;
-    let start_date: Option<NaiveDate> = column::<Nullable<Date>, _>(row, 13)?;
-    let expiry_date: Option<NaiveDate> = column::<Nullable<Date>, _>(row, 14)?;
-    let zone: String = column::<Text, _>(row, 15)?;
+    let term = term(row, 13)?;
     let at: DateTime<Utc> = column::<Timestamptz, _>(row, 16)?;
-    let term = Term { start_date, expiry_date, zone: zone.parse().unwrap_or(chrono_tz::UTC) };
     let begun: bool = column::<Bool, _>(row, 26)?;
     let begins: DateTime<Utc> = column::<Timestamptz, _>(row, 28)?;
     if !begun && [at, begins].into_iter().any(|at| term.status(status, at) != SlaStatus::Active) {

@@ -267,8 +267,7 @@ pub(super) async fn histories(
     columns(&mut sql, "t", Row::TARGET);
     sql.push(" FROM request_event t WHERE t.root_id = ").bind(Bind::Uuid(permit.root_id));
     sql.push(" AND t.request_id = ANY(").bind(Bind::Uuids(requests.to_vec()));
-    sql.push(") ORDER BY t.request_id, t.occurred_at, t.sequence, t.received_at, t.id LIMIT ");
-    sql.bind(Bind::one_more_than(most));
+    sql.push(") ORDER BY t.request_id, t.occurred_at, t.sequence, t.received_at, t.id").one_more_than(most);
     let rows = rows(conn, sql).await?;
     (rows.len() <= most).then(|| rows.iter().map(|row| decoded(row, 0)).collect()).transpose()
 }

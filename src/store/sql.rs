@@ -57,11 +57,6 @@ impl Bind {
         let json = serde_json::to_value(rows);
         json.map(Self::Json).map_err(|cause| Failure::SerializationError(cause.into()))
     }
-
-    /// The `LIMIT` by which it is seen whether there are more rows than so many.
-    pub fn one_more_than(most: usize) -> Self {
-        Self::Long(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1))
-    }
 }
 
 /// The columns that the fields of a row are named as: what [`Bind::rows`] tells of each row.
@@ -119,6 +114,15 @@ impl Sql {
         self.text.push_str(&part.text);
         self.binds.extend(part.binds.into_iter().map(|(at, value)| (begin + at, value)));
         self
+    }
+
+    /// Ends it after one row more than `most`, by which it is seen that there are more. A constant, since a plan that is kept
+    /// for an unknown limit takes it to be a tenth of what there is; none where all may come.
+    pub(super) fn one_more_than(&mut self, most: usize) -> &mut Self {
+        match most.checked_add(1) {
+            Some(limit) => self.push(" LIMIT ").made(limit),
+            None => self,
+        }
     }
 
     /// Has it planned anew each time: a plan that was made while a table was empty, and is kept, may look through the

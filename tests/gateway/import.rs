@@ -249,17 +249,23 @@ async fn x14_a_file_that_says_later_that_a_request_came_in_before_moves_the_star
 #[tokio::test(flavor = "multi_thread")]
 async fn x14_an_sla_that_became_active_between_two_parts_of_a_file_measures_what_it_does_of_the_whole() {
     let app = desk().await;
-    let starts =
-        format!("UPDATE sla SET start_date = '2026-03-02' WHERE id IN ('{}', '{}')", key(80), key(301));
+    let starts = format!(
+        "UPDATE sla SET start_date = '2026-03-02' WHERE id IN ('{}', '{}', '{}')",
+        key(80),
+        key(82),
+        key(301)
+    );
     app.database.client().await.batch_execute(&starts).await.unwrap();
-    let rows = ["2026-03-01T23:50:00Z,ASSIGNED,CHANNEL,", "2026-03-02T00:10:00Z,ASSIGNED,CHANNEL,SLA"];
-    for (channel, sla) in [("TICKET", "Mail server"), ("CHAT", "Patient")] {
+    let rows = ["2026-03-01T23:50:00Z,ASSIGNED,CHANNEL,FIRST", "2026-03-02T00:10:00Z,ASSIGNED,CHANNEL,SLA"];
+    for (channel, first, sla) in
+        [("TICKET", "", "Mail server"), ("CALL", "Calls", "Calls"), ("CHAT", "", "Patient")]
+    {
         for (name, parts) in [("whole", vec![vec![0, 1]]), ("parts", vec![vec![1], vec![0]])] {
             for part in parts {
                 let rows =
                     part.iter().map(|row| format!("{name} {channel},{}\n", rows[*row])).collect::<String>();
                 let file = format!("sourceId,occurredAt,status,channel,sla\n{rows}");
-                let file = file.replace("CHANNEL", channel).replace("SLA", sla);
+                let file = file.replace("CHANNEL", channel).replace("FIRST", first).replace("SLA", sla);
                 let (well, said, why) = import(&app, "log.csv", file, &[]).await;
                 assert!(well, "{said}{why}");
             }
@@ -268,9 +274,14 @@ async fn x14_an_sla_that_became_active_between_two_parts_of_a_file_measures_what
     let found = requests(&app).await;
     let of = |id: &str| found.iter().find(|request| request["sourceId"] == id).unwrap();
     for part in ["whole", "parts"] {
-        let ticket = of(&format!("{part} TICKET"));
-        let clocks = ticket["affectedSlas"]["nodes"].as_array().unwrap();
-        assert!(clocks.iter().all(|clock| clock["accountability"] == "SLA_NOT_AFFECTED"), "{part}: {ticket}");
+        for channel in ["TICKET", "CALL"] {
+            let request = of(&format!("{part} {channel}"));
+            let clocks = request["affectedSlas"]["nodes"].as_array().unwrap();
+            assert!(
+                clocks.iter().all(|clock| clock["accountability"] == "SLA_NOT_AFFECTED"),
+                "{part}: {request}"
+            );
+        }
         let chat = clock(of(&format!("{part} CHAT")), "Patient");
         let expected =
             json!({ "startedAt": "2026-03-01T23:50:00Z", "responseTargetAt": "2026-03-02T00:20:00Z" });
@@ -321,6 +332,48 @@ async fn s12_a_chat_whose_rows_name_another_sla_is_given_it_in_whatever_order_th
             "{request}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_x14_an_sla_that_is_switched_off_between_two_parts_of_a_file_measures_what_named_it_to_its_end() {
+    let app = desk().await;
+    let row = |at: &str| {
+        format!("sourceId,occurredAt,status,channel,sla\nINC1,2026-03-02T{at},ASSIGNED,TICKET,Mail server\n")
+    };
+    assert!(import(&app, "log.csv", row("10:00:00Z"), &[]).await.0);
+    let off = format!("UPDATE sla SET active = false WHERE id = '{}'", key(80));
+    app.database.client().await.batch_execute(&off).await.unwrap();
+    assert!(import(&app, "log.csv", row("09:50:00Z"), &[]).await.0);
+    let found = requests(&app).await;
+    assert_eq!(clock(&found[0], "Mail server")["accountability"], "PROVIDER", "{}", found[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s12_x14_what_turns_out_to_be_given_while_a_chat_waited_is_decided_then_and_not_when_the_sla_is_switched_on()
+ {
+    let app = desk().await;
+    let row = |at: &str| format!("sourceId,occurredAt,status,channel\nC1,2026-03-02T{at},ASSIGNED,CHAT\n");
+    let switch = async |active: bool| {
+        let switch = format!("UPDATE sla SET active = {active} WHERE id = '{}'", key(301));
+        app.database.client().await.batch_execute(&switch).await.unwrap();
+    };
+    assert!(import(&app, "log.csv", row("10:00:00Z"), &["--sla=Chats"]).await.0);
+    switch(false).await;
+    let query = "{ requests { nodes { id } } }";
+    let id = app.data("agent", query, json!({})).await["requests"]["nodes"][0]["id"].clone();
+    let given = json!({ "requestId": id, "slaId": key(301), "occurredAt": "2026-03-02T09:30:00Z" });
+    written(&app, "requestRecord", given).await;
+    assert!(import(&app, "log.csv", row("09:00:00Z"), &["--sla=Chats"]).await.0);
+    switch(true).await;
+    let told = json!({ "requestId": id, "impact": "LOW", "occurredAt": "2026-03-02T10:05:00Z" });
+    written(&app, "requestRecord", told).await;
+    let found = requests(&app).await;
+    let clocks = found[0]["affectedSlas"]["nodes"].as_array().unwrap();
+    assert!(clocks.iter().all(|clock| clock["sla"]["name"] == "Chats"), "{}", found[0]);
+    let query = "{ requests { nodes { events { nodes { sla { name } slaInactive } } } } }";
+    let events =
+        app.data("agent", query, json!({})).await["requests"]["nodes"][0]["events"]["nodes"].to_string();
+    assert!(events.contains(r#"{"sla":{"name":"Patient"},"slaInactive":true}"#), "{events}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -495,6 +495,37 @@ async fn x14_a_clock_that_late_news_disprove_begins_where_what_was_told_before_b
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c13_x14_an_sla_that_is_switched_on_after_a_ticket_named_it_applies_whatever_is_told_late_of_who_it_is_for()
+ {
+    let app = world().await;
+    let client = app.database.client().await;
+    let switch = async |active: bool| {
+        let switch = format!("UPDATE sla SET active = {active} WHERE id = '{}'", key(81));
+        client.batch_execute(&switch).await.unwrap();
+    };
+    switch(false).await;
+    // For people whom it does not cover.
+    let named = json!({ "serviceInstanceId": key(71), "requesterId": key(READER), "slaId": key(81),
+        "registeredAt": "2026-03-02T10:00:00Z" });
+    let request = written(&app, "requestRegister", with(ticket(), named)).await;
+    let id = request["id"].clone();
+    switch(true).await;
+    let told = json!({ "requestId": id, "impact": "LOW", "occurredAt": "2026-03-02T11:00:00Z" });
+    let begun = fields(
+        clock(&written(&app, "requestRecord", told).await, "Webmail"),
+        &["startedAt", "accountability"],
+    );
+    assert_eq!(begun, json!({ "startedAt": "2026-03-02T11:00:00Z", "accountability": "PROVIDER" }));
+    for (at, active) in [("10:30", true), ("10:45", false)] {
+        switch(active).await;
+        let late =
+            json!({ "requestId": id, "requesterId": key(32), "occurredAt": format!("2026-03-02T{at}:00Z") });
+        let request = written(&app, "requestRecord", late).await;
+        assert_eq!(clock(&request, "Webmail")["accountability"], "PROVIDER", "{at}: {request}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn x14_an_sla_that_was_not_active_when_a_ticket_named_it_applies_no_longer_than_it_covers() {
     let app = world().await;
     let made = format!(

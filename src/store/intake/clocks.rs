@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::REGISTERED;
-use super::concerned::{Graph, Known, concerned};
+use super::concerned::{Graph, Known, concerned, moved};
 use super::history::{Stretch, complete, events, latest, rewritten, stretches};
 use super::waiting::{History, settle, waiting};
 use crate::access::Permit;
@@ -57,7 +57,8 @@ pub(super) async fn bring_up_to_date(
     while !rest.is_empty() {
         let (part, others) = rest.split_at(size.min(rest.len()));
         match of_part(conn, permit, now, &part.iter().copied().collect(), news).await? {
-            Some(()) => rest = others,
+            // Others may have fewer.
+            Some(()) => (rest, size) = (others, part.len().saturating_mul(2)),
             None => size = part.len() / 2,
         }
     }
@@ -119,11 +120,12 @@ async fn of_part(
             let Some(mut found) = graph.candidates(conn, permit, &stretches, &known).await? else {
                 return Ok(None);
             };
-            let inactive = settle(&stretches, &mut happened, &mut found, &existing, news);
+            let inactive = settle((&stretches, changed), &mut happened, &mut found, &existing, news);
             if !inactive.is_empty() {
                 request_event::inactive(conn, permit, inactive).await?;
             }
-            concerned(permit, (&stretches, changed), found, existing, rewritten)
+            let unlike = candidate::not_in_term(conn, permit, &moved(&requests, &existing)).await?;
+            concerned(permit, (&stretches, changed), found, existing, (rewritten, unlike))
         }
     };
     let states: Vec<request::State> = requests.iter().map(|request| latest(request, told(request))).collect();

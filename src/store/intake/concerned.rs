@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
@@ -282,7 +283,7 @@ pub(super) fn concerned(
     (stretches, changed): (&[Stretch<'_>], &Changed),
     found: Vec<(usize, Candidate)>,
     existing: Vec<Frozen>,
-    rewritten: impl Fn(&Frozen, DateTime<Utc>) -> bool,
+    (rewritten, not_in_term): (impl Fn(&Frozen, DateTime<Utc>) -> bool, HashSet<Uuid>),
 ) -> Vec<Frozen> {
     let mut clocks: BTreeMap<(Uuid, Uuid), Frozen> =
         existing.into_iter().map(|frozen| ((frozen.request_id, frozen.sla_id), frozen)).collect();
@@ -330,22 +331,38 @@ pub(super) fn concerned(
         stretches.iter().map(|stretch| (stretch.request.id, stretch.request)).collect();
     for (key, clock) in &mut clocks {
         let Some(request) = requests.get(&clock.request_id) else { continue };
+        // What was asked earlier than was told first may have been asked before the SLA began: its name gave it nothing then.
+        let in_term = !not_in_term.contains(&clock.id);
+        // Then an event gave it to a chat, if anything did.
+        clock.by_event |= !in_term && request.channel == Channel::Chat;
         clock.applies &= clock.by_event
             || started.contains(key)
             || match (request.sla_id, request.channel) {
                 (Some(named), Channel::Ticket) if named == clock.sla_id => {
-                    // By its name, as it was asked; else by coverage, unless it was asked earlier than was told first.
-                    clock.started_at == request.registered_at
-                        || !told_as_a_whole(changed, request.id) && !rewritten(clock, clock.started_at)
+                    in_term || !told_as_a_whole(changed, request.id) && !rewritten(clock, clock.started_at)
                 }
                 (_, Channel::Ticket) => !rewritten(clock, clock.started_at),
-                (Some(named), Channel::Chat | Channel::Call) if named == clock.sla_id => true,
+                (Some(named), Channel::Chat | Channel::Call) if named == clock.sla_id => in_term,
                 // Which SLA it names, or that it is no ticket, may have been told in a later part of an import (rule C13).
                 (Some(_), Channel::Chat | Channel::Call) => false,
-                (None, Channel::Chat | Channel::Call) => clock.waits(),
+                (None, Channel::Chat | Channel::Call) => clock.waits() && in_term,
             };
     }
     clocks.into_values().collect()
+}
+
+/// The clocks that may be by name, or by default, and did not begin when their requests were registered; each with its SLA
+/// and that instant.
+pub(super) fn moved(requests: &[Arc<request::Row>], existing: &[Frozen]) -> Vec<(Uuid, Uuid, DateTime<Utc>)> {
+    let requests: HashMap<Uuid, &request::Row> =
+        requests.iter().map(|request| (request.id, &**request)).collect();
+    let of_clock = |clock: &Frozen| {
+        let request = requests.get(&clock.request_id)?;
+        let by_name = request.sla_id == Some(clock.sla_id) || request.sla_id.is_none() && clock.waits();
+        (clock.applies && !clock.by_event && by_name && clock.started_at != request.registered_at)
+            .then_some((clock.id, clock.sla_id, request.registered_at))
+    };
+    existing.iter().filter_map(of_clock).collect()
 }
 
 impl Candidate {

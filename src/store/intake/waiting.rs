@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::clocks::{Changed, told_as_a_whole};
 use super::history::Stretch;
 use crate::clock::events::{Change, Event};
 use crate::clock::waiting::{Given, ending};
@@ -43,10 +44,11 @@ fn given(happened: &HashMap<Uuid, Vec<Event>>) -> impl Iterator<Item = (Uuid, &E
     })
 }
 
-/// Takes from what `happened` the news that gave a chat an SLA which was not active then, and names these events; and from
-/// what was `found` what never measures a chat, since another takes its place at once or the wait is over by then.
+/// Takes from what `happened` what gave a chat an SLA that was not active then, and names these events: news, and what is
+/// asked first now that its chat turns out to have waited by then. And from what was `found` what never measures a chat,
+/// since another takes its place at once or the wait is over by then.
 pub(super) fn settle(
-    stretches: &[Stretch<'_>],
+    (stretches, changed): (&[Stretch<'_>], &Changed),
     happened: &mut HashMap<Uuid, Vec<Event>>,
     found: &mut Vec<(usize, Candidate)>,
     existing: &[Frozen],
@@ -60,9 +62,12 @@ pub(super) fn settle(
         .filter(|(_, candidate)| candidate.given)
         .map(|(number, candidate)| (request(*number).id, candidate.sla_id, candidate.at))
         .collect();
+    let measured: HashSet<(Uuid, Uuid)> =
+        existing.iter().map(|clock| (clock.request_id, clock.sla_id)).collect();
     let inactive: HashSet<Uuid> = given(happened)
         .filter(|(request, event, sla)| {
-            news.contains(&event.id)
+            (news.contains(&event.id)
+                || told_as_a_whole(changed, *request) && !measured.contains(&(*request, *sla)))
                 // What is told of the time before the registration was not asked for.
                 && queued_at.get(request).is_some_and(|queued_at| event.occurred_at >= *queued_at)
                 && !active.contains(&(*request, *sla, event.occurred_at))
@@ -72,11 +77,8 @@ pub(super) fn settle(
     for events in happened.values_mut().filter(|_| !inactive.is_empty()) {
         events.retain(|event| !(matches!(event.change, Change::Sla(_)) && inactive.contains(&event.id)));
     }
-    let known: HashSet<(Uuid, Uuid)> = existing
-        .iter()
-        .map(|clock| (clock.request_id, clock.sla_id))
-        .chain(active.iter().map(|(request, sla, _)| (*request, *sla)))
-        .collect();
+    let known: HashSet<(Uuid, Uuid)> =
+        measured.into_iter().chain(active.iter().map(|(request, sla, _)| (*request, *sla))).collect();
     let chats: HashSet<Uuid> = active.iter().map(|(request, _, _)| *request).collect();
     let measures: HashMap<Uuid, Given> = chats
         .into_iter()
