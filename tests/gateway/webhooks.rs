@@ -539,7 +539,7 @@ async fn a_secret_is_shown_when_it_is_made_and_nowhere_else_and_the_one_before_s
     // The answer that was lost is given again, and no second one takes the place of what the receiver knows.
     let rotate = json!({ "id": id, "expectedRevision": 1, "clientMutationId": "mine" });
     let rotated = mutate(&app, "admin", "webhookSecretRotate", rotate.clone()).await;
-    assert_eq!(mutate(&app, "admin", "webhookSecretRotate", rotate).await, rotated);
+    assert_eq!(mutate(&app, "admin", "webhookSecretRotate", rotate).await["data"], rotated["data"]);
     let (first, second) =
         (made["secret"].as_str().unwrap(), rotated["data"]["it"]["secret"].as_str().unwrap());
     assert_ne!(first, second);
