@@ -15,7 +15,7 @@ use super::filter::{filter, order};
 use super::node::{Entity, entity, lookup, related, required};
 use super::page::{all_under, object, root_fields};
 use super::scalar::{DateTime, TimeZone};
-use super::word::{Accountability, Impact, NextTarget};
+use super::word::{Accountability, Impact, NextTarget, PromiseOutcome};
 use super::{
     Breach, Calendar, Explanation, Organization, Request, ServiceInstance, Sla, SlaVersion,
     StandardServiceRequest, Team, Tenant,
@@ -44,6 +44,10 @@ filter! {
         next_target: NextTargetFilter => NEXT_TARGET,
         /// When that is.
         next_target_at: DateTimeFilter => NEXT_TARGET_AT,
+        /// How the promise of a response has turned out by now; of chats and calls, of their wait.
+        response_outcome: PromiseOutcomeFilter => RESPONSE_OUTCOME,
+        /// How the promise of a resolution has turned out by now.
+        resolution_outcome: PromiseOutcomeFilter => RESOLUTION_OUTCOME,
         /// The impact.
         impact: ImpactFilter => IMPACT,
         /// Who answers for it.
@@ -178,6 +182,16 @@ object! {
     /// When that is; null where `nextTarget` is no instant.
     async fn next_target_at(&self) -> Option<DateTime> {
         self.0.next_target_at.map(Into::into)
+    }
+
+    /// How the promise of a response has turned out by now; of chats and calls, of their wait. `Attainment` counts by it.
+    async fn response_outcome(&self, ctx: &Context<'_>) -> PromiseOutcome {
+        self.0.response_outcome(Asking::of(ctx).now()).into()
+    }
+
+    /// How the promise of a resolution has turned out by now. `Attainment` counts by it.
+    async fn resolution_outcome(&self, ctx: &Context<'_>) -> PromiseOutcome {
+        self.0.resolution_outcome(Asking::of(ctx).now()).into()
     }
 
     /// When the response was given; null until then, and where a chat was given another SLA first. Of a ticket it is the first

@@ -179,7 +179,8 @@ impl AttainmentPeriod {
 }
 
 /// How many promises turned out how; together they are the clocks that started in the period, but for those to whose
-/// requests the SLA turned out never to apply.
+/// requests the SLA turned out never to apply. `affectedSlas` lists them, by `responseOutcome` or `resolutionOutcome` and
+/// `startedAt`; those that never applied are among its excluded ones.
 #[derive(SimpleObject)]
 pub struct AttainmentCounts {
     /// Kept: what was promised was given by the last instant at which it was in time.
@@ -337,7 +338,7 @@ impl Loader<CountsOf> for Loaders {
         let asked = by_question(keys.iter()).into_iter().map(|(of, _, keys)| async move {
             let all: BTreeSet<_> = keys.iter().flat_map(|key| &key.period.0).copied().collect();
             let all: Vec<_> = all.into_iter().collect();
-            let found = attainment::counts(&self.conn, reach, of, &parents(&keys), &all, self.now).await?;
+            let found = attainment::counts(&self.conn, reach, of, &parents(&keys), &all).await?;
             let own = |key: &Asked| {
                 let counted = found.get(&key.parent.1).into_iter().flatten();
                 (key.clone(), key.period.gather(all.iter().copied().zip(counted.copied())))

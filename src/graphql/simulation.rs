@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, PathSegment, Result, ServerError, SimpleObject};
+use async_graphql::{Context, ID, Object, PathSegment, Result, ServerError, SimpleObject};
 use chrono::Utc;
 use uuid::Uuid;
 
@@ -13,12 +13,13 @@ use super::calendar::HoursOf;
 use super::node::Kind;
 use super::page::part;
 use super::scalar::DateTime;
+use super::word::PromiseOutcome;
 use super::{AffectedSla, SlaTermsInput};
 use crate::access::Permission;
 use crate::clock::attainment::Attained;
 use crate::clock::availability::Period;
 use crate::clock::fold::fold;
-use crate::clock::state::{Outcome, WarningShare};
+use crate::clock::state::WarningShare;
 use crate::clock::targets::Hours;
 use crate::clock::waiting::{Abandons, QueueTerms, WaitTerms, wait};
 use crate::error::{Error, Mistakes};
@@ -433,18 +434,4 @@ impl SimulatedPromises {
             SlaKind::Service => {}
         }
     }
-}
-
-/// How a promise turned out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "Outcome")]
-pub enum PromiseOutcome {
-    /// Kept.
-    Met,
-    /// Not kept.
-    Breached,
-    /// Not decided yet.
-    Running,
-    /// Nothing was promised that could be missed.
-    Excluded,
 }

@@ -212,6 +212,17 @@ enums! {
         /// Nobody: the provider is no longer responsible for completing the request. There is no resolution target; the response target stays. Where what was told late shows that the SLA never applied, there is neither; of a chat that was given another SLA, `supersededAt` says what stays.
         SlaNotAffected,
     }
+    /// How a promise has turned out by now.
+    PromiseOutcome is Outcome, PromiseOutcomeFilter {
+        /// Kept: what was promised was given by the last instant at which it was in time.
+        Met,
+        /// Not kept, whether it was given later or is still awaited.
+        Breached,
+        /// Not decided yet: still in time, or standing still.
+        Running,
+        /// Nothing was promised that could be missed.
+        Excluded,
+    }
     /// What the clock of an affected SLA runs towards.
     NextTarget is NextTarget, NextTargetFilter {
         /// The response target.

@@ -42,7 +42,13 @@ noun! {
         relation!("supportHours" via support_hours_id => calendar),
         relation!("serviceHours" via service_hours_id => calendar),
     ],
-    reads: ["atRisk" of [next_target, next_target_at, response_breaches_at, resolution_breaches_at], "breaches" of [], "explanation" of []],
+    reads: [
+        "responseOutcome" of [response_target_at, response_breaches_at, actual_response_at, next_target],
+        "resolutionOutcome" of [resolution_target_at, resolution_breaches_at, actual_resolution_at],
+        "atRisk" of [next_target, next_target_at, response_breaches_at, resolution_breaches_at],
+        "breaches" of [],
+        "explanation" of [],
+    ],
     {
         /// The root of its tenant.
         root_id: Uuid,
@@ -140,6 +146,20 @@ noun! {
 pub mod key {
     use super::{Key, Kind, Permission};
 
+    // What `Row::response_outcome` and `Row::resolution_outcome` say.
+    macro_rules! outcome {
+        ($clock:literal $(, given up: $given_up:literal)?) => {
+            Key::new(
+                concat!(
+                    "(CASE WHEN t.", $clock, "_target_at IS NULL THEN 'excluded' WHEN coalesce(t.actual_", $clock, "_at, now()) > t.",
+                    $clock, "_breaches_at", $(" OR ", $given_up,)? " THEN 'breached' WHEN t.actual_", $clock,
+                    "_at IS NOT NULL THEN 'met' ELSE 'running' END)",
+                ),
+                Kind::Text,
+            )
+        };
+    }
+
     /// Its key.
     pub static ID: Key = Key::new("t.id", Kind::Uuid);
     /// The tenant that owns it.
@@ -167,6 +187,11 @@ pub mod key {
     pub static NEXT_TARGET: Key = Key::new("t.next_target", Kind::Text);
     /// When.
     pub static NEXT_TARGET_AT: Key = Key::nullable("t.next_target_at", Kind::Time);
+    /// How the promise of a response has turned out by now.
+    pub static RESPONSE_OUTCOME: Key =
+        outcome!("response", given up: "t.next_target = 'none' AND t.actual_response_at IS NULL");
+    /// How the promise of a resolution has turned out by now.
+    pub static RESOLUTION_OUTCOME: Key = outcome!("resolution");
     /// The impact.
     pub static IMPACT: Key = Key::nullable("t.impact", Kind::Text);
     /// Who answers for it.

@@ -11,11 +11,12 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::affected_sla::{self, key};
 use super::noun::{Noun, column};
 use super::page::{keys, within};
 use super::sql::{Bind, Sql};
 use super::word::SlaKind;
-use super::{Conn, PgRow, affected_sla};
+use super::{Conn, PgRow};
 use crate::access::Reach;
 use crate::clock::attainment::{Attained, Tally};
 use crate::clock::availability::Period;
@@ -54,7 +55,6 @@ pub async fn counts(
     of: Of,
     parents: &[(Uuid, Uuid)],
     bounds: &[DateTime<Utc>],
-    now: DateTime<Utc>,
 ) -> Result<HashMap<Uuid, Vec<Attained>>, Error> {
     let (Some(first), Some(last)) = (bounds.first(), bounds.last()) else { return Ok(HashMap::new()) };
     let mut sql = Sql::new("SELECT k.id, width_bucket(c.started_at, ");
@@ -68,21 +68,8 @@ pub async fn counts(
     sql.push(", count(*) FILTER (WHERE c.superseded AND c.response = 'excluded') FROM ");
     keys(&mut sql, parents);
     sql.push(" CROSS JOIN LATERAL (SELECT t.root_id, t.sla_id, t.started_at, t.superseded_at IS NOT NULL AS superseded");
-    for clock in ["response", "resolution"] {
-        // What `Measure::outcome` and `Wait::outcome` say: only a wait that was given up, or measured by another SLA later
-        // on, is over without a response.
-        let given_up = if clock == "response" {
-            " OR t.next_target = 'none' AND t.actual_response_at IS NULL"
-        } else {
-            ""
-        };
-        sql.made(format_args!(
-            ", CASE WHEN t.{clock}_target_at IS NULL THEN 'excluded' WHEN coalesce(t.actual_{clock}_at, "
-        ));
-        sql.bind(Bind::Time(now)).made(format_args!(
-            ") > t.{clock}_breaches_at{given_up} THEN 'breached' \
-             WHEN t.actual_{clock}_at IS NOT NULL THEN 'met' ELSE 'running' END AS {clock}"
-        ));
+    for (clock, outcome) in [("response", &key::RESPONSE_OUTCOME), ("resolution", &key::RESOLUTION_OUTCOME)] {
+        sql.made(format_args!(", {} AS {clock}", outcome.expression));
     }
     sql.push(" FROM ").push(of.clocks());
     sql.push(" AND t.started_at >= ").bind(Bind::Time(*first));

@@ -4,7 +4,7 @@ pub use crate::clock::coverage::CoverageKind as Coverage;
 pub use crate::clock::events::Status as RequestStatus;
 pub use crate::clock::lifecycle::SlaStatus;
 pub use crate::clock::limits::LimitPeriod as TimePeriod;
-pub use crate::clock::state::{Accountability, BreachKind, BreachPhase, NextTarget};
+pub use crate::clock::state::{Accountability, BreachKind, BreachPhase, NextTarget, Outcome};
 pub use crate::clock::targets::{Effect as RelationEffect, Impact, TargetKind};
 
 /// Declares an enum whose values are stored as fixed words.
@@ -70,7 +70,7 @@ macro_rules! clock_words {
 
 clock_words! {
     SlaStatus, Coverage, Impact, TargetKind, RelationEffect, TimePeriod, RequestStatus, Accountability, NextTarget,
-    BreachKind, BreachPhase
+    Outcome, BreachKind, BreachPhase
 }
 
 words! {

@@ -49,7 +49,7 @@ async fn b5_attainment_counts_the_final_state_of_each_clock_in_the_period_in_whi
     loop {
         let query = "query ($after: String) { affectedSlas(first: 100, after: $after) { pageInfo { hasNextPage endCursor } nodes {
             sla { id kind } tenant { id } slaVersion { terms { ... on ServiceTerms { serviceOffering { id } } } } startedAt nextTarget
-            responseTargetAt responseBreachesAt actualResponseAt resolutionTargetAt resolutionBreachesAt actualResolutionAt } } }";
+            responseOutcome resolutionOutcome responseTargetAt responseBreachesAt actualResponseAt resolutionTargetAt resolutionBreachesAt actualResolutionAt } } }";
         let mut data = app.data(OPERATOR, query, json!({ "after": after })).await;
         clocks.extend(data["affectedSlas"]["nodes"].as_array().unwrap().clone());
         after = data["affectedSlas"]["pageInfo"]["endCursor"].take();
@@ -58,6 +58,28 @@ async fn b5_attainment_counts_the_final_state_of_each_clock_in_the_period_in_whi
         }
     }
     let now = app.store.now().trunc_subsecs(6);
+    // Each tells its outcome, and is found by it.
+    for target in ["response", "resolution"] {
+        for wanted in ["met", "breached", "running", "excluded"] {
+            let is = |clock: &&Value| outcome(clock, target, now) == wanted;
+            let told = |clock: &&Value| clock[format!("{target}Outcome")] == wanted.to_uppercase();
+            let count = clocks.iter().filter(is).count();
+            assert_eq!(clocks.iter().filter(told).filter(is).count(), count, "{target} {wanted}");
+            assert!(count > 0, "the sample has no {target} that is {wanted}");
+            let query = format!(
+                "query ($is: PromiseOutcome!, $not: [PromiseOutcome!]) {{
+                   affectedSlas(first: 100, filter: {{ {target}Outcome: {{ eq: $is }} }}) {{ totalCount nodes {{ {target}Outcome }} }}
+                   others: affectedSlas(filter: {{ {target}Outcome: {{ notIn: $not }} }}) {{ totalCount }} }}"
+            );
+            let word = wanted.to_uppercase();
+            let data = app.data(OPERATOR, &query, json!({ "is": word, "not": [word] })).await;
+            assert_eq!(data["affectedSlas"]["totalCount"], count, "{target} {wanted}");
+            assert_eq!(data["others"]["totalCount"], clocks.len() - count, "{target} {wanted}");
+            for node in data["affectedSlas"]["nodes"].as_array().unwrap() {
+                assert_eq!(node[format!("{target}Outcome")], word);
+            }
+        }
+    }
     let (from, to) = (now - TimeDelta::days(28), now - TimeDelta::hours(1));
     let period = format!("attainment(from: \"{}\", to: \"{}\"", from.to_rfc3339(), to.to_rfc3339());
     let part = format!(
